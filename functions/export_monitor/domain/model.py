@@ -1,0 +1,272 @@
+"""The values that everything else speaks in, named in the API's and S3's own words.
+
+Times (`…_at`) are seconds since the epoch in UTC; durations are in seconds; sizes are in bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Exports that belong together: `size` different exports share the `id`."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartEvent:
+    """The announcement of an export, understood."""
+
+    export_id: str
+    context: JsonObject = field(default_factory=dict)
+    group: Group | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One message of the queue: it begins when the start event is sent and ends with one event."""
+
+    start: StartEvent
+    message_id: str
+    sent_at: float
+    receives: int
+
+    def age(self, now: float) -> float:
+        """Seconds since the start event was sent; clocks that disagree make no watch younger than that."""
+        return max(0.0, now - self.sent_at)
+
+
+class State(StrEnum):
+    """The four documented states of an export job."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class Reason(StrEnum):
+    """Why an export has failed, as published."""
+
+    EXPORT_FAILED = "EXPORT_FAILED"
+    EXPORT_NOT_FOUND = "EXPORT_NOT_FOUND"
+    EXPORT_FORBIDDEN = "EXPORT_FORBIDDEN"
+    VOLUME_UNAVAILABLE = "VOLUME_UNAVAILABLE"
+    OBJECT_MISSING = "OBJECT_MISSING"
+    OBJECT_MISMATCH = "OBJECT_MISMATCH"
+    OBJECT_FORBIDDEN = "OBJECT_FORBIDDEN"
+    TIMED_OUT = "TIMED_OUT"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """The file that is exported. `size` is None where the API gave no whole number of bytes."""
+
+    id: str
+    name: str | None
+    project: str | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportJob:
+    """An export job as the API gave it: `body` whole, the other fields read from it where they can be.
+
+    `result` is the file object that newer answers of completed jobs carry.
+    """
+
+    id: str
+    state: str
+    body: JsonObject
+    file_id: str | None = None
+    volume: str | None = None
+    location: str | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    properties: JsonObject = field(default_factory=dict)
+    error: JsonObject = field(default_factory=dict)
+    result: SourceFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Where a volume keeps its objects. `endpoint` is None where the volume names none, which means Amazon's."""
+
+    name: str
+    type: str
+    bucket: str
+    prefix: str
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What S3's HeadObject said of an object.
+
+    `storage_class` is STANDARD where S3 left the header out. `checksums` are base64 by algorithm, as S3 keeps them.
+    """
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    last_modified_at: float
+    version_id: str | None = None
+    storage_class: str = "STANDARD"
+    encryption: str | None = None
+    kms_key_id: str | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    readable: bool = True
+
+
+class Denial(StrEnum):
+    """The two ways in which the API withholds a thing from the token's owner."""
+
+    UNKNOWN = "unknown"
+    HIDDEN = "not shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The API's own answer that there is no such thing (404) or that it is not for this token (403)."""
+
+    denial: Denial
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why something could not be asked or was not answered: it says nothing about the export.
+
+    `wait_seconds` is how long to ask nothing, where that is known. `unasked` means that no question was sent, so
+    that nothing may be concluded from the age of the watch.
+    """
+
+    text: str
+    wait_seconds: float | None = None
+    unasked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MissingObject:
+    """None of the keys that the object could have exists."""
+
+    bucket: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedObject:
+    """S3 does not let the function look, or the bucket is none that it may ask."""
+
+    bucket: str
+    message: str
+
+
+JobAnswer: TypeAlias = ExportJob | Denied | Obstacle
+VolumeAnswer: TypeAlias = Volume | Denied | Obstacle
+FileAnswer: TypeAlias = SourceFile | Denied | Obstacle
+ObjectAnswer: TypeAlias = StoredObject | MissingObject | RefusedObject | Obstacle
+
+
+class CheckStatus(StrEnum):
+    """How a check, or a verification as a whole, came out."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check of a verification; `reason` says why it was skipped, and is None otherwise."""
+
+    name: str
+    status: CheckStatus
+    expected: Any = None
+    actual: Any = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked, in the order of the contract."""
+
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.status is CheckStatus.FAILED)
+
+    @property
+    def status(self) -> CheckStatus:
+        """Failed where any check failed, passed where the object was seen and nothing failed, else skipped."""
+        if self.failed:
+            return CheckStatus.FAILED
+        seen = any(check.name == "exists" and check.status is CheckStatus.PASSED for check in self.checks)
+        return CheckStatus.PASSED if seen else CheckStatus.SKIPPED
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that was learnt of one export in one look; None where it was not asked or not answered."""
+
+    job: ExportJob | None = None
+    file: SourceFile | None = None
+    volume: Volume | None = None
+    object: StoredObject | None = None
+    verification: Verification | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a watch ends without a completed export. `code`, `status` and `more_info` are the API's own."""
+
+    reason: Reason
+    message: str
+    code: int | None = None
+    status: int | None = None
+    more_info: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The job has not ended; `state` is the API's word, documented or not."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """Nothing can be said now, for a cause that lies outside the export."""
+
+    obstacle: Obstacle
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """Something is wrong that may yet come right; where it does not, it is this failure."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The job is COMPLETED and no check failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The export has failed, whatever one waits for."""
+
+    failure: Failure
+
+
+Verdict: TypeAlias = Unfinished | Hindered | Faulty | Completed | Failed
