@@ -1,2 +1,59 @@
-def handler(event, context):
-    print(event)
+"""Lambda's way in: a batch of the queue's messages, or a start event handed straight to the function."""
+
+import os
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+
+from export_monitor.announcement import Announcement
+from export_monitor.bootstrap import bootstrap
+from export_monitor.domain.model import QueueMessage
+from export_monitor.watch import ExportWatch, Invocation
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+metrics = Metrics()
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
+    """Handle one invocation. A batch's answer names the messages that stay in the queue."""
+    watch, announcement = _parts()
+    if not _is_batch(event):
+        return dict(announcement.announce(event))
+    kept = watch.look_at([_message(record) for record in event["Records"]], _invocation(context))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
+
+
+@cache
+def _parts() -> tuple[ExportWatch, Announcement]:
+    return bootstrap(os.environ, logger, metrics)
+
+
+def _is_batch(event: Any) -> bool:
+    records = event.get("Records") if isinstance(event, dict) else None
+    return isinstance(records, list) and any(record.get("eventSource") == "aws:sqs" for record in records)
+
+
+def _message(record: dict[str, Any]) -> QueueMessage:
+    return QueueMessage(
+        message_id=record["messageId"],
+        receipt_handle=record["receiptHandle"],
+        body=record["body"],
+        sent_at=int(record["attributes"]["SentTimestamp"]) / 1000,
+        receives=int(record["attributes"]["ApproximateReceiveCount"]),
+        attributes=record.get("messageAttributes", {}),
+    )
+
+
+def _invocation(context: "LambdaContext") -> Invocation:
+    def time_left() -> float:
+        return float(context.get_remaining_time_in_millis()) / 1000
+
+    now = time.time()
+    return Invocation(now, now + time_left(), time_left)

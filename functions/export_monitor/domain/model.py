@@ -12,6 +12,18 @@ JsonObject: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """A message as the mapping hands it over. `attributes` are message attributes in Lambda's spelling."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    sent_at: float
+    receives: int
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Exports that belong together: `size` different exports share the `id`."""
 

@@ -1,0 +1,86 @@
+"""The queue of exports being watched, and the dead-letter queue beside it."""
+
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from export_monitor.domain.model import JsonObject, QueueMessage
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef, MessageAttributeValueTypeDef
+
+_BATCH_ENTRIES = 10
+_MAX_ATTRIBUTES = 10
+# SQS refuses a message's characters outside of these; an error text quotes what a sender wrote.
+_ERROR_CHARACTERS = 1000
+_ATTEMPTS = 2
+
+
+class ExportQueue:
+    """Hides, sends and sets aside messages."""
+
+    def __init__(self, client: "Callable[[], SQSClient]", queue_url: str, dead_letter_queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._dead_letter_queue_url = dead_letter_queue_url
+
+    def send(self, detail: JsonObject) -> str:
+        """Put a start event into the queue; the id of its message comes back."""
+        body = json.dumps(detail, separators=(",", ":"))
+        return self._client().send_message(QueueUrl=self._queue_url, MessageBody=body)["MessageId"]
+
+    def hide(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]:
+        """Hide messages for so many seconds each. Those that SQS would not hide come back: theirs is the time-out."""
+        by_id = {str(number): message for number, (message, _) in enumerate(delays)}
+        entries = [_hide_entry(number, message, seconds) for number, (message, seconds) in enumerate(delays)]
+        for _ in range(_ATTEMPTS):
+            entries = [entry for batch in _by_ten(entries) for entry in self._hide_batch(batch)]
+        return [by_id[entry["Id"]] for entry in entries]
+
+    def _hide_batch(
+        self, entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]"
+    ) -> "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]":
+        try:
+            answer = self._client().change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
+        except (BotoCoreError, ClientError):
+            return entries
+        failed = {failure["Id"] for failure in answer.get("Failed", ())}
+        return [entry for entry in entries if entry["Id"] in failed]
+
+    def set_aside(self, message: QueueMessage, error: str) -> None:
+        """Copy a message, unchanged but for the attribute `error`, to the dead-letter queue."""
+        kept = islice(message.attributes.items(), _MAX_ATTRIBUTES - 1)
+        attributes = {name: _as_sent(value) for name, value in kept if name != "error"}
+        printable = "".join(c if c.isprintable() else "?" for c in error)[:_ERROR_CHARACTERS]
+        attributes["error"] = {"DataType": "String", "StringValue": printable}
+        self._client().send_message(
+            QueueUrl=self._dead_letter_queue_url, MessageBody=message.body, MessageAttributes=attributes
+        )
+
+
+def _hide_entry(
+    number: int, message: QueueMessage, seconds: float
+) -> "ChangeMessageVisibilityBatchRequestEntryTypeDef":
+    whole = max(1, math.ceil(seconds))
+    return {"Id": str(number), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": whole}
+
+
+def _as_sent(value: Mapping[str, Any]) -> "MessageAttributeValueTypeDef":
+    attribute: MessageAttributeValueTypeDef = {"DataType": value["dataType"]}
+    if value.get("stringValue") is not None:
+        attribute["StringValue"] = value["stringValue"]
+    if value.get("binaryValue") is not None:
+        attribute["BinaryValue"] = base64.b64decode(value["binaryValue"])
+    return attribute
+
+
+def _by_ten(
+    entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]",
+) -> "list[list[ChangeMessageVisibilityBatchRequestEntryTypeDef]]":
+    return [entries[start : start + _BATCH_ENTRIES] for start in range(0, len(entries), _BATCH_ENTRIES)]

@@ -1,0 +1,169 @@
+"""The table of what was published: one item for each export.
+
+export_id      the key
+claimed_until  until when (epoch milliseconds) an invocation has the sole right to publish for the export
+sent           the ids of the events that were published
+ended          the ids of the messages whose watch is over
+fault_…_first, fault_…_last   a fault's first and last sight (epoch seconds), until a watch of the export ends
+expires_at     when DynamoDB may remove the item (epoch seconds): well over the 30 days that the contract promises
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
+from export_monitor.domain.events import event_id
+from export_monitor.domain.patience import FAULTS
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+KEPT_SECONDS = 45 * 24 * 3600
+# A transaction that met another one on the same item is tried again; botocore does not do so by itself.
+_CONFLICT_ATTEMPTS = 4
+_CONFLICT_PAUSE_SECONDS = 0.05
+
+
+class Ledger:
+    """Claims before publishing, records after it, and remembers when faults were seen."""
+
+    def __init__(
+        self, client: "Callable[[], DynamoDBClient]", table_name: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._sleep = sleep
+
+    def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
+        """Claim exports, each at most once, in one transaction; by export, those that were refused, and why.
+
+        Times are in epoch seconds. A single claim that cannot be given cancels the transaction, so it is repeated
+        without that one.
+        """
+        refused: dict[str, RefusedClaim] = {}
+        wanted = list(claims)
+        attempts = 0
+        while wanted:
+            reasons = self._write([self._claim_update(claim, now, until) for claim in wanted])
+            lost = {
+                claim.export_id: _refusal(claim, reason.get("Item", {}), now)
+                for claim, reason in zip(wanted, reasons, strict=True)
+                if reason["Code"] == "ConditionalCheckFailed"
+            }
+            refused |= lost
+            if not any(reason["Code"] != "None" for reason in reasons):
+                break
+            if not lost:
+                attempts += 1
+                if attempts == _CONFLICT_ATTEMPTS:
+                    return refused | {c.export_id: RefusedClaim(Refusal.BUSY, now) for c in wanted}
+                self._sleep(_CONFLICT_PAUSE_SECONDS * attempts)
+            wanted = [claim for claim in wanted if claim.export_id not in lost]
+        return refused
+
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None:
+        """Record in one transaction what was published and which messages have ended; claims and faults go.
+
+        `over` are watches that end because their event had been published before. Raises TimeoutError where other
+        transactions stood in the way each time.
+        """
+        updates = [self._record_update(claim, now) for claim in published]
+        updates += [self._over_update(claim, now) for claim in over]
+        for attempt in range(1, _CONFLICT_ATTEMPTS + 1):
+            if not updates or all(reason["Code"] == "None" for reason in self._write(updates)):
+                return
+            self._sleep(_CONFLICT_PAUSE_SECONDS * attempt)
+        raise TimeoutError("the ledger was busy")
+
+    def fault_first_seen_at(self, export_id: str, fault: str, now: float, healed_after: float) -> float:
+        """Note that a fault is seen, and say since when it has been, in epoch seconds.
+
+        One that went unseen for `healed_after` seconds had healed and counts from now. It costs one write, and a
+        second one after healing.
+        """
+        first, last = _fault_attributes(fault)
+        before = self._set_fault(export_id, f"SET {first} = if_not_exists({first}, :now), {last} = :now", now)
+        if last not in before or float(before[last]["N"]) >= now - healed_after:
+            return float(before[first]["N"]) if first in before else now
+        self._set_fault(export_id, f"SET {first} = :now, {last} = :now", now)
+        return now
+
+    def _set_fault(self, export_id: str, update: str, now: float) -> dict[str, Any]:
+        answer = self._client().update_item(
+            TableName=self._table_name,
+            Key={"export_id": {"S": export_id}},
+            UpdateExpression=f"{update}, expires_at = :expires",
+            ExpressionAttributeValues={":now": {"N": f"{now:.3f}"}, ":expires": _expiry(now)},
+            ReturnValues="ALL_OLD",
+        )
+        return dict(answer.get("Attributes", {}))
+
+    def _write(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Write all or nothing; a reason for each update, whose code is None where it did not stand in the way."""
+        try:
+            self._client().transact_write_items(TransactItems=[{"Update": update} for update in updates])  # type: ignore[typeddict-item] # the shape is botocore's
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "TransactionCanceledException":
+                return [dict(reason) for reason in error.response["CancellationReasons"]]
+            if error.response["Error"]["Code"] != "TransactionInProgressException":
+                raise
+            return [{"Code": "TransactionConflict"}] * len(updates)
+        return [{"Code": "None"}] * len(updates)
+
+    def _claim_update(self, claim: Claim, now: float, until: float) -> dict[str, Any]:
+        values = {
+            ":now": {"N": str(int(now * 1000))},
+            ":until": {"N": str(int(until * 1000))},
+            ":expires": _expiry(now),
+            ":event": {"S": claim.event_id},
+            ":completed": {"S": _completed(claim)},
+            ":message": {"S": claim.message_id},
+        }
+        update = self._update(claim, "SET claimed_until = :until, expires_at = :expires", values)
+        return update | {
+            "ConditionExpression": "(attribute_not_exists(claimed_until) OR claimed_until < :now) "
+            "AND NOT contains(sent, :event) AND NOT contains(sent, :completed) AND NOT contains(ended, :message)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def _record_update(self, claim: Claim, now: float) -> dict[str, Any]:
+        faults = [attribute for fault in FAULTS for attribute in _fault_attributes(fault)]
+        return self._update(
+            claim,
+            f"SET expires_at = :expires REMOVE claimed_until, {', '.join(faults)} ADD sent :event, ended :message",
+            {":expires": _expiry(now), ":event": {"SS": [claim.event_id]}, ":message": {"SS": [claim.message_id]}},
+        )
+
+    def _over_update(self, claim: Claim, now: float) -> dict[str, Any]:
+        update = "SET expires_at = :expires ADD ended :message"
+        return self._update(claim, update, {":expires": _expiry(now), ":message": {"SS": [claim.message_id]}})
+
+    def _update(self, claim: Claim, expression: str, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "TableName": self._table_name,
+            "Key": {"export_id": {"S": claim.export_id}},
+            "UpdateExpression": expression,
+            "ExpressionAttributeValues": values,
+        }
+
+
+def _refusal(claim: Claim, item: dict[str, Any], now: float) -> RefusedClaim:
+    sent, ended = item.get("sent", {}).get("SS", ()), item.get("ended", {}).get("SS", ())
+    if claim.message_id in ended or claim.event_id in sent or _completed(claim) in sent:
+        return RefusedClaim(Refusal.OVER)
+    return RefusedClaim(Refusal.BUSY, int(item.get("claimed_until", {}).get("N", now * 1000)) / 1000)
+
+
+def _completed(claim: Claim) -> str:
+    return event_id(claim.export_id, None)
+
+
+def _fault_attributes(fault: str) -> tuple[str, str]:
+    return f"fault_{fault}_first", f"fault_{fault}_last"
+
+
+def _expiry(now: float) -> dict[str, str]:
+    return {"N": str(int(now + KEPT_SECONDS))}

@@ -1,0 +1,30 @@
+"""A start event that is handed straight to the function: it goes into the queue, like every other."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from export_monitor.domain.model import JsonObject
+from export_monitor.domain.start_events import detail_of, understand
+from export_monitor.reporting import Reporter
+
+
+class Sender(Protocol):
+    """The queue of exports being watched; the id of the message comes back."""
+
+    def send(self, detail: JsonObject) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Puts start events into the queue."""
+
+    queue: Sender
+    start_event_source: str
+    report: Reporter
+
+    def announce(self, event: Any) -> dict[str, str]:
+        """Begin a watch. Raises StartEventError, so that a caller who waits sees what is wrong."""
+        start = understand(event, self.start_event_source)
+        message_id = self.queue.send(detail_of(start))
+        self.report.note("export_announced", export_id=start.export_id, message_id=message_id)
+        return {"export_id": start.export_id, "message_id": message_id}

@@ -1,0 +1,161 @@
+"""What one look at an export says of it: a pure function of the answers that were gathered.
+
+COMPLETED is a claim until the object is seen, so it takes the volume's, the file's and S3's answers to become a
+verdict; every other state speaks for itself.
+"""
+
+from dataclasses import dataclass, replace
+
+from export_monitor.domain.checks import Gathered, verify, verify_missing, verify_nothing
+from export_monitor.domain.model import (
+    Completed,
+    Denial,
+    Denied,
+    Evidence,
+    ExportJob,
+    Failed,
+    Failure,
+    Faulty,
+    FileAnswer,
+    Hindered,
+    JobAnswer,
+    MissingObject,
+    ObjectAnswer,
+    Obstacle,
+    Reason,
+    RefusedObject,
+    SourceFile,
+    State,
+    StoredObject,
+    Unfinished,
+    Verdict,
+    Volume,
+    VolumeAnswer,
+)
+from export_monitor.domain.object_location import is_on_amazon_s3, is_volume_name
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was asked of one export in one look, and answered; None where there was no need to ask."""
+
+    job: JobAnswer
+    volume: VolumeAnswer | None = None
+    file: FileAnswer | None = None
+    object: ObjectAnswer | None = None
+
+
+def needs_file(job: ExportJob) -> bool:
+    """Whether the source file must be read: the job has ended, and its answer does not carry the file's size."""
+    return job.state in (State.COMPLETED, State.FAILED) and (job.result is None or job.result.size is None)
+
+
+def needs_object(job: ExportJob) -> bool:
+    """Whether the object must be looked at: the job says that it is there."""
+    return job.state == State.COMPLETED
+
+
+def may_read_volume(name: str | None) -> bool:
+    """Whether a job names a volume that may be asked for."""
+    return name is not None and is_volume_name(name)
+
+
+def assess(answers: Answers, now: float) -> tuple[Verdict, Evidence]:
+    """Judge an export by what was answered. The same answers at the same time give the same verdict."""
+    job = answers.job
+    if isinstance(job, Obstacle):
+        return Hindered(job), Evidence()
+    if isinstance(job, Denied):
+        return Faulty(_denied_job(job)), Evidence()
+    evidence = Evidence(job=job, file=_file(job, answers.file))
+    match job.state:
+        case State.COMPLETED:
+            return _assess_completed(job, answers, evidence, now)
+        case State.FAILED if _unasked(answers.file):
+            return Hindered(answers.file), evidence  # type: ignore[arg-type] # _unasked has seen that it is one
+        case State.FAILED:
+            return Failed(_failed_job(job)), evidence
+        case _:
+            return Unfinished(job.state), evidence
+
+
+def _assess_completed(job: ExportJob, answers: Answers, evidence: Evidence, now: float) -> tuple[Verdict, Evidence]:
+    volume = answers.volume
+    if isinstance(volume, Obstacle):
+        return Hindered(volume), evidence
+    if not isinstance(volume, Volume):
+        return Faulty(_no_volume(job, volume)), evidence
+    evidence = replace(evidence, volume=volume)
+    if not is_on_amazon_s3(volume):
+        skipped = verify_nothing("the volume is not on Amazon S3")
+        return Completed(), replace(evidence, verification=skipped)
+    match answers.object:
+        case StoredObject() as found:
+            if isinstance(answers.file, Obstacle):
+                return Hindered(answers.file), replace(evidence, object=found)
+            return _assess_object(job, found, evidence, now)
+        case MissingObject() as missing:
+            failure = Failure(Reason.OBJECT_MISSING, _missing(missing))
+            return Faulty(failure), replace(evidence, verification=verify_missing())
+        case RefusedObject() as refused:
+            return Faulty(Failure(Reason.OBJECT_FORBIDDEN, refused.message)), evidence
+        case Obstacle() as obstacle:
+            return Hindered(obstacle), evidence
+        case None:
+            return Hindered(Obstacle("the object was not looked at")), evidence
+
+
+def _assess_object(job: ExportJob, found: StoredObject, evidence: Evidence, now: float) -> tuple[Verdict, Evidence]:
+    verification = verify(Gathered(job, found, evidence.file, now))
+    evidence = replace(evidence, object=found, verification=verification)
+    if not verification.failed:
+        return Completed(), evidence
+    names = ", ".join(check.name for check in verification.failed)
+    message = f"The object is not what was asked for: {names}."
+    return Faulty(Failure(Reason.OBJECT_MISMATCH, message)), evidence
+
+
+def _file(job: ExportJob, answer: FileAnswer | None) -> SourceFile | None:
+    return answer if isinstance(answer, SourceFile) else job.result
+
+
+def _unasked(answer: FileAnswer | None) -> bool:
+    return isinstance(answer, Obstacle) and answer.unasked
+
+
+def _denied_job(answer: Denied) -> Failure:
+    if answer.denial is Denial.UNKNOWN:
+        return Failure(Reason.EXPORT_NOT_FOUND, f"The API does not know this export: {answer.message}")
+    return Failure(Reason.EXPORT_FORBIDDEN, f"The API does not show this export: {answer.message}")
+
+
+def _failed_job(job: ExportJob) -> Failure:
+    error = job.error
+    message, more_info = error.get("message"), error.get("more_info")
+    return Failure(
+        reason=Reason.EXPORT_FAILED,
+        message=message if isinstance(message, str) and message else "The platform gave no message.",
+        code=whole_number(error.get("code")),
+        status=whole_number(error.get("status")),
+        more_info=more_info if isinstance(more_info, str) else None,
+    )
+
+
+def whole_number(value: object) -> int | None:
+    """A whole number, also one that is written as a string of up to 18 digits; else None."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _no_volume(job: ExportJob, answer: Denied | None) -> Failure:
+    if isinstance(answer, Denied):
+        return Failure(
+            Reason.VOLUME_UNAVAILABLE, f"The volume {job.volume} is {answer.denial} to the token: {answer.message}"
+        )
+    return Failure(Reason.VOLUME_UNAVAILABLE, f"The job's volume, {job.volume!r:.100}, is not a name that can be read.")
+
+
+def _missing(missing: MissingObject) -> str:
+    keys = " or ".join(f"s3://{missing.bucket}/{key}" for key in missing.keys) or f"s3://{missing.bucket}/"
+    return f"The export is COMPLETED, but there is no object at {keys}."

@@ -1,0 +1,28 @@
+"""The right to publish: asked for before an event is published, so that of several workers one does."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The wish to publish one event as the end of one watch."""
+
+    export_id: str
+    event_id: str
+    message_id: str
+
+
+class Refusal(Enum):
+    """Why a claim was not given: the watch is over or its event was published; or somebody else is about to."""
+
+    OVER = auto()
+    BUSY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedClaim:
+    """A claim that was not given; `until` is when the live claim ends, in epoch seconds."""
+
+    refusal: Refusal
+    until: float = 0.0

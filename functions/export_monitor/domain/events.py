@@ -1,0 +1,188 @@
+"""The CloudEvents that end watches, and the SNS messages that carry them.
+
+An event is a CloudEvents 1.0 object in structured mode (github.com/cloudevents/spec, v1.0.2); `schemas/` holds its
+JSON Schema. A message is everything that SNS counts against its size limit.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from export_monitor.domain.advice import advice
+from export_monitor.domain.mail import email_text, subject_line
+from export_monitor.domain.model import (
+    CheckResult,
+    Evidence,
+    ExportJob,
+    Failure,
+    JsonObject,
+    SourceFile,
+    StoredObject,
+    Verification,
+    Watch,
+)
+from export_monitor.domain.timestamps import rfc3339
+
+COMPLETED_TYPE = "cgc.export.completed.v1"
+FAILED_TYPE = "cgc.export.failed.v1"
+
+# SNS: bytes of a message, its attributes and subject included, and of a PublishBatch in all.
+MAX_MESSAGE_BYTES = 256 * 1024
+
+# Filter policies compare numbers up to a billion.
+_MAX_FILTER_NUMBER = 10**9
+
+_DOCUMENTED_FIELDS = (
+    "id", "state", "source", "destination", "started_on", "finished_on", "properties", "overwrite", "error",
+)  # fmt: skip
+_CLIPPED_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of SNS's PublishBatch. `attributes` are text, or numbers where their data type is Number."""
+
+    event_id: str
+    subject: str
+    body: str
+    attributes: dict[str, str | int]
+
+    @property
+    def size_bytes(self) -> int:
+        """What SNS counts: body, subject, and every attribute's name, data type and value."""
+        attributes = (f"{name}String{value}" for name, value in self.attributes.items())
+        return sum(len(text.encode()) for text in (self.body, self.subject, *attributes))
+
+
+def event_id(export_id: str, failure: Failure | None) -> str:
+    """The identity of an event: the same whenever the same end of the same export is published."""
+    return f"{export_id}:failed:{failure.reason}" if failure else f"{export_id}:completed"
+
+
+def ending_message(watch: Watch, evidence: Evidence, failure: Failure | None, now: float, api_base_url: str) -> Message:
+    """The message that ends a watch, cut down as far as SNS's size limit asks for."""
+    for job, cut in _ever_smaller(evidence.job, failure):
+        event = _event(watch, evidence, job, cut, now, api_base_url)
+        message = Message(
+            event_id=event["id"],
+            subject=subject_line(event),
+            body=_encode({"default": _encode(event), "email": email_text(event)}),
+            attributes=_attributes(watch, evidence, failure, event["type"]),
+        )
+        if message.size_bytes <= MAX_MESSAGE_BYTES:
+            break
+    return message
+
+
+def _ever_smaller(
+    job: ExportJob | None, failure: Failure | None
+) -> Iterator[tuple[dict[str, Any] | None, Failure | None]]:
+    if job is None:
+        yield None, failure
+        return
+    whole = {name: value for name, value in job.body.items() if name not in ("href", "result")}
+    yield whole, failure
+    yield {name: value for name, value in whole.items() if name in _DOCUMENTED_FIELDS}, failure
+    clipped = failure and Failure(failure.reason, failure.message[:_CLIPPED_CHARACTERS], failure.code, failure.status)
+    yield {"id": job.id, "state": job.state}, clipped
+
+
+def _event(
+    watch: Watch, evidence: Evidence, job: JsonObject | None, failure: Failure | None, now: float, api_base_url: str
+) -> dict[str, Any]:
+    finished = evidence.job.finished_at if evidence.job else None
+    group = watch.start.group
+    return {
+        "specversion": "1.0",
+        "id": event_id(watch.start.export_id, failure),
+        "source": f"{api_base_url}/storage/exports",
+        "type": FAILED_TYPE if failure else COMPLETED_TYPE,
+        "subject": watch.start.export_id,
+        "time": rfc3339(now if finished is None else finished),
+        "datacontenttype": "application/json",
+        "data": {
+            "export": job or {"id": watch.start.export_id},
+            "file": _file(evidence.file) if evidence.file else None,
+            "object": _object(evidence.object) if evidence.object else None,
+            "verification": _verification(evidence.verification) if evidence.verification else None,
+            "failure": _failure(failure, evidence) if failure else None,
+            "watch": {
+                "origin": "announced",
+                "requested_at": rfc3339(watch.sent_at),
+                "concluded_at": rfc3339(now),
+                "polls": watch.receives,
+            },
+            "group": {"id": group.id, "size": group.size} if group else None,
+            "context": watch.start.context,
+        },
+    }
+
+
+def _file(file: SourceFile) -> JsonObject:
+    return {"id": file.id, "name": file.name, "project": file.project, "size": file.size}
+
+
+def _object(found: StoredObject) -> JsonObject:
+    return {
+        "uri": f"s3://{found.bucket}/{found.key}",
+        "bucket": found.bucket,
+        "key": found.key,
+        "version_id": found.version_id,
+        "etag": found.etag,
+        "size": found.size,
+        "storage_class": found.storage_class,
+        "readable": found.readable,
+        "encryption": found.encryption,
+        "kms_key_id": found.kms_key_id,
+        "last_modified": rfc3339(found.last_modified_at),
+        "checksums": dict(found.checksums),
+    }
+
+
+def _verification(verification: Verification) -> JsonObject:
+    return {"status": verification.status, "checks": [_check(check) for check in verification.checks]}
+
+
+def _check(check: CheckResult) -> JsonObject:
+    shown = {"name": check.name, "status": check.status, "expected": check.expected, "actual": check.actual}
+    return shown if check.reason is None else {**shown, "reason": check.reason}
+
+
+def _failure(failure: Failure, evidence: Evidence) -> JsonObject:
+    return {
+        "reason": failure.reason,
+        "message": failure.message,
+        "advice": advice(failure, evidence),
+        "code": failure.code,
+        "status": failure.status,
+        "more_info": failure.more_info,
+    }
+
+
+def _attributes(watch: Watch, evidence: Evidence, failure: Failure | None, event_type: str) -> dict[str, str | int]:
+    job, group = evidence.job, watch.start.group
+    found = evidence.object or evidence.volume
+    values = {
+        "type": event_type,
+        "project": evidence.file.project if evidence.file else None,
+        "volume": job.volume if job else None,
+        "bucket": found.bucket if found else None,
+        "verification": evidence.verification.status if evidence.verification else None,
+        "group": group.id if group else None,
+        "reason": failure.reason if failure else None,
+    }
+    attributes: dict[str, str | int] = {name: value for name, value in values.items() if _is_attribute(value)}
+    if failure and failure.code is not None and abs(failure.code) <= _MAX_FILTER_NUMBER:
+        attributes["error_code"] = failure.code
+    return attributes
+
+
+def _is_attribute(value: str | None) -> TypeGuard[str]:
+    # SNS refuses an empty value and control characters.
+    return bool(value) and str(value).isprintable()
+
+
+def _encode(value: JsonObject) -> str:
+    # Escaped to ASCII: a raw queue takes every character that a location or a context may hold.
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,34 @@
+"""Where an exported object is to be looked for.
+
+The vendor documents that a volume's prefix is put before the location, and leaves open what stands between them
+(docs.cancergenomicscloud.org, 'Start an export job' and 'Volumes'), so there are candidates.
+"""
+
+import re
+
+from export_monitor.domain.model import Volume
+
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.@+-]{1,128}"
+_VOLUME_NAME = re.compile(rf"{_SEGMENT}/{_SEGMENT}")
+_AMAZON = re.compile(r"(?:https?://)?(?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?(?::\d+)?(?:/.*)?", re.IGNORECASE)
+
+
+def is_volume_name(name: str) -> bool:
+    """Whether `owner/name` may enter a path: two segments of letters, digits, `_.@+-`, neither `.` nor `..`."""
+    return _VOLUME_NAME.fullmatch(name) is not None
+
+
+def is_on_amazon_s3(volume: Volume) -> bool:
+    """Whether the volume's objects are on Amazon S3: its type is S3, and its endpoint, if any, is Amazon's."""
+    return volume.type.lower() == "s3" and (not volume.endpoint or _AMAZON.fullmatch(volume.endpoint) is not None)
+
+
+def candidate_keys(prefix: str, location: str) -> tuple[str, ...]:
+    """The keys that an object may have, the likeliest first, none twice; none where there is no location."""
+    if not location:
+        return ()
+    joined = f"{prefix.rstrip('/')}/{location.lstrip('/')}".lstrip("/")
+    keys = [joined, prefix + location]
+    if location.startswith("/"):
+        keys.append(location)
+    return tuple(dict.fromkeys(keys))

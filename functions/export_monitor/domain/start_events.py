@@ -1,0 +1,140 @@
+"""Every form in which an export may be announced, and what is wrong with what is not understood.
+
+A body is the detail object itself, an EventBridge envelope around it, or an SNS notification around either.
+"""
+
+import json
+import re
+from typing import Any, NoReturn
+
+from export_monitor.domain.model import Group, JsonObject, StartEvent
+
+DETAIL_TYPE = "Export Started"
+MAX_CONTEXT_BYTES = 8 * 1024
+MAX_GROUP_SIZE = 10_000
+# Far below what Python's JSON can nest on any supported version, with room for the event around the context.
+MAX_CONTEXT_DEPTH = 200
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
+
+
+class StartEventError(ValueError):
+    """A start event that is not understood: which field broke which rule."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}")
+
+
+def read_start_event(body: str, source: str) -> StartEvent:
+    """Understand the body of a message. `source` is the one that EventBridge envelopes must carry.
+
+    Raises StartEventError, which names the field and the rule.
+    """
+    return understand(_parse(body, "body"), source)
+
+
+def understand(event: Any, source: str) -> StartEvent:
+    """Understand a start event that is JSON already, in any of its forms; see read_start_event."""
+    if isinstance(event, dict) and event.get("Type") == "Notification" and "Message" in event:
+        if not isinstance(event["Message"], str):
+            raise StartEventError("Message", "must be a string of JSON")
+        event = _parse(event["Message"], "Message")
+    if isinstance(event, dict) and "detail-type" in event:
+        event = _open_envelope(event, source)
+    if not isinstance(event, dict):
+        raise StartEventError("body", "must be a JSON object")
+    return StartEvent(export_id=_export_id(event), context=_context(event), group=_group(event))
+
+
+def detail_of(start: StartEvent) -> JsonObject:
+    """The detail object that announces this export again."""
+    detail: dict[str, Any] = {"export_id": start.export_id}
+    if start.context:
+        detail["context"] = start.context
+    if start.group:
+        detail["group"] = {"id": start.group.id, "size": start.group.size}
+    return detail
+
+
+def _parse(text: str, field: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise StartEventError(field, "must be JSON that is not nested so deeply") from None
+    except ValueError as error:
+        raise StartEventError(field, f"must be JSON ({error})") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {literal[:20]} is too large")
+    return number
+
+
+def _open_envelope(envelope: dict[str, Any], source: str) -> Any:
+    if envelope["detail-type"] != DETAIL_TYPE:
+        raise StartEventError("detail-type", f"must be '{DETAIL_TYPE}'")
+    if envelope.get("source") != source:
+        raise StartEventError("source", f"must be '{source}'")
+    if not isinstance(envelope.get("detail"), dict):
+        raise StartEventError("detail", "must be a JSON object")
+    return envelope["detail"]
+
+
+def _export_id(detail: dict[str, Any]) -> str:
+    field = "id" if "id" in detail and "export_id" not in detail else "export_id"
+    if field not in detail:
+        raise StartEventError(field, "is needed (or id)")
+    return _checked_id(detail[field], field)
+
+
+def _checked_id(value: Any, field: str) -> str:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise StartEventError(field, _ID_RULE)
+    return value
+
+
+def _context(detail: dict[str, Any]) -> JsonObject:
+    context = detail.get("context", {})
+    if not isinstance(context, dict):
+        raise StartEventError("context", "must be a JSON object")
+    if _depth(context) > MAX_CONTEXT_DEPTH:
+        raise StartEventError("context", f"must be nested at most {MAX_CONTEXT_DEPTH} deep")
+    try:
+        compact = json.dumps(context, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise StartEventError("context", "must be Unicode text without lone surrogates") from None
+    if len(compact) > MAX_CONTEXT_BYTES:
+        raise StartEventError("context", f"must be at most {MAX_CONTEXT_BYTES} bytes of compact JSON")
+    return context
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _group(detail: dict[str, Any]) -> Group | None:
+    if "group" not in detail:
+        return None
+    group = detail["group"]
+    if not isinstance(group, dict):
+        raise StartEventError("group", "must be a JSON object with id and size")
+    return Group(id=_checked_id(group.get("id"), "group.id"), size=_group_size(group.get("size")))
+
+
+def _group_size(size: Any) -> int:
+    whole = isinstance(size, int | float) and not isinstance(size, bool) and size == int(size)
+    if not whole or not 1 <= size <= MAX_GROUP_SIZE:
+        raise StartEventError("group.size", f"must be a whole number from 1 to {MAX_GROUP_SIZE}")
+    return int(size)

@@ -1,0 +1,95 @@
+"""Asks everything that one look at a batch of exports needs: jobs, files and volumes of the API, objects of S3.
+
+What several exports share is asked once, and what does not depend on each other is asked side by side.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from export_monitor.domain.assessment import Answers, may_read_volume, needs_file, needs_object
+from export_monitor.domain.model import (
+    ExportJob,
+    FileAnswer,
+    JobAnswer,
+    MissingObject,
+    ObjectAnswer,
+    RefusedObject,
+    Volume,
+    VolumeAnswer,
+)
+from export_monitor.domain.object_location import is_on_amazon_s3
+
+# S3 answers in tens of milliseconds and one batch has at most 100 objects; each client keeps so many connections.
+SIDE_BY_SIDE = 16
+
+TimeLeft = Callable[[], float]
+
+
+class Api(Protocol):
+    """The Seven Bridges API. `time_left` says how many seconds may still be spent on asking."""
+
+    def read_jobs(self, export_ids: Sequence[str], time_left: TimeLeft) -> Mapping[str, JobAnswer]: ...
+    def read_files(self, file_ids: Sequence[str], time_left: TimeLeft) -> Mapping[str, FileAnswer]: ...
+    def read_volume(self, name: str, time_left: TimeLeft) -> VolumeAnswer: ...
+    def remembered_volume(self, name: str) -> Volume | None: ...
+
+
+class Objects(Protocol):
+    """S3, safe to call from several threads."""
+
+    def look(self, volume: Volume, location: str) -> ObjectAnswer: ...
+
+
+def gather(export_ids: Iterable[str], api: Api, objects: Objects, time_left: TimeLeft) -> dict[str, Answers]:
+    """The answers for each export, by its id."""
+    answers = api.read_jobs(list(dict.fromkeys(export_ids)), time_left)
+    jobs = {export_id: job for export_id, job in answers.items() if isinstance(job, ExportJob)}
+    file_ids = sorted({job.file_id for job in jobs.values() if needs_file(job) and job.file_id})
+    files = api.read_files(file_ids, time_left) if file_ids else {}
+    completed = {export_id: job for export_id, job in jobs.items() if needs_object(job)}
+    volumes, seen = _look(completed, api, objects, time_left)
+    gathered = {export_id: Answers(answer) for export_id, answer in answers.items()}
+    for export_id, job in jobs.items():
+        file = files.get(job.file_id or "")
+        volume = volumes.get(job.volume or "") if export_id in completed else None
+        gathered[export_id] = Answers(job, volume, file, seen.get(export_id))
+    return gathered
+
+
+def _look(
+    completed: Mapping[str, ExportJob], api: Api, objects: Objects, time_left: TimeLeft
+) -> tuple[dict[str, VolumeAnswer], dict[str, ObjectAnswer]]:
+    names = sorted({job.volume for job in completed.values() if job.volume and may_read_volume(job.volume)})
+    remembered = {name: api.remembered_volume(name) for name in names}
+    volumes: dict[str, VolumeAnswer] = {
+        name: volume or api.read_volume(name, time_left) for name, volume in remembered.items()
+    }
+    seen = _look_side_by_side(completed, volumes, objects)
+    # A volume may have been pointed elsewhere since it was read, so nothing is called missing by memory.
+    doubtful = {
+        export_id: completed[export_id]
+        for export_id, answer in seen.items()
+        if isinstance(answer, MissingObject | RefusedObject) and remembered[completed[export_id].volume or ""]
+    }
+    for name in sorted({job.volume or "" for job in doubtful.values()}):
+        volumes[name] = api.read_volume(name, time_left)
+    moved = {i: job for i, job in doubtful.items() if volumes[job.volume or ""] != remembered[job.volume or ""]}
+    for export_id in moved:
+        del seen[export_id]
+    return volumes, seen | _look_side_by_side(moved, volumes, objects)
+
+
+def _look_side_by_side(
+    jobs: Mapping[str, ExportJob], volumes: Mapping[str, VolumeAnswer], objects: Objects
+) -> dict[str, ObjectAnswer]:
+    wanted: list[tuple[str, Volume, str]] = []
+    for export_id, job in jobs.items():
+        volume = volumes.get(job.volume or "")
+        if isinstance(volume, Volume) and is_on_amazon_s3(volume):
+            wanted.append((export_id, volume, job.location or ""))
+    if not wanted:
+        return {}
+    with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(wanted))) as pool:
+        answers = pool.map(lambda one: objects.look(one[1], one[2]), wanted)
+        return {export_id: answer for (export_id, _, _), answer in zip(wanted, answers, strict=True)}

@@ -1,0 +1,103 @@
+"""Publishes the ends of watches once: claim, publish, record.
+
+A crash before the publication lets the claim lapse, and the redelivered message begins anew. Between publishing and
+recording, a crash or a lost answer is the one way to a second copy of an event, and that has the same id.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
+from export_monitor.domain.events import Message
+from export_monitor.domain.model import Watch
+
+# A DynamoDB transaction takes so many items.
+_AT_ONCE = 100
+# A message waits so much longer than the claim that it waits for.
+_BEYOND_CLAIM_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A watch that is over, and the message that says so."""
+
+    watch: Watch
+    message: Message
+
+
+class Fate(Enum):
+    """What became of an ending."""
+
+    PUBLISHED = auto()
+    PUBLISHED_BEFORE = auto()
+    KEPT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An ending's fate; one that is kept is to be looked at again in so many seconds."""
+
+    ending: Ending
+    fate: Fate
+    seconds: float = 0.0
+    because: str | None = None
+
+
+class Claims(Protocol):
+    """The ledger: see adapters.ledger."""
+
+    def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]: ...
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None: ...
+
+
+class Topic(Protocol):
+    """SNS: what could not be published comes back by event id, with why."""
+
+    def publish(self, messages: Sequence[Message]) -> dict[str, str]: ...
+
+
+def rounds(endings: Sequence[Ending]) -> Iterator[list[Ending]]:
+    """Split endings so that no export stands twice in one part, the oldest watch of each first."""
+    waiting = sorted(endings, key=lambda ending: ending.watch.sent_at)
+    while waiting:
+        first: dict[str, Ending] = {}
+        for ending in waiting:
+            if len(first) < _AT_ONCE:
+                first.setdefault(ending.watch.start.export_id, ending)
+        yield list(first.values())
+        waiting = [ending for ending in waiting if first.get(ending.watch.start.export_id) is not ending]
+
+
+def publish_once(
+    endings: Sequence[Ending], claims: Claims, topic: Topic, now: float, claim_until: float
+) -> list[Settled]:
+    """Publish endings of different exports, each once. `claim_until` (epoch seconds) is the invocation's deadline."""
+    wished = {ending: _claim(ending) for ending in endings}
+    refused = claims.claim(list(wished.values()), now, claim_until)
+    granted = [ending for ending in endings if ending.watch.start.export_id not in refused]
+    failures = topic.publish([ending.message for ending in granted])
+    published = [ending for ending in granted if ending.message.event_id not in failures]
+    over = [e for e in endings if _refusal(refused, e) is Refusal.OVER]
+    claims.record([wished[ending] for ending in published], [wished[ending] for ending in over], now)
+    settled = [Settled(ending, Fate.PUBLISHED) for ending in published]
+    settled += [Settled(ending, Fate.PUBLISHED_BEFORE) for ending in over]
+    for ending in endings:
+        export_id, event_id = ending.watch.start.export_id, ending.message.event_id
+        if event_id in failures:
+            wait = claim_until - now + _BEYOND_CLAIM_SECONDS
+            settled.append(Settled(ending, Fate.KEPT, wait, failures[event_id]))
+        elif _refusal(refused, ending) is Refusal.BUSY:
+            wait = max(0.0, refused[export_id].until - now) + _BEYOND_CLAIM_SECONDS
+            settled.append(Settled(ending, Fate.KEPT, wait, "another worker is publishing it"))
+    return settled
+
+
+def _claim(ending: Ending) -> Claim:
+    return Claim(ending.watch.start.export_id, ending.message.event_id, ending.watch.message_id)
+
+
+def _refusal(refused: dict[str, RefusedClaim], ending: Ending) -> Refusal | None:
+    claim = refused.get(ending.watch.start.export_id)
+    return claim.refusal if claim else None

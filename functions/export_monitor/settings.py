@@ -1,0 +1,132 @@
+"""The environment that the template gives the function, typed; all its faults are told at once."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from export_monitor.domain.patience import OBJECT_LOOK_SECONDS, Patience
+from export_monitor.domain.poll_schedule import PollSchedule
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HOUR = 3600.0
+# Two workers share what the stack may ask.
+_WORKERS = 2
+
+Value = TypeVar("Value")
+
+
+class SettingsError(ValueError):
+    """Variables of the environment that are missing or break a rule, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the parameters of the template say. Durations are in seconds."""
+
+    api_base_url: str
+    requests_per_minute_and_worker: int
+    token_secret_arn: str
+    export_buckets: tuple[str, ...]
+    start_event_source: str
+    export_queue_url: str
+    dead_letter_queue_url: str
+    events_topic_arn: str
+    ledger_table_name: str
+    patience: Patience
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the environment. Raises SettingsError, which names each variable and the rule that it breaks."""
+    reader = _Reader(environment)
+    api_base_url = reader.read("API_BASE_URL", _base_url)
+    requests_per_minute = reader.read("API_REQUESTS_PER_MINUTE", _number(10, 200))
+    min_poll = reader.read("MIN_POLL_SECONDS", _number(1, 60))
+    max_poll = reader.read("MAX_POLL_SECONDS", _number(1, 3600))
+    timeout_hours = reader.read("WATCH_TIMEOUT_HOURS", _number(0.001, 168))
+    refusal_hours = reader.read("REFUSAL_GRACE_HOURS", _number(0, 72))
+    object_grace = reader.read("OBJECT_GRACE_SECONDS", _number(0, 3600))
+    not_found_grace = reader.read("NOT_FOUND_GRACE_SECONDS", _number(0, 3600))
+    buckets = reader.read("EXPORT_BUCKETS", _names)
+    texts = {
+        name: reader.read(name, _text)
+        for name in (
+            "TOKEN_SECRET_ARN",
+            "START_EVENT_SOURCE",
+            "EXPORT_QUEUE_URL",
+            "DEAD_LETTER_QUEUE_URL",
+            "EXPORT_EVENTS_TOPIC_ARN",
+            "LEDGER_TABLE_NAME",
+        )
+    }
+    if not reader.faults and max_poll < min_poll:
+        reader.faults.append(f"MAX_POLL_SECONDS: must not be less than MIN_POLL_SECONDS ({min_poll:g})")
+    if reader.faults:
+        raise SettingsError("\n".join(reader.faults))
+    horizon = (timeout_hours + refusal_hours) * _HOUR + max(object_grace, OBJECT_LOOK_SECONDS)
+    return Settings(
+        api_base_url=api_base_url,
+        requests_per_minute_and_worker=int(requests_per_minute) // _WORKERS,
+        token_secret_arn=texts["TOKEN_SECRET_ARN"],
+        export_buckets=buckets,
+        start_event_source=texts["START_EVENT_SOURCE"],
+        export_queue_url=texts["EXPORT_QUEUE_URL"],
+        dead_letter_queue_url=texts["DEAD_LETTER_QUEUE_URL"],
+        events_topic_arn=texts["EXPORT_EVENTS_TOPIC_ARN"],
+        ledger_table_name=texts["LEDGER_TABLE_NAME"],
+        patience=Patience(
+            schedule=PollSchedule(min_poll, max_poll, horizon),
+            timeout=timeout_hours * _HOUR,
+            object_grace=object_grace,
+            not_found_grace=not_found_grace,
+            refusal_grace=refusal_hours * _HOUR,
+        ),
+    )
+
+
+class _Reader:
+    """Reads variables one by one and keeps what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.faults: list[str] = []
+
+    def read(self, name: str, parse: Callable[[str], Value]) -> Value:
+        try:
+            return parse(self._environment.get(name, "").strip())
+        except ValueError as error:
+            self.faults.append(f"{name}: {error}")
+            # Never used: the faults are raised before anything is built.
+            return None  # type: ignore[return-value]
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("is needed")
+    return value
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise ValueError("must name at least one bucket")
+    return names
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        rule = f"must be a number from {least:g} to {most:g}"
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) or not least <= float(value) <= most:
+            raise ValueError(rule)
+        return float(value)
+
+    return parse
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    if not safe or not parts.hostname or parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must be an https URL (http for loopback hosts alone) without user, query or fragment")
+    return value.rstrip("/")

@@ -1,0 +1,198 @@
+"""One batch of the queue's messages, looked at: understand, gather, decide, then publish or hide.
+
+A message leaves the queue only when its watch has ended with a published event, or when it lies in the dead-letter
+queue instead. Whatever else happens, it is kept.
+"""
+
+import random as random_module
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from export_monitor.domain.assessment import Answers, assess
+from export_monitor.domain.events import ending_message
+from export_monitor.domain.model import Faulty, QueueMessage, Watch
+from export_monitor.domain.patience import Patience, Wait, decide, fault_key, healed_after, poll_delay
+from export_monitor.domain.start_events import StartEventError, read_start_event
+from export_monitor.gathering import Api, Objects, gather
+from export_monitor.publication import Claims, Ending, Fate, Settled, Topic, publish_once, rounds
+from export_monitor.reporting import Look, Reporter, tell_kept, tell_published, tell_published_before, tell_waiting
+
+# What is left of the invocation when asking stops: enough to publish and to hand 100 messages back, if slowly.
+_RESERVE_SECONDS = 15.0
+_RESERVE_SHARE = 0.25
+# When a message that cannot even be set aside is tried again.
+_SET_ASIDE_AGAIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """When this look is made and when it must be over (epoch seconds), and how many seconds are left of it."""
+
+    now: float
+    deadline_at: float
+    time_left: Callable[[], float]
+
+
+class Queue(Protocol):
+    """SQS: see adapters.export_queue."""
+
+    def hide(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]: ...
+    def set_aside(self, message: QueueMessage, error: str) -> None: ...
+
+
+class Ledger(Claims, Protocol):
+    """The ledger of publications, which also remembers faults: see adapters.ledger."""
+
+    def fault_first_seen_at(self, export_id: str, fault: str, now: float, healed_after: float) -> float: ...
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What becomes of the messages of one batch: kept for so many seconds, or done with."""
+
+    invocation: Invocation
+    reserve: float
+    kept: list[tuple[QueueMessage, float]] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+
+    def keep(self, message: QueueMessage, seconds: float) -> None:
+        self.kept.append((message, seconds))
+        self.settled.add(message.message_id)
+
+    def done(self, message: QueueMessage) -> None:
+        self.settled.add(message.message_id)
+
+    def may_ask_for(self) -> float:
+        return self.invocation.time_left() - self.reserve
+
+    def may_publish(self) -> bool:
+        return self.invocation.time_left() > self.reserve / 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExportWatch:
+    """Looks at batches of messages. `random` gives numbers from 0 to 1 that spread the delays."""
+
+    api: Api
+    objects: Objects
+    queue: Queue
+    ledger: Ledger
+    topic: Topic
+    report: Reporter
+    patience: Patience
+    start_event_source: str
+    api_base_url: str
+    random: Callable[[], float] = random_module.random
+
+    def look_at(self, messages: Sequence[QueueMessage], invocation: Invocation) -> list[str]:
+        """Handle each message once; the ids of those that stay in the queue, hidden until they are due."""
+        batch = _Batch(invocation, min(_RESERVE_SECONDS, invocation.time_left() * _RESERVE_SHARE))
+        watches = self._understand(messages, batch)
+        if watches:
+            oldest = max(watch.age(invocation.now) for _, watch in watches)
+            self.report.measure_seconds("OldestWatchAgeSeconds", oldest)
+            with self._keeping(watches, batch):
+                export_ids = [watch.start.export_id for _, watch in watches]
+                answers = gather(export_ids, self.api, self.objects, batch.may_ask_for)
+                self._publish(self._decide(watches, answers, batch), batch)
+        for message in self.queue.hide(batch.kept):
+            self.report.warn("message_not_hidden", message_id=message.message_id)
+        return [message.message_id for message, _ in batch.kept]
+
+    def _understand(self, messages: Sequence[QueueMessage], batch: _Batch) -> list[tuple[QueueMessage, Watch]]:
+        watches = []
+        for message in messages:
+            try:
+                start = read_start_event(message.body, self.start_event_source)
+            except StartEventError as error:
+                self.report.count("StartEventsRejected")
+                self._set_aside(message, str(error), batch)
+                continue
+            watches.append((message, Watch(start, message.message_id, message.sent_at, message.receives)))
+        return watches
+
+    def _decide(
+        self, watches: Sequence[tuple[QueueMessage, Watch]], answers: dict[str, Answers], batch: _Batch
+    ) -> list[Look]:
+        """Look at each; those whose watch is over come back, the others are kept."""
+        ends = []
+        for message, watch in watches:
+            with self._keeping([(message, watch)], batch):
+                look = self._look(message, watch, answers[watch.start.export_id], batch.invocation.now)
+                if isinstance(look.decision, Wait):
+                    tell_waiting(look, look.decision.seconds, look.decision.because, self.report)
+                    batch.keep(message, look.decision.seconds)
+                else:
+                    ends.append(look)
+        return ends
+
+    def _look(self, message: QueueMessage, watch: Watch, answers: Answers, now: float) -> Look:
+        verdict, evidence = assess(answers, now)
+        first_seen_at = None
+        if isinstance(verdict, Faulty):
+            first_seen_at = self.ledger.fault_first_seen_at(
+                watch.start.export_id,
+                fault_key(verdict.failure),
+                now,
+                healed_after(watch.age(now), self.patience.schedule),
+            )
+        decision = decide(verdict, watch, now, first_seen_at, self.patience, self.random())
+        return Look(message, watch, now, verdict, evidence, decision)
+
+    def _publish(self, looks: Sequence[Look], batch: _Batch) -> None:
+        now, deadline_at = batch.invocation.now, batch.invocation.deadline_at
+        by_message = {look.watch.message_id: look for look in looks}
+        for part in rounds([self._ending(look) for look in looks]):
+            part_looks = [by_message[ending.watch.message_id] for ending in part]
+            with self._keeping([(look.message, look.watch) for look in part_looks], batch):
+                if batch.may_publish():
+                    settled = publish_once(part, self.ledger, self.topic, now, deadline_at)
+                else:
+                    settled = [Settled(ending, Fate.KEPT, 1.0, "the invocation's time is up") for ending in part]
+                for one in settled:
+                    self._settle(by_message[one.ending.watch.message_id], one, batch)
+
+    def _ending(self, look: Look) -> Ending:
+        message = ending_message(look.watch, look.evidence, look.failure, look.now, self.api_base_url)
+        return Ending(look.watch, message)
+
+    def _settle(self, look: Look, settled: Settled, batch: _Batch) -> None:
+        match settled.fate:
+            case Fate.KEPT:
+                batch.keep(look.message, settled.seconds)
+                tell_kept(look, settled.seconds, settled.because or "", self.report)
+            case Fate.PUBLISHED_BEFORE:
+                batch.done(look.message)
+                tell_published_before(look, self.report)
+            case Fate.PUBLISHED:
+                batch.done(look.message)
+                tell_published(look, self.report)
+
+    def _set_aside(self, message: QueueMessage, error: str, batch: _Batch) -> None:
+        with self._keeping([(message, None)], batch):
+            self.queue.set_aside(message, error)
+            self.report.warn("message_set_aside", message_id=message.message_id, error=error)
+            batch.done(message)
+
+    @contextmanager
+    def _keeping(self, watches: Sequence[tuple[QueueMessage, Watch | None]], batch: _Batch) -> Iterator[None]:
+        """The one boundary: an error that nobody foresaw keeps the messages that it left unsettled."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- whatever it is, a message must not be lost or disturb others
+            self.report.traceback("unforeseen_error", message_ids=[message.message_id for message, _ in watches])
+            self.report.count("UnforeseenErrors")
+            for message, watch in watches:
+                if message.message_id not in batch.settled:
+                    self._after_surprise(message, watch, error, batch)
+
+    def _after_surprise(self, message: QueueMessage, watch: Watch | None, error: Exception, batch: _Batch) -> None:
+        now = batch.invocation.now
+        if watch is None:
+            batch.keep(message, _SET_ASIDE_AGAIN_SECONDS)
+        elif watch.age(now) < self.patience.last_moment:
+            batch.keep(message, poll_delay(watch, now, self.patience, self.random()))
+        else:
+            self._set_aside(message, f"unforeseen error: {type(error).__name__}: {error}", batch)
