@@ -38,7 +38,7 @@ class Api(Protocol):
 class Objects(Protocol):
     """S3, safe to call from several threads."""
 
-    def look(self, volume: Volume, location: str) -> ObjectAnswer: ...
+    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer: ...
 
 
 def gather(export_ids: Iterable[str], api: Api, objects: Objects, time_left: TimeLeft) -> dict[str, Answers]:
@@ -83,13 +83,13 @@ def _look(
 def _look_side_by_side(
     jobs: Mapping[str, ExportJob], volumes: Mapping[str, VolumeAnswer], objects: Objects
 ) -> dict[str, ObjectAnswer]:
-    wanted: list[tuple[str, Volume, str]] = []
-    for export_id, job in jobs.items():
+    wanted: list[tuple[Volume, ExportJob]] = []
+    for job in jobs.values():
         volume = volumes.get(job.volume or "")
         if isinstance(volume, Volume) and is_on_amazon_s3(volume):
-            wanted.append((export_id, volume, job.location or ""))
+            wanted.append((volume, job))
     if not wanted:
         return {}
     with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(wanted))) as pool:
-        answers = pool.map(lambda one: objects.look(one[1], one[2]), wanted)
-        return {export_id: answer for (export_id, _, _), answer in zip(wanted, answers, strict=True)}
+        answers = pool.map(lambda one: objects.look(*one), wanted)
+        return {job.id: answer for (_, job), answer in zip(wanted, answers, strict=True)}

@@ -1,43 +1,66 @@
-"""Exported objects in S3: what HeadObject says of them, or that they are missing, or that looking is refused."""
+"""Exported objects in S3: what HeadObject says of them, a few of their bytes, their grants; or missing, or refused."""
 
+import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from export_monitor.domain.model import MissingObject, ObjectAnswer, Obstacle, RefusedObject, StoredObject, Volume
+from export_monitor.domain import grants, integrity
+from export_monitor.domain.model import (
+    AccessControl,
+    ByteEnds,
+    ExportJob,
+    Grant,
+    MissingObject,
+    ObjectAnswer,
+    Obstacle,
+    RefusedObject,
+    StoredObject,
+    Unread,
+    Volume,
+)
 from export_monitor.domain.object_location import candidate_keys
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import HeadObjectOutputTypeDef
+    from types_boto3_s3.type_defs import GetObjectAclOutputTypeDef, HeadObjectOutputTypeDef
 
 # An object in one of these must be restored before it can be read.
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 _CHECKSUM = "Checksum"
+_BUCKET_REMEMBERED_SECONDS = 900.0
 
 
 class ExportedObjects:
     """Looks at objects in the buckets that it is given, and asks for no others. Safe to call from several threads."""
 
-    def __init__(self, client: "Callable[[], S3Client]", buckets: Collection[str]) -> None:
+    def __init__(
+        self,
+        client: "Callable[[], S3Client]",
+        buckets: Collection[str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._buckets = frozenset(buckets)
+        self._monotonic = monotonic
+        self._without_acls: dict[str, tuple[float, bool]] = {}
+        self._owners: dict[str, tuple[float, str]] = {}
 
-    def look(self, volume: Volume, location: str) -> ObjectAnswer:
-        """The first of the keys that a location on a volume may mean and that exists."""
+    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
+        """The first of the keys that the job's location may mean and that exists, with what its checks need."""
         if volume.bucket not in self._buckets:
             return RefusedObject(volume.bucket, f"The bucket {volume.bucket} is not one of ExportBuckets.")
-        keys = candidate_keys(volume.prefix, location)
+        keys = candidate_keys(volume.prefix, job.location or "")
         refused: RefusedObject | None = None
         for key in keys:
             try:
-                return self._head(volume.bucket, key)
+                return self._read(self._head(volume.bucket, key), job)
             except ClientError as error:
-                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if status == 403:
+                if _status(error) == 403:
                     refused = RefusedObject(volume.bucket, f"S3 refuses to show s3://{volume.bucket}/{key}.")
-                elif status != 404:
+                elif _status(error) != 404:
                     return Obstacle(f"S3 answers {error.response['Error']['Code']} for s3://{volume.bucket}/{key}")
             except BotoCoreError as error:
                 return Obstacle(f"S3 cannot be reached ({type(error).__name__})")
@@ -49,11 +72,97 @@ class ExportedObjects:
         try:
             head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+            if _status(error) != 403:
                 raise
             # Checksums of an object under a KMS key are shown only to who may decrypt; the rest is not so guarded.
             head = client.head_object(Bucket=bucket, Key=key)
         return _stored_object(bucket, key, head)
+
+    def _read(self, found: StoredObject, job: ExportJob) -> StoredObject:
+        asked_acl = job.properties.get("aws_canned_acl")
+        if asked_acl in grants.CANNED_ACLS:
+            found = replace(found, access=self._access(found, str(asked_acl)))
+        return replace(found, ends=self._ends(found))
+
+    def _ends(self, found: StoredObject) -> ByteEnds | Unread:
+        if not found.readable:
+            return Unread("the object is archived, and would have to be restored first")
+        if integrity.has_plain_name(found.key):
+            return Unread("a format of this name has no end-of-file marker")
+        if not found.size:
+            return ByteEnds(b"", b"")
+        try:
+            first = self._bytes(found, 0, min(found.size, integrity.FIRST_BYTES))
+            if found.size == len(first) or not integrity.has_end_marker(first):
+                return ByteEnds(first, first[-integrity.LAST_BYTES :])
+            return ByteEnds(first, self._bytes(found, found.size - integrity.LAST_BYTES, found.size))
+        except ClientError as error:
+            if _status(error) != 403:
+                raise
+            return Unread("S3 refuses to show the object's bytes")
+
+    def _bytes(self, found: StoredObject, start: int, end: int) -> bytes:
+        """The bytes from `start` to before `end`, of the very version, or content, that was looked at."""
+        span = f"bytes={start}-{end - 1}"
+        if found.version_id:
+            answer = self._client().get_object(
+                Bucket=found.bucket, Key=found.key, Range=span, VersionId=found.version_id
+            )
+        else:
+            answer = self._client().get_object(
+                Bucket=found.bucket, Key=found.key, Range=span, IfMatch=f'"{found.etag}"'
+            )
+        with answer["Body"] as body:
+            # Whatever the server sends, no more than was asked for is read.
+            return body.read(end - start)
+
+    def _access(self, found: StoredObject, canned_acl: str) -> AccessControl | Unread:
+        try:
+            if self._has_acls_disabled(found.bucket):
+                return Unread("the bucket has ACLs disabled")
+            acl = self._acl(found)
+            bucket_owner = self._bucket_owner(found.bucket) if grants.speaks_of_bucket_owner(canned_acl) else None
+        except ClientError as error:
+            if _status(error) != 403:
+                raise
+            return Unread("S3 refuses to show the ACL, its bucket's or the bucket's object ownership")
+        given = (
+            Grant(grant["Grantee"].get("ID") or grant["Grantee"].get("URI", "?"), grant["Permission"])
+            for grant in acl["Grants"]
+        )
+        return AccessControl(acl["Owner"]["ID"], frozenset(given), bucket_owner)
+
+    def _acl(self, found: StoredObject) -> "GetObjectAclOutputTypeDef":
+        if found.version_id:
+            return self._client().get_object_acl(Bucket=found.bucket, Key=found.key, VersionId=found.version_id)
+        return self._client().get_object_acl(Bucket=found.bucket, Key=found.key)
+
+    def _has_acls_disabled(self, bucket: str) -> bool:
+        read_at, known = self._without_acls.get(bucket, (float("-inf"), False))
+        if self._monotonic() - read_at < _BUCKET_REMEMBERED_SECONDS:
+            return known
+        try:
+            controls = self._client().get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+            disabled = any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in controls["Rules"])
+        except ClientError as error:
+            # Buckets from before the setting existed have none, and have ACLs.
+            if _status(error) != 404:
+                raise
+            disabled = False
+        self._without_acls[bucket] = (self._monotonic(), disabled)
+        return disabled
+
+    def _bucket_owner(self, bucket: str) -> str:
+        read_at, known = self._owners.get(bucket, (float("-inf"), ""))
+        if self._monotonic() - read_at < _BUCKET_REMEMBERED_SECONDS:
+            return known
+        owner = self._client().get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
+        self._owners[bucket] = (self._monotonic(), owner)
+        return owner
+
+
+def _status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def _stored_object(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> StoredObject:

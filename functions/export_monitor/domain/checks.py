@@ -8,18 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from export_monitor.domain.grants import CANNED_ACLS, grants_of, in_words
+from export_monitor.domain.integrity import begins_as, ends_with_marker, has_end_marker, promised_format
 from export_monitor.domain.model import (
     CheckResult,
     CheckStatus,
     ExportJob,
     SourceFile,
     StoredObject,
+    Unread,
     Verification,
 )
 from export_monitor.domain.timestamps import rfc3339
 
 # S3's clock and the platform's may disagree by so much.
 CLOCK_SKEW_SECONDS = 300
+_DAY_SECONDS = 24 * 3600
+_NOT_ASKED = "the export did not ask for one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Gathered:
     object: StoredObject
     file: SourceFile | None
     now: float
+
+    def asked_for(self, name: str) -> str | None:
+        """The job's property of this name, where the export asked for one."""
+        value = self.job.properties.get(name)
+        return value if isinstance(value, str) and value else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +79,92 @@ def freshness(gathered: Gathered) -> Compared | Skipped:
     return Compared(written >= earliest, f"at or after {rfc3339(earliest)}", rfc3339(written))
 
 
-CHECKS: dict[str, Callable[[Gathered], Compared | Skipped]] = {
-    "exists": exists,
-    "size": size,
-    "freshness": freshness,
+def encryption(gathered: Gathered) -> Compared | Skipped:
+    """S3 encrypts the object as the export asked for."""
+    asked = gathered.asked_for("sse_algorithm")
+    if asked is None:
+        return Skipped(_NOT_ASKED)
+    return Compared(gathered.object.encryption == asked, asked, gathered.object.encryption)
+
+
+def kms_key(gathered: Gathered) -> Compared | Skipped:
+    """The object is under the KMS key that was asked for, by key id or by key ARN."""
+    # The request's documentation spells the property with a capital I, the answers' examples do not.
+    asked = gathered.asked_for("sse_aws_kms_key_id") or gathered.asked_for("sse_aws_kms_key_Id")
+    if asked is None:
+        return Skipped(_NOT_ASKED)
+    if asked.startswith("alias/") or ":alias/" in asked:
+        return Skipped("the key was asked for by an alias, which may point to another key by now")
+    found = gathered.object.kms_key_id
+    if found is None or asked.startswith("arn:") == found.startswith("arn:"):
+        return Compared(found == asked, asked, found)
+    return Compared(asked.rpartition("/")[2] == found.rpartition("/")[2], asked, found)
+
+
+def storage_class(gathered: Gathered) -> Compared | Skipped:
+    """The object is in the storage class that was asked for."""
+    asked = gathered.asked_for("aws_storage_class")
+    if asked is None:
+        return Skipped(_NOT_ASKED)
+    found = gathered.object.storage_class
+    # S3 runs lifecycle rules once a day, at midnight UTC.
+    if found != asked and gathered.now // _DAY_SECONDS > gathered.object.last_modified_at // _DAY_SECONDS:
+        return Skipped(f"it is {found} now; a lifecycle rule may have moved it since it was written as {asked}")
+    return Compared(found == asked, asked, found)
+
+
+def acl(gathered: Gathered) -> Compared | Skipped:
+    """The object's grants are those of the canned ACL that was asked for, in whatever order."""
+    asked = gathered.asked_for("aws_canned_acl")
+    if asked is None:
+        return Skipped(_NOT_ASKED)
+    if asked not in CANNED_ACLS:
+        return Skipped(f"{asked:.60} is no canned ACL that an object can have")
+    access = gathered.object.access
+    if isinstance(access, Unread):
+        return Skipped(access.reason)
+    if access.grants == grants_of(asked, access):
+        return Compared(passed=True, expected=asked, actual=asked)
+    return Compared(passed=False, expected=asked, actual=in_words(access))
+
+
+def integrity(gathered: Gathered) -> Compared | Skipped:
+    """The object begins and ends as its format says: it was not cut off."""
+    ends, promised = gathered.object.ends, promised_format(gathered.object.key)
+    if isinstance(ends, Unread):
+        return Skipped(ends.reason)
+    begins = begins_as(ends)
+    if promised and not begins.startswith(promised):
+        return Compared(passed=False, expected=f"begins as {promised}", actual=f"begins as {begins}")
+    if not has_end_marker(ends.first):
+        return Skipped(f"its format has no end-of-file marker (it begins as {begins})")
+    whole = ends_with_marker(ends)
+    return Compared(whole, f"{begins} with its end-of-file marker", f"{begins} {'with' if whole else 'without'} it")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check, and what it asks in a reader's words."""
+
+    make: Callable[[Gathered], Compared | Skipped]
+    words: str
+
+
+CHECKS: dict[str, Check] = {
+    "exists": Check(exists, "the object is there"),
+    "size": Check(size, "as long as the source file, in bytes"),
+    "freshness": Check(freshness, "last modified by this export"),
+    "encryption": Check(encryption, "encrypted as asked"),
+    "kms_key": Check(kms_key, "under the KMS key asked for"),
+    "storage_class": Check(storage_class, "in the storage class asked for"),
+    "acl": Check(acl, "access granted as asked"),
+    "integrity": Check(integrity, "begins and ends as a whole file does"),
 }
 
 
 def verify(gathered: Gathered) -> Verification:
     """Make every check of an object that was seen."""
-    return Verification(tuple(_result(name, check(gathered)) for name, check in CHECKS.items()))
+    return Verification(tuple(_result(name, check.make(gathered)) for name, check in CHECKS.items()))
 
 
 def verify_missing() -> Verification:

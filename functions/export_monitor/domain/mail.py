@@ -3,16 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.model import JsonObject
 
 # SNS takes fewer than 100 printable ASCII characters.
 MAX_SUBJECT_CHARACTERS = 99
-
-_CHECK_WORDS = {
-    "exists": "the object is there",
-    "size": "size in bytes",
-    "freshness": "written by this export, so last modified",
-}
 
 
 def subject_line(event: JsonObject) -> str:
@@ -64,7 +59,7 @@ def _facts(event: JsonObject) -> Iterator[str]:
 
 def _checks(verification: dict[str, Any] | None) -> Iterator[str]:
     for check in verification["checks"] if verification else ():
-        words = _CHECK_WORDS[check["name"]]
+        words = CHECKS[check["name"]].words
         if check["status"] == "failed":
             yield f"FAILED   {words}: expected {_value(check['expected'])}, found {_value(check['actual'])}"
         elif check["status"] == "passed":
@@ -76,6 +71,8 @@ def _checks(verification: dict[str, Any] | None) -> Iterator[str]:
 def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -118,8 +118,40 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Something of an object that was not read, and why: a refusal, or no need."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByteEnds:
+    """The first and the last bytes of an object; they overlap where it is small."""
+
+    first: bytes
+    last: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right that an ACL gives: to a canonical user id, or to a group by its URI."""
+
+    grantee: str
+    permission: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessControl:
+    """An object's ACL. `bucket_owner` is None where it was not asked for."""
+
+    owner: str
+    grants: frozenset[Grant]
+    bucket_owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What S3's HeadObject said of an object.
+    """What S3 said of an object: its head, and what else was asked for.
 
     `storage_class` is STANDARD where S3 left the header out. `checksums` are base64 by algorithm, as S3 keeps them.
     """
@@ -135,6 +167,8 @@ class StoredObject:
     kms_key_id: str | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
     readable: bool = True
+    ends: ByteEnds | Unread = Unread("its bytes were not read")
+    access: AccessControl | Unread = Unread("its ACL was not read")
 
 
 class Denial(StrEnum):
