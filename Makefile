@@ -1,13 +1,90 @@
-# Every task of the project. `make help` lists them.
+# Every task of the project, each one command.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The deployed runtime, where it is found and is not $(PYTHON) already: the tests run on it too.
+PYTHON_3_13 := $(shell $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))' && \
+	for python in $$(command -v python3.13) $(HOME)/.pyenv/versions/3.13*/bin/python3.13; do \
+		$$python -c '' 2>/dev/null && echo $$python && break; done)
+VENV_3_13 := .venv-3.13
+VENV_SAM := .venv-sam
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help
-help: ## List the tasks
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+.PHONY: help demo local test check format lint types imports coverage template artifact clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/local.installed ## run the whole stack on this machine with several exports, and end
+	@$(BIN)/python -m local.demo
+
+local: $(VENV)/local.installed ## keep the whole stack running on this machine for calls by hand
+	@$(BIN)/python -m local.serve
+
+test: $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed) ## run every test, on Python 3.13 too where it is found
+	$(BIN)/python -m pytest -q
+ifneq ($(PYTHON_3_13),)
+	$(VENV_3_13)/bin/python -m pytest -q
+endif
+
+check: format lint types imports coverage template artifact ## run every gate that CI has
+ifneq ($(PYTHON_3_13),)
+check: $(VENV_3_13)/dev.installed
+	$(VENV_3_13)/bin/python -m pytest -q
+endif
+
+format: $(VENV)/dev.installed ## check the format of the code
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/dev.installed ## check the code's style
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev.installed ## check the types, strictly
+	$(BIN)/mypy
+
+imports: $(VENV)/dev.installed ## check who imports whom
+	PYTHONPATH=functions $(BIN)/lint-imports --no-cache
+
+coverage: $(VENV)/dev.installed ## run every test and hold branch coverage of functions/ at 100 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+template: $(VENV_SAM)/installed ## validate the SAM template
+	$(VENV_SAM)/bin/sam validate --lint --region us-east-1
+
+artifact: $(VENV_SAM)/installed ## build what is deployed
+	$(VENV_SAM)/bin/sam build
+
+clean: ## remove everything that a task made
+	rm -rf $(VENV) $(VENV_3_13) $(VENV_SAM) .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+
+# --- what the tasks need --------------------------------------------------------------------------------------
+$(VENV)/local.installed: local/requirements.txt
+	@echo "Installing what the local stack needs into $(VENV) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet -r local/requirements.txt
+	@touch $@
+
+$(VENV)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+$(VENV_3_13)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
+	test -x $(VENV_3_13)/bin/python || $(PYTHON_3_13) -m venv $(VENV_3_13)
+	$(VENV_3_13)/bin/pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+$(VENV_SAM)/installed: requirements-sam.txt
+	test -x $(VENV_SAM)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_SAM)
+	$(VENV_SAM)/bin/pip install --quiet -r requirements-sam.txt
+	@touch $@
 
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------
 .PHONY: build-ExportMonitorFunction

@@ -74,30 +74,41 @@ def publish_once(
     endings: Sequence[Ending], claims: Claims, topic: Topic, now: float, claim_until: float
 ) -> list[Settled]:
     """Publish endings of different exports, each once. `claim_until` (epoch seconds) is the invocation's deadline."""
-    wished = {ending: _claim(ending) for ending in endings}
-    refused = claims.claim(list(wished.values()), now, claim_until)
-    granted = [ending for ending in endings if ending.watch.start.export_id not in refused]
+    refused = claims.claim([_claim(ending) for ending in endings], now, claim_until)
+    over, busy, granted = _sorted(endings, refused)
     failures = topic.publish([ending.message for ending in granted])
     published = [ending for ending in granted if ending.message.event_id not in failures]
-    over = [e for e in endings if _refusal(refused, e) is Refusal.OVER]
-    claims.record([wished[ending] for ending in published], [wished[ending] for ending in over], now)
-    settled = [Settled(ending, Fate.PUBLISHED) for ending in published]
-    settled += [Settled(ending, Fate.PUBLISHED_BEFORE) for ending in over]
+    claims.record([_claim(ending) for ending in published], [_claim(ending) for ending in over], now)
+    beyond = claim_until - now + _BEYOND_CLAIM_SECONDS
+    return [
+        *(Settled(ending, Fate.PUBLISHED) for ending in published),
+        *(Settled(ending, Fate.PUBLISHED_BEFORE) for ending in over),
+        *(Settled(ending, Fate.KEPT, wait, "another worker is publishing it") for ending, wait in busy),
+        *(
+            Settled(ending, Fate.KEPT, beyond, failures[ending.message.event_id])
+            for ending in granted
+            if ending.message.event_id in failures
+        ),
+    ]
+
+
+def _sorted(
+    endings: Sequence[Ending], refused: dict[str, RefusedClaim]
+) -> tuple[list[Ending], list[tuple[Ending, float]], list[Ending]]:
+    """Endings that are over, those that wait for a live claim with for how long, and those that may be published."""
+    over: list[Ending] = []
+    busy: list[tuple[Ending, float]] = []
+    granted: list[Ending] = []
     for ending in endings:
-        export_id, event_id = ending.watch.start.export_id, ending.message.event_id
-        if event_id in failures:
-            wait = claim_until - now + _BEYOND_CLAIM_SECONDS
-            settled.append(Settled(ending, Fate.KEPT, wait, failures[event_id]))
-        elif _refusal(refused, ending) is Refusal.BUSY:
-            wait = max(0.0, refused[export_id].until - now) + _BEYOND_CLAIM_SECONDS
-            settled.append(Settled(ending, Fate.KEPT, wait, "another worker is publishing it"))
-    return settled
+        claim = refused.get(ending.watch.start.export_id)
+        if claim is None:
+            granted.append(ending)
+        elif claim.refusal is Refusal.OVER:
+            over.append(ending)
+        else:
+            busy.append((ending, claim.wait_seconds + _BEYOND_CLAIM_SECONDS))
+    return over, busy, granted
 
 
 def _claim(ending: Ending) -> Claim:
     return Claim(ending.watch.start.export_id, ending.message.event_id, ending.watch.message_id)
-
-
-def _refusal(refused: dict[str, RefusedClaim], ending: Ending) -> Refusal | None:
-    claim = refused.get(ending.watch.start.export_id)
-    return claim.refusal if claim else None

@@ -59,7 +59,7 @@ class Ledger:
             if not lost:
                 attempts += 1
                 if attempts == _CONFLICT_ATTEMPTS:
-                    return refused | {c.export_id: RefusedClaim(Refusal.BUSY, now) for c in wanted}
+                    return refused | {c.export_id: RefusedClaim(Refusal.BUSY) for c in wanted}
                 self._sleep(_CONFLICT_PAUSE_SECONDS * attempts)
             wanted = [claim for claim in wanted if claim.export_id not in lost]
         return refused
@@ -154,7 +154,8 @@ def _refusal(claim: Claim, item: dict[str, Any], now: float) -> RefusedClaim:
     sent, ended = item.get("sent", {}).get("SS", ()), item.get("ended", {}).get("SS", ())
     if claim.message_id in ended or claim.event_id in sent or _completed(claim) in sent:
         return RefusedClaim(Refusal.OVER)
-    return RefusedClaim(Refusal.BUSY, int(item.get("claimed_until", {}).get("N", now * 1000)) / 1000)
+    claimed_until = int(item.get("claimed_until", {}).get("N", 0)) / 1000
+    return RefusedClaim(Refusal.BUSY, max(0.0, claimed_until - now))
 
 
 def _completed(claim: Claim) -> str:

@@ -22,7 +22,7 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RefusedClaim:
-    """A claim that was not given; `until` is when the live claim ends, in epoch seconds."""
+    """A claim that was not given; a live claim of another worker ends in so many seconds."""
 
     refusal: Refusal
-    until: float = 0.0
+    wait_seconds: float = 0.0

@@ -1,0 +1,188 @@
+"""What the simulated API answers to a request: paths, bodies and errors, still without a socket.
+
+A request meets its fault first, then has to name a path, to carry the token and to be within the rate limit. Paths and
+their shapes: https://docs.cancergenomicscloud.org/reference/the-cgc-api and …/reference/bulk-features-overview
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlencode
+
+from local.exchange import Reply, Request, json_reply, on_the_wire, substitute, understood
+from local.faults import Close, Fault, Raw
+from local.platform import LoggedRequest, Platform, RefusedError
+
+Handler = Callable[..., Reply]
+
+_LIMIT = 100  # of the items of a bulk call, and of those of a page
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to a platform whose own address is `base_url`."""
+
+    platform: Platform
+    request: Request
+    base_url: str
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(self.request.query)
+
+    def href(self, path: str) -> str:
+        return self.base_url + path
+
+
+def answer(platform: Platform, request: Request, base_url: str) -> Reply:
+    """Answer a request as the platform is at this moment, and enter it in the platform's log."""
+    with platform.lock:
+        fault = platform.faults.take(request.method, request.path, request.ids)
+        token_was_right = request.headers.get("x-sbg-auth-token") in platform.tokens
+        # The limit is the user's: a token of nobody uses up nothing, and neither does asking for the limit.
+        counts = token_was_right and request.path != "/rate_limit"
+        within_rate = platform.rate.count(platform.clock()) if counts else True
+        call = Call(platform, understood(request, fault), base_url)
+        reply = substitute(fault) or _earnest(call, token_was_right=token_was_right, within_rate=within_rate)
+        platform.log(_logged(platform.clock(), request, fault, reply, token_was_right=token_was_right))
+        usual = {"X-Request-Id": secrets.token_hex(16), **platform.rate.headers(platform.clock())}
+        return replace(reply.with_usual(usual), wire=on_the_wire(fault))
+
+
+def _logged(at: float, request: Request, fault: Fault | None, reply: Reply, *, token_was_right: bool) -> LoggedRequest:
+    return LoggedRequest(
+        at=at,
+        method=request.method,
+        path=request.path,
+        query={name: tuple(values) for name, values in parse_qs(request.query).items()},
+        header_names=frozenset(request.headers),
+        token_was_right=token_was_right,
+        ids=request.ids,
+        status=None if isinstance(fault, Close | Raw) else reply.status,
+    )
+
+
+def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
+    try:
+        handler = _route(call)
+        if handler is None:
+            # A gateway's answer rather than the API's: no code, and a status in words.
+            return json_reply(404, {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"})
+        if not token_was_right:
+            raise RefusedError(401, 90001, "Unauthorized.")
+        if not within_rate:
+            raise RefusedError(429, 1000, "Too many requests.")
+        return handler()
+    except RefusedError as refused:
+        return json_reply(refused.status, refused.body)
+
+
+def _route(call: Call) -> Callable[[], Reply] | None:
+    """What answers the call, None where there is no such path; a known path and another method are refused."""
+    path = unquote(call.request.path)
+    if path.startswith("/bulk/") and not call.platform.bulk_enabled:
+        return None
+    found = [(method, handler, match) for method, pattern, handler in _ROUTES if (match := re.fullmatch(pattern, path))]
+    for method, handler, match in found:
+        if method == call.request.method:
+            return lambda: handler(call, *match.groups())
+    if found:
+        raise RefusedError(405, 90006, "Method not allowed.")
+    return None
+
+
+def _show_export(call: Call, export_id: str) -> dict[str, Any]:
+    job = call.platform.job(export_id)
+    return call.platform.show(job, call.href(f"/storage/exports/{job.id}"))
+
+
+def _show_file(call: Call, file_id: str) -> dict[str, Any]:
+    return {"href": call.href(f"/files/{file_id}"), **call.platform.file(file_id)}
+
+
+def _start_export(call: Call, submission: Any) -> dict[str, Any]:
+    copy_only = call.query.get("copy_only", [""])[0].lower() == "true"
+    return _show_export(call, call.platform.start(submission, copy_only=copy_only).id)
+
+
+def _export(call: Call, export_id: str) -> Reply:
+    return json_reply(200, _show_export(call, export_id))
+
+
+def _file(call: Call, file_id: str) -> Reply:
+    return json_reply(200, _show_file(call, file_id))
+
+
+def _volume(call: Call, name: str) -> Reply:
+    return json_reply(200, {"href": call.href(f"/storage/volumes/{name}"), **call.platform.volume(name)})
+
+
+def _started(call: Call) -> Reply:
+    return json_reply(200, _start_export(call, call.request.body))
+
+
+def _rate_limit(call: Call) -> Reply:
+    rate = call.platform.rate.show(call.platform.clock())
+    return json_reply(200, {"rate": rate, "instance_limit": {"limit": 25, "remaining": 25}})
+
+
+def _exports(call: Call) -> Reply:
+    limit = _number(call, "limit", 50, range(1, _LIMIT + 1))
+    offset = _number(call, "offset", 0, range(10**9))
+    states = [state for value in call.query.get("state", []) for state in value.split(",")]
+    found = call.platform.jobs(call.query.get("volume", [None])[0], states)
+    items = [_show_export(call, job.id) for job in found[offset : offset + limit]]
+    if call.query.get("fields") != ["_all"]:
+        items = [{name: item[name] for name in ("href", "id", "state") if name in item} for item in items]
+    links = []
+    if offset + limit < len(found):
+        links.append(_link(call, "next", offset + limit, limit))
+    if offset:
+        links.append(_link(call, "prev", max(0, offset - limit), limit))
+    body = {"href": call.href(f"/storage/exports?{call.request.query}".rstrip("?")), "items": items, "links": links}
+    return json_reply(200, body, **{"X-Total-Matching-Query": str(len(found))})
+
+
+def _link(call: Call, rel: str, offset: int, limit: int) -> dict[str, str]:
+    query = urlencode(call.query | {"offset": offset, "limit": limit}, doseq=True)
+    return {"href": call.href(f"/storage/exports?{query}"), "rel": rel, "method": "GET"}
+
+
+def _number(call: Call, name: str, default: int, allowed: range) -> int:
+    value = call.query.get(name, [str(default)])[0]
+    if not value.isdecimal() or int(value) not in allowed:
+        raise RefusedError(400, 90000, f"{name} is out of range.")
+    return int(value)
+
+
+def _bulk(field: str, read: Callable[[Call, Any], dict[str, Any]]) -> Handler:
+    """A bulk call over the list under `field` of its body: an item that is refused does not disturb the others."""
+
+    def item(call: Call, asked: Any) -> dict[str, Any]:
+        try:
+            return {"resource": read(call, asked)}
+        except RefusedError as refused:
+            return {"error": refused.body}
+
+    def handler(call: Call) -> Reply:
+        asked = call.request.body.get(field)
+        if not isinstance(asked, list) or len(asked) > _LIMIT:
+            raise RefusedError(400, 90000, f"{field} must be a list of at most {_LIMIT} items.")
+        return json_reply(200, {"items": [item(call, one) for one in asked]})
+
+    return handler
+
+
+_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", r"/rate_limit", _rate_limit),
+    ("GET", r"/storage/exports", _exports),
+    ("POST", r"/storage/exports", _started),
+    ("GET", r"/storage/exports/([^/]+)", _export),
+    ("POST", r"/bulk/storage/exports/get", _bulk("export_ids", _show_export)),
+    ("POST", r"/bulk/storage/exports/create", _bulk("items", _start_export)),
+    ("GET", r"/storage/volumes/([^/]+/[^/]+)", _volume),
+    ("GET", r"/files/([^/]+)", _file),
+    ("POST", r"/bulk/files/get", _bulk("file_ids", _show_file)),
+)

@@ -1,0 +1,162 @@
+"""Deploy `template.yaml` to the emulator: its CloudFormation, and by API calls what that leaves out.
+
+The emulator's CloudFormation passes over policies, subscriptions and alarms without a word. Those are taken out of
+the template beforehand and made with the calls that CloudFormation would make. Their properties refer to other
+resources; the emulator resolves these in outputs that are added to the template, one for each such resource. The
+event source mapping is not made, since the emulator would run the function in Docker: it is handed on to its
+stand-in.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.emulator import Emulator
+from local.lambda_runtime import FunctionConfiguration
+from local.mapping import MappingConfiguration
+from local.translation import translate
+
+_CODE_BUCKET = "deployment"
+_CODE_KEY = "function.zip"
+_PROPERTIES_OUTPUT = "PropertiesOf"
+Properties = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed stack.
+
+    `physical_ids` are by logical id, `left_out` the resources that exist in the template alone, with the reason.
+    """
+
+    outputs: Mapping[str, str]
+    physical_ids: Mapping[str, str]
+    function: FunctionConfiguration
+    mapping: MappingConfiguration
+    left_out: Mapping[str, str]
+
+
+def deploy(
+    emulator: Emulator, template: Path, parameters: Mapping[str, str], stack_name: str = "cgc-export-monitor"
+) -> Deployment:
+    """Deploy a template with one function and one SQS event source mapping; raises RuntimeError where it fails."""
+    _upload_code(emulator)
+    translated = translate(template, parameters, f"s3://{_CODE_BUCKET}/{_CODE_KEY}")
+    resources = translated["Resources"]
+    types = {logical_id: resource["Type"] for logical_id, resource in resources.items()}
+    for logical_id, resource_type in types.items():
+        translated["Outputs"][_PROPERTIES_OUTPUT + logical_id] = {
+            "Value": {"Fn::ToJsonString": resources[logical_id].get("Properties", {})}
+        }
+        if resource_type in _CREATE or resource_type == "AWS::Lambda::EventSourceMapping":
+            del resources[logical_id]
+    outputs, physical_ids = _create_stack(emulator, stack_name, translated)
+    properties = {logical_id: json.loads(outputs.pop(_PROPERTIES_OUTPUT + logical_id)) for logical_id in types}
+
+    for logical_id, resource_type in types.items():
+        if resource_type in _CREATE:
+            _CREATE[resource_type](emulator, f"{stack_name}-{logical_id}", properties[logical_id])
+        if "TimeToLiveSpecification" in properties[logical_id]:
+            specification = properties[logical_id]["TimeToLiveSpecification"]
+            emulator.client("dynamodb").update_time_to_live(
+                TableName=physical_ids[logical_id], TimeToLiveSpecification=specification
+            )
+    [function_id] = [logical_id for logical_id, one in types.items() if one == "AWS::Lambda::Function"]
+    [mapping_id] = [logical_id for logical_id, one in types.items() if one == "AWS::Lambda::EventSourceMapping"]
+    return Deployment(
+        outputs=outputs,
+        physical_ids=physical_ids,
+        function=_function(emulator, physical_ids[function_id], properties[function_id]),
+        mapping=MappingConfiguration.from_properties(properties[mapping_id]),
+        left_out={
+            logical_id: f"the emulator has no {resource_type}"
+            for logical_id, resource_type in types.items()
+            if logical_id in resources and logical_id not in physical_ids
+        },
+    )
+
+
+def _upload_code(emulator: Emulator) -> None:
+    """Something to find at the code's address: the emulator's function is never invoked."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("empty.py", "")
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket=_CODE_BUCKET)
+    s3.put_object(Bucket=_CODE_BUCKET, Key=_CODE_KEY, Body=code.getvalue())
+
+
+def _create_stack(emulator: Emulator, name: str, template: Properties) -> tuple[dict[str, str], dict[str, str]]:
+    """Outputs and physical ids of a new stack."""
+    emulator.client("s3").put_object(Bucket=_CODE_BUCKET, Key="template.json", Body=json.dumps(template))
+    cloudformation = emulator.client("cloudformation")
+    # By its address, since CloudFormation takes 51,200 bytes of text at most.
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateURL=f"https://{_CODE_BUCKET}.s3.amazonaws.com/template.json",
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        raise RuntimeError(f"the stack is {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given')}")
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
+    created = [resource for page in pages for resource in page["StackResourceSummaries"]]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    return outputs, {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in created}
+
+
+def _function(emulator: Emulator, name: str, properties: Properties) -> FunctionConfiguration:
+    deployed = emulator.client("lambda").get_function_configuration(FunctionName=name)
+    return FunctionConfiguration(
+        name=name,
+        arn=deployed["FunctionArn"],
+        handler=properties["Handler"],
+        environment=properties.get("Environment", {}).get("Variables", {}),
+        timeout_seconds=float(properties.get("Timeout", 3)),
+        memory_mb=int(properties.get("MemorySize", 128)),
+        runtime=properties["Runtime"],
+        log_group=properties.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}"),
+    )
+
+
+def _queue_policy(emulator: Emulator, name: str, properties: Properties) -> None:
+    policy = json.dumps(properties["PolicyDocument"])
+    for queue_url in properties["Queues"]:
+        emulator.client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
+
+
+def _topic_policy(emulator: Emulator, name: str, properties: Properties) -> None:
+    policy = json.dumps(properties["PolicyDocument"])
+    for topic_arn in properties["Topics"]:
+        emulator.client("sns").set_topic_attributes(TopicArn=topic_arn, AttributeName="Policy", AttributeValue=policy)
+
+
+def _subscription(emulator: Emulator, name: str, properties: Properties) -> None:
+    attributes = {
+        attribute: value if isinstance(value, str) else json.dumps(value)
+        for attribute, value in properties.items()
+        if attribute not in ("TopicArn", "Protocol", "Endpoint")
+    }
+    emulator.client("sns").subscribe(
+        TopicArn=properties["TopicArn"],
+        Protocol=properties["Protocol"],
+        Endpoint=properties["Endpoint"],
+        Attributes=attributes,
+    )
+
+
+def _alarm(emulator: Emulator, name: str, properties: Properties) -> None:
+    """PutMetricAlarm takes the properties as they are; the emulator keeps the alarm and evaluates nothing."""
+    emulator.client("cloudwatch").put_metric_alarm(**{"AlarmName": name, **properties})
+
+
+_CREATE: dict[str, Callable[[Emulator, str, Properties], None]] = {
+    "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::SNS::Subscription": _subscription,
+    "AWS::SNS::TopicPolicy": _topic_policy,
+    "AWS::SQS::QueuePolicy": _queue_policy,
+}

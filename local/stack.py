@@ -1,0 +1,282 @@
+"""The whole stack on one machine, made from `template.yaml` itself.
+
+    with Stack(Platform(TOKEN), buckets=["bucket"]) as stack:
+        stack.announce({"export_id": "…"})
+        [notification] = stack.receive(timeout_seconds=30)
+
+Parts that stand in for AWS: the emulator, the function in AWS's own runtime client, and the event source mapping.
+The platform stands in for CGC. Nothing of the function is changed or left out.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from local.artifact import ROOT, function_artifact, runtime_client
+from local.deployment import Deployment, deploy
+from local.emulator import Emulator, emulator
+from local.export_jobs import Job
+from local.lambda_runtime import ExecutionEnvironment, Invocation
+from local.mapping import EventSourceMapping
+from local.platform import Platform
+from local.simulated_api import serve
+
+TOKEN = "a-token-of-the-simulated-platform"  # noqa: S105 -- opens nothing else
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A published event as an SQS subscriber of the topic gets it.
+
+    `event` is the CloudEvent, `attributes` are the message attributes by name, as text, and `envelope` is all that
+    SNS put into the queue.
+    """
+
+    event: Mapping[str, Any]
+    subject: str | None
+    attributes: Mapping[str, str]
+    envelope: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message of the dead-letter queue; `error` is the attribute of that name, empty where there is none."""
+
+    body: str
+    error: str
+    attributes: Mapping[str, str]
+
+
+class Stack:
+    """A deployed stack for the length of a `with` block, its mapping polling unless `polls` is false.
+
+    `parameters` override the template's. `timeout_seconds` overrides the function's time limit and
+    `batching_window_seconds` the mapping's; `show_again_at_once` is that of the mapping. `log` is called with each
+    line that the function logs, from another thread; `log_lines` keeps them all.
+    """
+
+    emulator: Emulator
+    api_url: str
+    secret_arn: str
+    deployment: Deployment
+    mapping: EventSourceMapping
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        buckets: Sequence[str] = ("bucket",),
+        parameters: Mapping[str, str] | None = None,
+        token: str = TOKEN,
+        workers: int | None = None,
+        polls: bool = True,
+        timeout_seconds: float | None = None,
+        batching_window_seconds: float | None = None,
+        show_again_at_once: bool = False,
+        api_port: int = 0,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        self.platform = platform
+        self.log_lines: list[str] = []
+        self._buckets = list(buckets)
+        self._parameters = dict(parameters or {})
+        self._token = token
+        self._workers = workers
+        self._polls = polls
+        self._timeout_seconds = timeout_seconds
+        self._batching_window_seconds = batching_window_seconds
+        self._show_again_at_once = show_again_at_once
+        self._api_port = api_port
+        self._log = log
+        self._log_lock = threading.Lock()
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as parts:
+            artifact, client = function_artifact(), runtime_client()
+            self.emulator = parts.enter_context(emulator())
+            self.api_url = parts.enter_context(serve(self.platform, self._api_port))
+            self._create_what_exists_before()
+            self.deployment = self._deploy()
+            self._subscriber_url = self._subscribe()
+            count = self._workers or self.deployment.mapping.maximum_concurrency
+            self.environments = [
+                ExecutionEnvironment(
+                    self.deployment.function,
+                    artifact,
+                    client,
+                    endpoint_url=self.emulator.endpoint_url,
+                    timeout_seconds=self._timeout_seconds,
+                    log=self._keep_log_line,
+                )
+                for _ in range(count + 1)
+            ]
+            for environment in self.environments:
+                parts.callback(environment.kill)
+            # The last one is for direct invocations, which take no turn of the mapping's.
+            self.mapping = self._map(self.environments[:-1])
+            if self._polls:
+                self.mapping.start()
+                parts.callback(self.mapping.stop)
+            self._exit = parts.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._exit.close()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator."""
+        return self.emulator.client(service)
+
+    def announce(self, detail: Mapping[str, Any]) -> None:
+        """Put a start event on the bus."""
+        entry = {
+            "EventBusName": self._parameters.get("EventBusName", "default"),
+            "Source": self._parameters.get("StartEventSource", "cgc.exports"),
+            "DetailType": "Export Started",
+            "Detail": json.dumps(detail),
+        }
+        self.client("events").put_events(Entries=[entry])
+
+    def send(self, body: str, attributes: Mapping[str, Any] | None = None) -> str:
+        """Send a message straight to the queue of exports; gives its message id."""
+        url = self.deployment.outputs["ExportQueueUrl"]
+        sent = self.client("sqs").send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes or {})
+        message_id: str = sent["MessageId"]
+        return message_id
+
+    def invoke(self, event: Mapping[str, Any]) -> Invocation:
+        """Invoke the function and wait, as a caller of Lambda's Invoke would."""
+        return self.environments[-1].invoke(event)
+
+    def receive(self, count: int = 1, timeout_seconds: float = 30) -> list[Notification]:
+        """The events that reached the SQS subscriber: so many, or as many as came in time, oldest first.
+
+        Each is given once. Waits for no more than it was asked for, and may give more.
+        """
+        received: list[Notification] = []
+        end = time.monotonic() + timeout_seconds
+        while len(received) < count:
+            messages = self._take(self._subscriber_url)
+            received += [_notification(json.loads(message["Body"])) for message in messages]
+            if not messages:
+                if time.monotonic() >= end:
+                    break
+                time.sleep(0.05)
+        return received
+
+    def mails(self) -> list[tuple[str, str]]:
+        """Subject and text of every event published so far, as an e-mail subscriber of all events gets them."""
+        sent = self.emulator.sent_notifications(self.deployment.outputs["ExportEventsTopicArn"])
+        return [(subject or "", json.loads(message)["email"]) for _, message, subject, _ in sent]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Take what is in the dead-letter queue."""
+        return [
+            DeadLetter(
+                body=message["Body"],
+                error=message.get("MessageAttributes", {}).get("error", {}).get("StringValue", ""),
+                attributes={
+                    name: attribute.get("StringValue", "")
+                    for name, attribute in message.get("MessageAttributes", {}).items()
+                },
+            )
+            for message in self._take(self.deployment.outputs["DeadLetterQueueUrl"])
+        ]
+
+    def logs(self) -> list[dict[str, Any]]:
+        """The function's structured log lines so far, metrics among them."""
+        with self._log_lock:
+            lines = list(self.log_lines)
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def put_object(self, bucket: str, key: str, body: bytes, **arguments: Any) -> None:
+        """What an export's end does: put an object, with the arguments of S3's PutObject."""
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **arguments)
+
+    def _create_what_exists_before(self) -> None:
+        """The buckets and the secret, which a user of the template has already."""
+        for bucket in self._buckets:
+            self.client("s3").create_bucket(Bucket=bucket)
+        secret = self.client("secretsmanager").create_secret(Name="cgc/token", SecretString=self._token)
+        self.secret_arn = secret["ARN"]
+
+    def _deploy(self) -> Deployment:
+        parameters = {
+            "TokenSecretArn": self.secret_arn,
+            "ExportBuckets": ",".join(self._buckets),
+            "ApiBaseUrl": self.api_url,
+            **self._parameters,
+        }
+        return deploy(self.emulator, ROOT / "template.yaml", parameters)
+
+    def _subscribe(self) -> str:
+        """Subscribe a queue to the events topic; gives the queue's URL."""
+        sqs = self.client("sqs")
+        url: str = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        topic_arn = self.deployment.outputs["ExportEventsTopicArn"]
+        self.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+        return url
+
+    def _map(self, environments: Sequence[ExecutionEnvironment]) -> EventSourceMapping:
+        configuration = self.deployment.mapping
+        if self._batching_window_seconds is not None:
+            configuration = replace(configuration, batching_window_seconds=self._batching_window_seconds)
+        return EventSourceMapping(
+            configuration, self.client("sqs"), environments, show_again_at_once=self._show_again_at_once
+        )
+
+    def _take(self, queue_url: str) -> list[dict[str, Any]]:
+        """Receive and delete what is in a queue."""
+        sqs = self.client("sqs")
+        taken: list[dict[str, Any]] = []
+        while True:
+            answer = sqs.receive_message(
+                QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0, MessageAttributeNames=["All"]
+            )
+            if not answer.get("Messages"):
+                return taken
+            for message in answer["Messages"]:
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            taken += answer["Messages"]
+
+    def _keep_log_line(self, line: str) -> None:
+        with self._log_lock:
+            self.log_lines.append(line)
+        if self._log is not None:
+            self._log(line)
+
+
+def deliver_to(stack: Stack) -> Callable[[Job], None]:
+    """A `Platform.deliver` that puts a completed job's object into the bucket of its volume, as the platform does."""
+
+    def deliver(job: Job) -> None:
+        service = stack.platform.volume(job.volume)["service"]
+        properties = job.properties
+        arguments = {
+            "ServerSideEncryption": properties.get("sse_algorithm"),
+            "StorageClass": properties.get("aws_storage_class"),
+            "ACL": properties.get("aws_canned_acl"),
+        }
+        stack.put_object(
+            service["bucket"],
+            f"{service['prefix']}/{job.location}".lstrip("/"),
+            bytes(stack.platform.file(job.file)["size"]),
+            **{name: value for name, value in arguments.items() if value is not None},
+        )
+
+    return deliver
+
+
+def _notification(envelope: Mapping[str, Any]) -> Notification:
+    return Notification(
+        event=json.loads(envelope["Message"]),
+        subject=envelope.get("Subject"),
+        attributes={name: str(one["Value"]) for name, one in envelope.get("MessageAttributes", {}).items()},
+        envelope=envelope,
+    )

@@ -1,0 +1,126 @@
+"""From `template.yaml` to the CloudFormation that the emulator can deploy, for given parameter values.
+
+SAM's own translator does what AWS does with a SAM template. The emulator evaluates parameters and conditions
+less faithfully than CloudFormation (it joins a CommaDelimitedList letter by letter and leaves a hole in a list
+where a value should vanish), so those are evaluated here and the template that it gets holds their results.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+from local.emulator import REGION
+
+ParameterValue = str | list[str]
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+class _NoManagedPolicies:
+    """Stands for the list of AWS's managed policies, which SAM's translator wants for roles that it writes itself."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def translate(template: Path, overrides: Mapping[str, str], code_uri: str) -> dict[str, Any]:
+    """The plain CloudFormation template of a SAM template.
+
+    `overrides` are parameter values as `sam deploy --parameter-overrides` takes them, `code_uri` the s3 address that
+    `sam package` would put in place of the functions' folders. Raises ValueError for a value that CloudFormation
+    would refuse.
+    """
+    # The translator knows no other way to be told its region.
+    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    fragment = yaml_parse(template.read_text())
+    for resource in fragment["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = code_uri
+    values = parameter_values(fragment.get("Parameters", {}), overrides)
+    return _settle(transform(fragment, dict(values), _NoManagedPolicies()), values)
+
+
+def parameter_values(declared: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, ParameterValue]:
+    """Every parameter's value: text, also of a Number, as `Ref` gives it; a list for a CommaDelimitedList."""
+    if unknown := overrides.keys() - declared.keys():
+        raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
+    values: dict[str, ParameterValue] = {}
+    for name, declaration in declared.items():
+        if name not in overrides and "Default" not in declaration:
+            raise ValueError(f"parameter {name} has no default and was given no value")
+        text = str(overrides.get(name, declaration.get("Default")))
+        is_list = declaration["Type"] == "CommaDelimitedList"
+        values[name] = [part.strip() for part in text.split(",")] if is_list else text
+        for part in values[name] if is_list else [text]:
+            _check(name, part, declaration)
+    return values
+
+
+def _check(name: str, value: str, declaration: Mapping[str, Any]) -> None:
+    allowed = [str(one) for one in declaration.get("AllowedValues", [value])]
+    refused = value not in allowed or not re.fullmatch(declaration.get("AllowedPattern", ".*"), value, re.DOTALL)
+    if declaration["Type"] == "Number":
+        number = float(value)
+        refused |= not declaration.get("MinValue", number) <= number <= declaration.get("MaxValue", number)
+    if refused:
+        raise ValueError(f"parameter {name} does not take the value {value!r}")
+
+
+def _settle(template: dict[str, Any], values: Mapping[str, ParameterValue]) -> dict[str, Any]:
+    """Put parameters and conditions into effect; what is left refers to resources and pseudo parameters alone."""
+    declared = template.pop("Conditions", {})
+    truths = {name: _holds(condition, declared, values) for name, condition in declared.items()}
+    for section in ("Resources", "Outputs"):
+        kept = {
+            name: {key: part for key, part in entry.items() if key != "Condition"}
+            for name, entry in template.get(section, {}).items()
+            if "Condition" not in entry or truths[entry["Condition"]]
+        }
+        template[section] = _resolve(kept, values, truths)
+    return {section: entries for section, entries in template.items() if section != "Parameters"}
+
+
+def _holds(condition: Any, declared: Mapping[str, Any], values: Mapping[str, ParameterValue]) -> bool:
+    """Whether a condition holds; CloudFormation compares as text."""
+    [(function, operands)] = condition.items()
+    if function == "Condition":
+        return _holds(declared[operands], declared, values)
+    if function == "Fn::Equals":
+        left, right = (_resolve(operand, values, {}) for operand in operands)
+        return str(left) == str(right)
+    truths = [_holds(operand, declared, values) for operand in operands]
+    return {"Fn::Not": not truths[0], "Fn::And": all(truths), "Fn::Or": any(truths)}[function]
+
+
+def _resolve(node: Any, values: Mapping[str, ParameterValue], truths: Mapping[str, bool]) -> Any:
+    """A part of a template with its references to parameters and its `Fn::If` replaced by what they stand for."""
+    if isinstance(node, list):
+        parts = (_resolve(part, values, truths) for part in node)
+        return [part for part in parts if part != _NO_VALUE]
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"Ref"} and node["Ref"] in values:
+        return values[node["Ref"]]
+    if node.keys() == {"Fn::If"}:
+        condition, when_true, when_false = node["Fn::If"]
+        return _resolve(when_true if truths[condition] else when_false, values, truths)
+    resolved = {key: _resolve(part, values, truths) for key, part in node.items()}
+    if node.keys() == {"Fn::Join"}:
+        separator, parts = resolved["Fn::Join"]
+        if all(isinstance(part, str) for part in parts):
+            return separator.join(parts)
+    if node.keys() == {"Fn::Sub"}:
+        return {"Fn::Sub": _substitute(resolved["Fn::Sub"], values)}
+    return {key: part for key, part in resolved.items() if part != _NO_VALUE}
+
+
+def _substitute(operand: Any, values: Mapping[str, ParameterValue]) -> Any:
+    """The operand of a `Fn::Sub`, text or [text, own names], with the `${…}` of parameters replaced."""
+    text, own_names = operand if isinstance(operand, list) else (operand, {})
+    for name in values.keys() - own_names.keys():
+        text = text.replace(f"${{{name}}}", str(values[name]))
+    return [text, own_names] if own_names else text
