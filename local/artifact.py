@@ -4,12 +4,14 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _BUILD = ROOT / ".build"
-_PIP_INSTALL = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+_PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
 
 
 def function_artifact() -> Path:
@@ -26,16 +28,23 @@ def runtime_client() -> Path:
 
 
 def _built(name: str, sources: Iterable[Path], command: list[str]) -> Path:
-    """Run the command, with the folder as its last argument, unless the folder holds what it made of these sources."""
-    folder = _BUILD / name
-    stamp = _BUILD / f"{name}.sha256"
+    """The folder that the command makes of these sources, given a folder as its last argument; made once.
+
+    The folder is named after its sources and appears whole, so that neither a build that broke off nor two at a time
+    do harm.
+    """
     digest = hashlib.sha256(sys.version.encode())
     for source in sorted(sources):
         digest.update(f"{source.relative_to(ROOT)} {hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
-    if not folder.is_dir() or not stamp.is_file() or stamp.read_text() != digest.hexdigest():
-        stamp.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = _BUILD / f"{name}-{digest.hexdigest()[:12]}"
+    if not folder.is_dir():
+        outdated = list(_BUILD.glob(f"{name}-*"))
         _BUILD.mkdir(exist_ok=True)
-        subprocess.run([*command, str(folder)], check=True)
-        stamp.write_text(digest.hexdigest())
+        with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
+            made = Path(scratch, name)
+            subprocess.run([*command, str(made)], check=True)  # noqa: S603 -- this interpreter, and our own files
+            with suppress(OSError):  # another process was quicker
+                made.rename(folder)
+        for path in outdated:
+            shutil.rmtree(path, ignore_errors=True)
     return folder

@@ -123,19 +123,19 @@ def _function(emulator: Emulator, name: str, properties: Properties) -> Function
     )
 
 
-def _queue_policy(emulator: Emulator, name: str, properties: Properties) -> None:
+def _queue_policy(emulator: Emulator, _name: str, properties: Properties) -> None:
     policy = json.dumps(properties["PolicyDocument"])
     for queue_url in properties["Queues"]:
         emulator.client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
 
 
-def _topic_policy(emulator: Emulator, name: str, properties: Properties) -> None:
+def _topic_policy(emulator: Emulator, _name: str, properties: Properties) -> None:
     policy = json.dumps(properties["PolicyDocument"])
     for topic_arn in properties["Topics"]:
         emulator.client("sns").set_topic_attributes(TopicArn=topic_arn, AttributeName="Policy", AttributeValue=policy)
 
 
-def _subscription(emulator: Emulator, name: str, properties: Properties) -> None:
+def _subscription(emulator: Emulator, _name: str, properties: Properties) -> None:
     attributes = {
         attribute: value if isinstance(value, str) else json.dumps(value)
         for attribute, value in properties.items()

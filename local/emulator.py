@@ -9,11 +9,10 @@ import logging
 import os
 import subprocess
 import sys
-import urllib.request
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,12 @@ CREDENTIALS = {
 }
 
 
-@dataclass(frozen=True)
 class Emulator:
-    """A running emulator, by its URL (`http://127.0.0.1:PORT`)."""
+    """A running emulator; `endpoint_url` is `http://127.0.0.1:PORT`."""
 
-    endpoint_url: str
+    def __init__(self, endpoint_url: str, ask: Callable[[str], Any]) -> None:
+        self.endpoint_url = endpoint_url
+        self._ask = ask
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -54,12 +54,10 @@ class Emulator:
     def sent_notifications(self, topic_arn: str) -> list[tuple[str, str, str | None, dict[str, Any] | None]]:
         """What was published to a topic, oldest first: message id, message, subject and message attributes.
 
-        moto sends no mail. With `MessageStructure: json` its topic still holds the message as it was published,
-        with the text of every protocol, and shows its models as JSON at `/moto-api/data.json`.
+        moto sends no mail, but its topics keep what was published to them. With `MessageStructure: json` that is the
+        text for every protocol, where a subscriber sees only its own.
         """
-        with urllib.request.urlopen(f"{self.endpoint_url}/moto-api/data.json") as answer:  # noqa: S310 -- our own URL
-            topics = json.load(answer)["sns"]["Topic"]
-        sent = next(topic["sent_notifications"] for topic in topics if topic["arn"] == topic_arn)
+        sent = self._ask(topic_arn)
         return [(message_id, message, subject, attributes) for message_id, message, subject, attributes, _ in sent]
 
 
@@ -69,23 +67,41 @@ def emulator() -> Iterator[Emulator]:
     command = [sys.executable, "-m", "local.emulator"]
     environment = os.environ | CREDENTIALS | {"AWS_DEFAULT_REGION": REGION}
     root = Path(__file__).resolve().parent.parent
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 -- this interpreter and this module
         command, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
         try:
-            port = server.stdout.readline().decode().strip()
-            if not port:
-                raise RuntimeError("the emulator did not start")
-            yield Emulator(f"http://127.0.0.1:{port}")
+            dialogue = _Dialogue(server)
+            yield Emulator(f"http://127.0.0.1:{dialogue.listen()}", dialogue.ask)
         finally:
             server.kill()
 
 
+class _Dialogue:
+    """A line of text in, a line of JSON out: what is asked of the emulator apart from AWS's own calls."""
+
+    def __init__(self, server: "subprocess.Popen[bytes]") -> None:
+        self._server = server
+        self._lock = threading.Lock()
+
+    def ask(self, question: str) -> Any:
+        with self._lock:
+            if self._server.stdin:
+                self._server.stdin.write(f"{question}\n".encode())
+                self._server.stdin.flush()
+            return self.listen()
+
+    def listen(self) -> Any:
+        line = self._server.stdout.readline() if self._server.stdout else b""
+        if not line:
+            raise RuntimeError("the emulator has ended, or did not start")
+        return json.loads(line)
+
+
 def main() -> None:
-    """Serve on a free port, print its number, and end when standard input ends."""
-    from moto.server import ThreadedMotoServer  # here, since the parent process has no use for moto
+    """Serve on a free port and print its number; answer with a topic's notifications to its ARN; end with the input."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- the parent process has no use for moto
+    from moto.sns.models import sns_backends  # noqa: PLC0415 -- likewise
 
     # Errors inside moto alone: no line for each request, and none for what its CloudFormation does not know.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -94,7 +110,9 @@ def main() -> None:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)
-    sys.stdin.read()
+    for topic_arn in sys.stdin:
+        topic = sns_backends[ACCOUNT_ID][REGION].topics[topic_arn.strip()]
+        print(json.dumps(topic.sent_notifications), flush=True)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ class ExecutionEnvironment:
         runtime_client: Path,
         *,
         endpoint_url: str,
+        log: Callable[[str], None],
         timeout_seconds: float | None = None,
-        log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._function = function
         self._artifact = artifact
@@ -135,7 +135,7 @@ class _Process:
         log: Callable[[str], None],
     ) -> None:
         self._api = api
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, and the handler that the template names
             command,
             cwd=folder,
             env={**variables, "AWS_LAMBDA_RUNTIME_API": api.address},
@@ -177,10 +177,9 @@ class _Process:
         self._api.close()
 
     def _watch(self, log: Callable[[str], None]) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            log(line.decode(errors="replace").rstrip("\n"))
-        self._process.wait()
+        with self._process as process:
+            for line in process.stdout or ():
+                log(line.decode(errors="replace").rstrip("\n"))
         self._api.reports.put(Report("ended"))
 
 

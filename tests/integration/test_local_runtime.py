@@ -1,0 +1,187 @@
+import json
+import os
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from local.artifact import runtime_client
+from local.lambda_runtime import ExecutionEnvironment, FunctionConfiguration
+
+FUNCTION = '''
+import os, signal, sys, time
+
+def handler(event, context):
+    do = event["do"]
+    if do == "say":
+        print(event["text"])
+    if do == "raise":
+        raise KeyError(event["text"])
+    if do == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if do == "sleep":
+        print("asleep", flush=True)
+        time.sleep(60)
+    if do == "import":
+        __import__(event["module"])
+    return {
+        "pid": os.getpid(),
+        "event": event,
+        "environment": dict(os.environ),
+        "path": sys.path,
+        "request_id": context.aws_request_id,
+        "arn": context.invoked_function_arn,
+        "remaining_ms": context.get_remaining_time_in_millis(),
+    }
+'''
+CONFIGURATION = FunctionConfiguration(
+    name="tiny",
+    arn="arn:aws:lambda:us-east-1:123456789012:function:tiny",
+    handler="tiny.handler",
+    environment={"COLOUR": "green"},
+    timeout_seconds=20,
+    memory_mb=256,
+)
+
+
+class Lines(list[str]):
+    """Log lines, and an event that is set once the function has said that it is asleep."""
+
+    def __init__(self):
+        super().__init__()
+        self.asleep = threading.Event()
+
+    def take(self, line):
+        self.append(line)
+        if line == "asleep":
+            self.asleep.set()
+
+
+@pytest.fixture
+def lines():
+    return Lines()
+
+
+@pytest.fixture
+def start(tmp_path: Path, lines: Lines):
+    started = []
+
+    def start(code: str = FUNCTION, **options) -> ExecutionEnvironment:
+        (tmp_path / "tiny.py").write_text(textwrap.dedent(code))
+        started.append(
+            ExecutionEnvironment(
+                CONFIGURATION,
+                tmp_path,
+                runtime_client(),
+                endpoint_url="http://127.0.0.1:1",
+                log=lines.take,
+                **options,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for environment in started:
+        environment.kill()
+
+
+def answer(invocation):
+    assert invocation.status == "returned", invocation
+    return json.loads(invocation.response)
+
+
+def test_the_function_gets_the_event_as_it_was_given_and_its_answer_comes_back(start):
+    event = {"do": "", "text": 'ø "quoted" \\ \n', "numbers": [1, 2.5, None]}
+    assert answer(start().invoke(event))["event"] == event
+
+
+def test_the_context_holds_what_lambda_says_of_the_invocation(start):
+    environment = start()
+    invocation = environment.invoke({"do": ""})
+    context = answer(invocation)
+    assert context["request_id"] == invocation.request_id
+    assert context["arn"] == CONFIGURATION.arn
+    assert 0 < context["remaining_ms"] <= 20_000
+
+
+def test_the_process_has_the_templates_variables_and_lambdas_and_no_others(start, monkeypatch):
+    monkeypatch.setenv("LEFT_OVER", "from the shell")
+    variables = answer(start().invoke({"do": ""}))["environment"]
+    assert variables["COLOUR"] == "green"
+    assert variables["AWS_LAMBDA_FUNCTION_NAME"] == "tiny"
+    assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
+    assert variables["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
+    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert variables["_X_AMZN_TRACE_ID"].startswith("Root=1-")
+    assert "LEFT_OVER" not in variables
+    assert "PYTHONDONTWRITEBYTECODE" not in variables
+
+
+def test_the_process_is_kept_between_invocations(start):
+    environment = start()
+    pids = {answer(environment.invoke({"do": ""}))["pid"] for _ in range(3)}
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+def test_a_package_that_is_not_in_the_artifact_cannot_be_imported(start):
+    invocation = start().invoke({"do": "import", "module": "boto3"})
+    assert invocation.status == "raised"
+    assert invocation.error["errorType"] == "ModuleNotFoundError"
+
+
+def test_an_exception_is_reported_with_its_type_and_place_and_the_process_goes_on(start):
+    environment = start()
+    invocation = environment.invoke({"do": "raise", "text": "no such key"})
+    assert invocation.status == "raised"
+    assert invocation.error["errorType"] == "KeyError"
+    assert "no such key" in invocation.error["errorMessage"]
+    assert any("tiny.py" in entry for entry in invocation.error["stackTrace"])
+    assert answer(environment.invoke({"do": ""}))["event"] == {"do": ""}
+
+
+def test_a_process_that_dies_has_crashed_and_the_next_invocation_gets_another(start):
+    environment = start()
+    first = answer(environment.invoke({"do": ""}))["pid"]
+    invocation = environment.invoke({"do": "die"})
+    assert invocation.status == "crashed"
+    assert invocation.error["errorType"] == "Runtime.ExitError"
+    assert answer(environment.invoke({"do": ""}))["pid"] != first
+
+
+def test_a_process_that_outlives_its_time_is_killed_and_has_timed_out(start, lines):
+    environment = start(timeout_seconds=0.5)
+    invocation = environment.invoke({"do": "sleep"})
+    assert invocation.status == "timed_out"
+    assert invocation.error["errorType"] == "Sandbox.Timedout"
+    assert "after 0.50 seconds" in invocation.error["errorMessage"]
+    assert lines == ["asleep"]
+
+
+def test_kill_ends_an_invocation_that_is_under_way(start, lines):
+    environment = start()
+
+    def kill_when_asleep():
+        assert lines.asleep.wait(20)
+        environment.kill()
+
+    killer = threading.Thread(target=kill_when_asleep)
+    killer.start()
+    assert environment.invoke({"do": "sleep"}).status == "crashed"
+    killer.join()
+    assert answer(environment.invoke({"do": ""}))["event"] == {"do": ""}
+
+
+def test_a_function_that_cannot_be_imported_has_crashed_with_the_reason(start):
+    invocation = start("import there_is_no_such_module\n").invoke({"do": ""})
+    assert invocation.status == "crashed"
+    assert invocation.error["errorType"] == "Runtime.ImportModuleError"
+    assert "there_is_no_such_module" in invocation.error["errorMessage"]
+
+
+def test_what_the_function_prints_is_logged_line_by_line(start, lines):
+    environment = start()
+    environment.invoke({"do": "say", "text": "first\nsecond ø"})
+    environment.kill()
+    assert lines == ["first", "second ø"]
