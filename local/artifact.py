@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _BUILD = ROOT / ".build"
+_KEPT_BUILDS = 4
 _PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
 
 
@@ -38,13 +39,13 @@ def _built(name: str, sources: Iterable[Path], command: list[str]) -> Path:
         digest.update(f"{source.relative_to(ROOT)} {hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
     folder = _BUILD / f"{name}-{digest.hexdigest()[:12]}"
     if not folder.is_dir():
-        outdated = list(_BUILD.glob(f"{name}-*"))
         _BUILD.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
             made = Path(scratch, name)
             subprocess.run([*command, str(made)], check=True)  # noqa: S603 -- this interpreter, and our own files
             with suppress(OSError):  # another process was quicker
                 made.rename(folder)
-        for path in outdated:
-            shutil.rmtree(path, ignore_errors=True)
+        # Not all the others: one may be running, in another terminal or under another Python.
+        for outdated in sorted(_BUILD.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime)[:-_KEPT_BUILDS]:
+            shutil.rmtree(outdated, ignore_errors=True)
     return folder

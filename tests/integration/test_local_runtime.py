@@ -9,7 +9,7 @@ import pytest
 from local.artifact import runtime_client
 from local.lambda_runtime import ExecutionEnvironment, FunctionConfiguration
 
-FUNCTION = '''
+FUNCTION = """
 import os, signal, sys, time
 
 def handler(event, context):
@@ -34,7 +34,7 @@ def handler(event, context):
         "arn": context.invoked_function_arn,
         "remaining_ms": context.get_remaining_time_in_millis(),
     }
-'''
+"""
 CONFIGURATION = FunctionConfiguration(
     name="tiny",
     arn="arn:aws:lambda:us-east-1:123456789012:function:tiny",

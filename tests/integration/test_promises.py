@@ -1,0 +1,334 @@
+"""The contract's promises, kept by the built function in AWS's own runtime client."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from local.artifact import function_artifact, runtime_client
+from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
+from local.faults import Close, Drip, Hang, Html, Match, OtherJob, Raw, Redirect, Status, Truncated
+from local.lambda_runtime import ExecutionEnvironment
+from local.mapping import EventSourceMapping
+from local.platform import Platform
+from local.sqs_event import sqs_record
+from local.stack import TOKEN, Stack, deliver_to
+from tests.integration.intercepting_proxy import Interception, proxy
+
+_numbers = itertools.count()
+FILE = "576159f7f53e9e1de6ae7b5f0"
+QUICK = {"ApiRequestsPerMinute": "200", "MinPollSeconds": "1", "MaxPollSeconds": "1", "ObjectGraceSeconds": "0", "NotFoundGraceSeconds": "0"}
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Stack]:
+    """One deployment for all tests here; each works with exports of its own names."""
+    platform = Platform(TOKEN)
+    platform.add_volume("rfranklin/output", bucket="bucket")
+    platform.add_file(FILE, name="output.vcf", size=1234, project="rfranklin/my-project")
+    platform.add_job(documented_failed())
+    with Stack(platform, parameters=QUICK, polls=False, workers=4, batching_window_seconds=0.1) as stack:
+        yield stack
+        assert TOKEN not in "\n".join(stack.log_lines)
+
+
+@pytest.fixture
+def stack(deployed: Stack) -> Iterator[Stack]:
+    """The stack with an empty queue, a new process and nothing amiss; the test steps the mapping."""
+    deployed.platform.faults.clear()
+    deployed.platform.tokens = {TOKEN}
+    deployed.platform.deliver = deliver_to(deployed)
+    deployed.client("secretsmanager").put_secret_value(SecretId=deployed.secret_arn, SecretString=TOKEN)
+    deployed.environments[0].kill()
+    deployed.log_lines.clear()
+    deployed.receive(timeout_seconds=0)
+    deployed.dead_letters()
+    yield deployed
+    assert TOKEN not in "\n".join(deployed.log_lines)
+
+
+@pytest.fixture
+def platform(stack: Stack) -> Platform:
+    return stack.platform
+
+
+def completed(export_id: str) -> Job:
+    return documented_completed(id=export_id, steps=AT_ONCE)
+
+
+def drained(stack: Stack) -> bool:
+    """Whether the queue of exports holds nothing, neither shown nor hidden."""
+    answer = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+    return all(int(count) == 0 for count in answer["Attributes"].values())
+
+
+def run_until_drained(stack: Stack, mapping: EventSourceMapping, seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while not drained(stack) and time.monotonic() < end:
+        mapping.run_once()
+        time.sleep(0.1)
+    assert drained(stack)
+
+
+@pytest.mark.parametrize(
+    ("operation", "moment", "nth", "at_most"),
+    [
+        ("GetSecretValue", "before", 1, 1),
+        ("TransactWriteItems", "before", 1, 1),
+        ("TransactWriteItems", "after", 1, 1),
+        ("PublishBatch", "before", 1, 1),
+        ("PublishBatch", "after", 1, 2),
+        ("TransactWriteItems", "before", 2, 2),
+        ("TransactWriteItems", "after", 2, 1),
+        ("UpdateItem", "before", 1, 1),
+        ("UpdateItem", "after", 2, 1),
+        ("ChangeMessageVisibilityBatch", "before", 1, 1),
+        ("ChangeMessageVisibilityBatch", "after", 1, 1),
+    ],
+)
+def test_kill_at_any_moment_loses_no_export(
+    stack: Stack, platform: Platform, operation: str, moment: str, nth: int, at_most: int
+) -> None:
+    export_ids = [f"{name}-{operation}-{moment}-{nth}" for name in ("done", "done-too", "running")]
+    for export_id in export_ids:
+        platform.add_job(completed(export_id))
+        stack.send(json.dumps({"export_id": export_id}))
+    platform.add_job(replace(completed(export_ids[-1]), steps=((0, "RUNNING"), (4, "COMPLETED"))))
+    interception = Interception(operation, moment, nth)  # type: ignore[arg-type]
+    with proxy(stack.emulator.endpoint_url, interception) as endpoint_url:
+        environment = ExecutionEnvironment(
+            stack.deployment.function,
+            function_artifact(),
+            runtime_client(),
+            endpoint_url=endpoint_url,
+            timeout_seconds=5,
+            log=stack._keep_log_line,
+        )
+        interception.act = environment.kill
+        mapping = EventSourceMapping(
+            replace(stack.deployment.mapping, batching_window_seconds=0.2),
+            stack.client("sqs"),
+            [environment],
+            show_again_at_once=True,
+        )
+        run_until_drained(stack, mapping)
+        environment.kill()
+    assert interception.acted.is_set()
+    published = [one.event["id"] for one in stack.receive(timeout_seconds=0)]
+    assert set(published) == {f"{export_id}:completed" for export_id in export_ids}
+    assert max(published.count(event_id) for event_id in published) <= at_most
+
+
+def test_kill_while_the_api_is_asked_loses_no_export(stack: Stack, platform: Platform) -> None:
+    platform.add_job(completed("killed"))
+    platform.fail(Match(path="/storage/exports/killed"), Hang(20))
+    stack.send(json.dumps({"export_id": "killed"}))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(stack.mapping.run_once)
+        asked_before = len(platform.requests)
+        while len(platform.requests) == asked_before:
+            time.sleep(0.05)
+        stack.environments[0].kill()
+        invocation = first.result()
+    assert invocation is not None
+    assert invocation.status == "crashed"
+    assert not drained(stack)
+    assert stack.receive(timeout_seconds=0) == []
+    # It is hidden for the queue's visibility timeout, longer than a test may wait.
+    stack.client("sqs").purge_queue(QueueUrl=stack.deployment.outputs["ExportQueueUrl"])
+
+
+def test_export_seen_ten_times_by_four_workers_is_published_once(stack: Stack, platform: Platform) -> None:
+    platform.add_job(completed("seen-often"))
+    for _ in range(10):
+        stack.send(json.dumps({"export_id": "seen-often"}))
+    queue_url = stack.deployment.outputs["ExportQueueUrl"]
+    messages = []
+    while len(messages) < 10:
+        messages += stack.client("sqs").receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=60
+        )["Messages"]
+    records = [sqs_record(message, stack.deployment.mapping.queue_arn) for message in messages]
+
+    def work(worker: int) -> str:
+        waiting = list(records)
+        while waiting:
+            batch, waiting = waiting[:3], waiting[3:]
+            invocation = stack.environments[worker].invoke({"Records": batch})
+            kept = {one["itemIdentifier"] for one in json.loads(invocation.response)["batchItemFailures"]}
+            if kept:
+                time.sleep(1)
+            waiting += [record for record in batch if record["messageId"] in kept]
+        return invocation.status
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == ["returned"] * 4
+    assert [one.event["id"] for one in stack.receive(timeout_seconds=1)] == ["seen-often:completed"]
+    for message in messages:
+        stack.client("sqs").delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Status(500, {"status": 500, "code": 90004, "message": "unexpected"}),
+        Status(503, {"status": 503, "code": 0, "message": "maintenance"}),
+        Html(502),
+        Html(200),
+        Truncated(),
+        OtherJob("DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY"),
+        Redirect("http://127.0.0.1:9/v2/storage/exports/lied-about"),
+        Hang(60),
+        Drip(3),
+        Close(),
+        Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"),
+        Raw(b"rubbish\r\n\r\n"),
+    ],
+    ids=lambda fault: type(fault).__name__ + str(getattr(fault, "status", "")),
+)
+def test_lying_api_ends_no_watch_and_loses_no_message(stack: Stack, platform: Platform, fault: object) -> None:
+    export_id = f"lied-about-{type(fault).__name__}{getattr(fault, 'status', id(fault))}"
+    platform.add_job(completed(export_id))
+    platform.fail(Match(path="/storage/exports/.*"), fault, times=None)  # type: ignore[arg-type]
+    stack.send(json.dumps({"export_id": export_id}))
+    invocation = stack.mapping.run_once()
+    assert invocation is not None
+    assert invocation.status == "returned"
+    assert len(json.loads(invocation.response)["batchItemFailures"]) == 1
+    assert not drained(stack)
+    assert stack.receive(timeout_seconds=0) == []
+    platform.faults.clear()
+    run_until_drained(stack, stack.mapping)
+    assert [one.event["id"] for one in stack.receive()] == [f"{export_id}:completed"]
+
+
+BAD = {
+    "[]": "body: must be a JSON object",
+    "not JSON": "body: must be JSON",
+    '{"export_id": 7}': "export_id: must be",
+    json.dumps({"export_id": "x" * 129}): "export_id: must be",
+    '{"export_id": "../volumes"}': "export_id: must be",
+    "{}": "export_id: is needed",
+    json.dumps({"export_id": "a", "context": {"k": "x" * 8192}}): "context: must be at most",
+    '{"export_id": "a", "context": []}': "context: must be a JSON object",
+    '{"export_id": "a", "group": {"id": "g", "size": 0}}': "group.size: must be",
+    '{"detail-type": "Export Started", "source": "cgc.exports", "detail": []}': "detail: must be a JSON object",
+    "[" * 5000: "body: must be JSON",
+}
+
+
+def test_bad_start_events_go_to_the_dead_letter_queue_and_disturb_no_others(stack: Stack, platform: Platform) -> None:
+    for body in BAD:
+        stack.send(body, {"trace": {"DataType": "String", "StringValue": "kept"}})
+    platform.add_job(documented_failed(id="good"))
+    stack.send('{"id": "good"}')
+    run_until_drained(stack, stack.mapping)
+    letters = {letter.body: letter for letter in stack.dead_letters()}
+    assert set(letters) == set(BAD)
+    for body, error in BAD.items():
+        assert letters[body].error.startswith(error)
+        assert letters[body].attributes["trace"] == "kept"
+    assert [one.event["id"] for one in stack.receive()] == ["good:failed:EXPORT_FAILED"]
+
+
+def test_every_form_of_a_start_event_begins_the_same_watch(stack: Stack, platform: Platform) -> None:
+    def detail(export_id: str) -> dict[str, object]:
+        platform.add_job(completed(export_id))
+        return {"export_id": export_id, "context": {"who": "ö"}, "group": {"id": "run", "size": 9}}
+
+    def envelope(export_id: str) -> dict[str, object]:
+        return {
+            "version": "0",
+            "id": "b2a00769-a599-4ce2-b76a-c72a9139626f",
+            "detail-type": "Export Started",
+            "source": "cgc.exports",
+            "detail": detail(export_id),
+        }
+
+    def notification(message: object) -> str:
+        return json.dumps({"Type": "Notification", "MessageId": "m", "Message": json.dumps(message)})
+
+    stack.announce(detail("by-bus"))
+    stack.send(json.dumps(detail("as-detail")))
+    stack.send(json.dumps(envelope("as-envelope")))
+    stack.send(notification(detail("as-notified-detail")))
+    stack.send(notification(envelope("as-notified-envelope")))
+    direct = stack.invoke(envelope("by-invocation"))
+    assert json.loads(direct.response)["export_id"] == "by-invocation"
+    run_until_drained(stack, stack.mapping)
+    events = {one.event["subject"]: one for one in stack.receive(6)}
+    assert set(events) == {
+        "by-bus", "as-detail", "as-envelope", "as-notified-detail", "as-notified-envelope", "by-invocation",
+    }  # fmt: skip
+    for one in events.values():
+        assert one.event["data"]["context"] == {"who": "ö"}
+        assert one.event["data"]["group"] == {"id": "run", "size": 9}
+        assert one.attributes["group"] == "run"
+
+
+def test_direct_start_event_that_is_not_understood_raises(stack: Stack) -> None:
+    invocation = stack.invoke({"detail-type": "Export Started", "source": "cgc.exports", "detail": {"export_id": ""}})
+    assert invocation.status == "raised"
+    assert invocation.error["errorType"] == "StartEventError"
+    assert "export_id" in invocation.error["errorMessage"]
+
+
+def test_rotated_token_needs_no_restart(stack: Stack, platform: Platform) -> None:
+    platform.add_job(completed("before"))
+    platform.add_job(completed("after"))
+    stack.send('{"export_id": "before"}')
+    run_until_drained(stack, stack.mapping)
+    platform.tokens = {"the-new-token-of-the-platform"}
+    stack.client("secretsmanager").put_secret_value(
+        SecretId=stack.secret_arn, SecretString='{"auth_token": " the-new-token-of-the-platform\\n"}'
+    )
+    stack.send('{"export_id": "after"}')
+    run_until_drained(stack, stack.mapping)
+    assert [one.event["id"] for one in stack.receive(2)] == ["before:completed", "after:completed"]
+    assert not any("TokenRefused" in line for line in stack.log_lines)
+
+
+def test_refused_token_keeps_the_message_and_is_counted(stack: Stack, platform: Platform) -> None:
+    platform.tokens = set()
+    platform.add_job(documented_failed(id="with-a-refused-token"))
+    stack.send('{"export_id": "with-a-refused-token"}')
+    stack.mapping.run_once()
+    assert not drained(stack)
+    assert any("TokenRefused" in line for line in stack.logs())
+    platform.tokens = {TOKEN}
+    run_until_drained(stack, stack.mapping)
+    assert [one.event["id"] for one in stack.receive()] == ["with-a-refused-token:failed:EXPORT_FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "location", "key"),
+    [
+        ("", "a b+c/ü.vcf", "a b+c/ü.vcf"),
+        ("runs", "a.vcf", "runs/a.vcf"),
+        ("runs/", "/a.vcf", "runs/a.vcf"),
+        ("runs-", "a.vcf", "runs-a.vcf"),
+        ("runs", "/a.vcf", "/a.vcf"),
+    ],
+)
+def test_object_is_found_wherever_prefix_and_location_may_mean(
+    stack: Stack, platform: Platform, prefix: str, location: str, key: str
+) -> None:
+    platform.deliver = None
+    volume = f"rfranklin/other{next(_numbers)}"
+    platform.add_volume(volume, bucket="bucket", prefix=prefix)
+    platform.add_job(replace(completed(volume.replace("/", "-")), volume=volume, location=location))
+    for other in ("runs/a.vcf", "runs-a.vcf", "/a.vcf"):
+        stack.client("s3").delete_object(Bucket="bucket", Key=other)
+    stack.put_object("bucket", key, bytes(1234), ACL="public-read", ServerSideEncryption="AES256")
+    stack.send(json.dumps({"export_id": volume.replace("/", "-")}))
+    run_until_drained(stack, stack.mapping)
+    [one] = stack.receive()
+    assert one.event["type"] == "cgc.export.completed.v1"
+    assert one.event["data"]["object"]["key"] == key
