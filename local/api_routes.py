@@ -71,9 +71,9 @@ def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
             # A gateway's answer rather than the API's: no code, and a status in words.
             return json_reply(404, {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"})
         if not token_was_right:
-            raise RefusedError(401, 90001, "Unauthorized.")
+            raise RefusedError(401, 90001, "Unauthorized.")  # noqa: TRY301 -- refused like everything below
         if not within_rate:
-            raise RefusedError(429, 1000, "Too many requests.")
+            raise RefusedError(429, 1000, "Too many requests.")  # noqa: TRY301 -- likewise
         return handler()
     except RefusedError as refused:
         return json_reply(refused.status, refused.body)

@@ -51,11 +51,12 @@ def exports() -> list[tuple[Job, str, bytes | None]]:
 
     kms = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": KEY}
     steps = ((0, "PENDING"), (3, "RUNNING"), (8, "COMPLETED"))
+    slow, lies = "SlowButSound0000000000000000000a", "LiesAboutItsObject0000000000000b"
     return [
         (whole, "the documented COMPLETED example", None),
         (documented_failed(), "the documented FAILED example", None),
-        (job("SlowButSound0000000000000000000a", "f1", "S1/reads.bam", steps=steps), "PENDING, RUNNING, COMPLETED", sound),
-        (job("LiesAboutItsObject0000000000000b", "f2", "S2/reads.bam", delivers=False), "COMPLETED without its object", None),
+        (job(slow, "f1", "S1/reads.bam", steps=steps), "PENDING, RUNNING, COMPLETED", sound),
+        (job(lies, "f2", "S2/reads.bam", delivers=False), "COMPLETED without its object", None),
         (job("CutShort00000000000000000000000c", "f3", "S3/reads.bam"), "its BAM was cut off", cut),
         (job("UnderAnotherKey000000000000000d", "f4", "S4/calls.vcf", properties=kms), "under another KMS key", None),
         (job("NeverEnds0000000000000000000000e", "f5", "S5/reads.bam", steps=((0, "RUNNING"),)), "times out", None),
@@ -105,9 +106,7 @@ def _delivery(stack: Stack, bodies: Mapping[str, bytes]) -> Any:
         if job.id in bodies:
             stack.put_object("bucket", job.location, bodies[job.id], ACL="public-read", ServerSideEncryption="AES256")
         elif "sse_aws_kms_key_id" in job.properties:
-            stack.put_object(
-                "bucket", job.location, bytes(1234), ServerSideEncryption="aws:kms", SSEKMSKeyId=OTHER_KEY
-            )
+            stack.put_object("bucket", job.location, bytes(1234), ServerSideEncryption="aws:kms", SSEKMSKeyId=OTHER_KEY)
         else:
             as_asked(job)
 

@@ -51,6 +51,7 @@ class Reply:
 
 
 def json_reply(status: int, body: Mapping[str, Any], **headers: str) -> Reply:
+    """An answer with a JSON body."""
     return Reply(status, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
 
 

@@ -22,9 +22,10 @@ The stack is running. In another shell:
 
 Start an export on the simulated platform (it takes a few seconds), and announce its answer as it is:
 
-  curl -s -H "X-SBG-Auth-Token: $TOKEN" -H 'Content-Type: application/json' $API/storage/exports -d \\
-    '{{"source": {{"file": "{file}"}}, "destination": {{"volume": "{volume}", "location": "output.vcf"}}, "overwrite": true}}' |
-    aws sqs send-message --queue-url $EXPORT_QUEUE_URL --message-body file:///dev/stdin
+  curl -s -H "X-SBG-Auth-Token: $TOKEN" -H 'Content-Type: application/json' $API/storage/exports -d '{{
+    "source": {{"file": "{file}"}}, "overwrite": true,
+    "destination": {{"volume": "{volume}", "location": "output.vcf"}}}}' |
+    aws --endpoint-url $AWS_ENDPOINT_URL sqs send-message --queue-url $EXPORT_QUEUE_URL --message-body file:///dev/stdin
 
 What the topic publishes is shown here as a subscriber's queue receives it. Ctrl-C ends everything.
 """

@@ -22,8 +22,21 @@ NOT_RUN = ("bin", "**/*.pyi", "**/py.typed", "**/tests", "**/__pycache__", "boto
 
 def install(into: Path, target_python: str | None, platforms: list[str]) -> None:
     """Install requirements.txt into a folder, for this interpreter or for another one, from wheels alone."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check",
-               "--no-deps", "--only-binary=:all:", "--target", str(into), "-r", str(REQUIREMENTS)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--target",
+        str(into),
+        "-r",
+        str(REQUIREMENTS),
+    ]
     if target_python:
         command += ["--implementation", "cp", "--python-version", target_python]
         command += [part for platform in platforms for part in ("--platform", platform)]

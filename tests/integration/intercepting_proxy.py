@@ -1,4 +1,4 @@
-"""A proxy before the emulator that calls back when a given call of the function passes by, before or after it is made."""
+"""A proxy before the emulator that calls back when a given call passes by, before or after it is made."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ Moment = Literal["before", "after"]
 
 
 class Interception:
-    """Calls `act` once, when the nth call of an AWS operation is about to be made, or has been made and not answered."""
+    """Calls `act` once: when the nth call of an operation is about to be made, or was made and is not answered yet."""
 
     def __init__(self, operation: str, moment: Moment, nth: int = 1) -> None:
         self.operation = operation
@@ -66,7 +66,7 @@ def proxy(upstream: str, interception: Interception) -> Iterator[str]:
             interception.acted.set()
             self.close_connection = True
 
-        do_GET = do_POST = do_PUT = do_HEAD = forward
+        do_GET = do_POST = do_PUT = do_HEAD = forward  # noqa: N815 -- http.server's own names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's own signature
             pass

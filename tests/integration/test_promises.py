@@ -21,7 +21,13 @@ from tests.integration.intercepting_proxy import Interception, proxy
 
 _numbers = itertools.count()
 FILE = "576159f7f53e9e1de6ae7b5f0"
-QUICK = {"ApiRequestsPerMinute": "200", "MinPollSeconds": "1", "MaxPollSeconds": "1", "ObjectGraceSeconds": "0", "NotFoundGraceSeconds": "0"}
+QUICK = {
+    "ApiRequestsPerMinute": "200",
+    "MinPollSeconds": "1",
+    "MaxPollSeconds": "1",
+    "ObjectGraceSeconds": "0",
+    "NotFoundGraceSeconds": "0",
+}
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,23 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 import sevenbridges
-from sevenbridges.errors import Forbidden, NotFound, ServiceUnavailable, Unauthorized
-from sevenbridges.http.error_handlers import maintenance_sleeper, rate_limit_sleeper
+from sevenbridges.errors import (
+    Forbidden,
+    NotFound,
+    ServiceUnavailable,
+    Unauthorized,
+)
+from sevenbridges.http.error_handlers import (
+    maintenance_sleeper,
+    rate_limit_sleeper,
+)
 
 from local.export_jobs import AT_ONCE, IN_A_FEW_SECONDS, NEVER, Job, documented_completed, documented_failed, error_body
 from local.faults import Close, Drip, Hang, Html, LeftOut, Match, OtherJob, Raw, Redirect, Status, Truncated
@@ -138,7 +148,7 @@ class TestOfficialClient:
         assert platform.requests[-1].query == {"copy_only": ("True",)}
         clock.now += 5
         assert api.exports.get(job.id).state == "COMPLETED"
-        assert api.files.get(FILE).storage["type"] == "PLATFORM"
+        assert api.files.get(FILE).storage.type == "PLATFORM"
 
     def test_moved_file_becomes_an_alias_that_cannot_be_exported_again(
         self, api: Any, platform: Platform, clock: Clock
@@ -147,7 +157,7 @@ class TestOfficialClient:
         job = api.exports.submit_export(file="moving", volume=VOLUME, location="b.vcf")
         clock.now += 5
         assert job.reload().state == "COMPLETED"
-        assert api.files.get("moving").storage["location"] == "b.vcf"
+        assert api.files.get("moving").storage.location == "b.vcf"
         with pytest.raises(Forbidden) as refused:
             api.exports.submit_export(file="moving", volume=VOLUME, location="c.vcf")
         assert refused.value.code == 9006
@@ -200,7 +210,7 @@ class TestOfficialClient:
         assert refused.value.code == 90001
         assert not platform.requests[-1].token_was_right
 
-    def test_rate_limit_handler_waits_for_the_reset_and_gets_its_answer(self, url: str) -> None:
+    def test_rate_limit_handler_waits_for_the_reset_and_gets_its_answer(self) -> None:
         platform = Platform(TOKEN)
         platform.rate = RateWindow(limit=1, seconds=1)
         platform.add_job(documented_failed())
@@ -428,13 +438,15 @@ class TestFaults:
 
 
 class TestServer:
-    def test_one_connection_serves_many_requests(self, url: str, session: requests.Session) -> None:
-        ports = set()
+    def test_one_connection_serves_many_requests_that_carry_bodies(self, url: str) -> None:
+        connection = HTTPConnection(urlsplit(url).netloc, timeout=5)
+        connection.connect()
+        first_socket = connection.sock
         for _ in range(3):
-            answer = session.get(f"{url}/files/{FILE}", data="null", stream=True, timeout=5)
-            ports.add(answer.raw.connection.sock.getsockname()[1])
-            assert answer.json()["size"] == 1234
-        assert len(ports) == 1
+            connection.request("GET", f"/v2/files/{FILE}", body="null", headers={"X-SBG-Auth-Token": TOKEN})
+            assert json.loads(connection.getresponse().read())["size"] == 1234
+            assert connection.sock is first_socket
+        connection.close()
 
     def test_server_that_has_ended_answers_nobody_who_kept_a_connection(
         self, session: requests.Session, platform: Platform
@@ -446,9 +458,8 @@ class TestServer:
 
     def test_server_ends_while_an_answer_hangs(self, session: requests.Session, platform: Platform) -> None:
         platform.fail(Match(), Hang(600))
-        with serve(platform) as base_url:
-            with pytest.raises(requests.ReadTimeout):
-                session.get(f"{base_url}/rate_limit", timeout=0.2)
+        with serve(platform) as base_url, pytest.raises(requests.ReadTimeout):
+            session.get(f"{base_url}/rate_limit", timeout=0.2)
         assert len(platform.requests) == 1
 
     def test_server_writes_nothing_to_the_terminal(
