@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
-from local.exchange import Reply, Request, json_reply, on_the_wire, substitute, understood
-from local.faults import Close, Fault, Raw
-from local.platform import LoggedRequest, Platform, RefusedError
+from local.exchange import Reply, Request, json_reply, logged, on_the_wire, substitute, understood
+from local.platform import Platform, RefusedError
 
 Handler = Callable[..., Reply]
 
@@ -46,22 +45,10 @@ def answer(platform: Platform, request: Request, base_url: str) -> Reply:
         within_rate = platform.rate.count(platform.clock()) if counts else True
         call = Call(platform, understood(request, fault), base_url)
         reply = substitute(fault) or _earnest(call, token_was_right=token_was_right, within_rate=within_rate)
-        platform.log(_logged(platform.clock(), request, fault, reply, token_was_right=token_was_right))
         usual = {"X-Request-Id": secrets.token_hex(16), **platform.rate.headers(platform.clock())}
-        return replace(reply.with_usual(usual), wire=on_the_wire(fault))
-
-
-def _logged(at: float, request: Request, fault: Fault | None, reply: Reply, *, token_was_right: bool) -> LoggedRequest:
-    return LoggedRequest(
-        at=at,
-        method=request.method,
-        path=request.path,
-        query={name: tuple(values) for name, values in parse_qs(request.query).items()},
-        header_names=frozenset(request.headers),
-        token_was_right=token_was_right,
-        ids=request.ids,
-        status=None if isinstance(fault, Close | Raw) else reply.status,
-    )
+        reply = replace(reply.with_usual(usual), wire=on_the_wire(fault))
+        platform.log(logged(platform.clock(), request, reply, token_was_right=token_was_right))
+        return reply
 
 
 def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:

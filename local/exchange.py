@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qs
 
 from local.faults import Close, Drip, Fault, Hang, Html, LeftOut, OtherJob, Raw, Redirect, Status, Truncated, Wire
 
@@ -50,6 +51,24 @@ class Reply:
         return replace(self, headers={**kept, **self.headers})
 
 
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One request as it arrived, and the status of its answer (None where no answer was sent as such).
+
+    `at` is in epoch seconds, `path` is the part below ``/v2``; `ids` are those that the body of a bulk read asks for;
+    header names are in lower case, and of the token it keeps only whether it was right.
+    """
+
+    at: float
+    method: str
+    path: str
+    query: Mapping[str, tuple[str, ...]]
+    header_names: frozenset[str]
+    token_was_right: bool
+    ids: tuple[str, ...]
+    status: int | None
+
+
 def json_reply(status: int, body: Mapping[str, Any], **headers: str) -> Reply:
     """An answer with a JSON body."""
     return Reply(status, json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
@@ -85,6 +104,20 @@ def understood(request: Request, fault: Fault | None) -> Request:
 def on_the_wire(fault: Fault | None) -> Wire | None:
     """The fault, where it is one of the way to the client."""
     return fault if isinstance(fault, Truncated | Hang | Drip | Close | Raw) else None
+
+
+def logged(at: float, request: Request, reply: Reply, *, token_was_right: bool) -> LoggedRequest:
+    """The entry of the log for a request and the answer that it is about to get."""
+    return LoggedRequest(
+        at=at,
+        method=request.method,
+        path=request.path,
+        query={name: tuple(values) for name, values in parse_qs(request.query).items()},
+        header_names=frozenset(request.headers),
+        token_was_right=token_was_right,
+        ids=request.ids,
+        status=None if isinstance(reply.wire, Close | Raw) else reply.status,
+    )
 
 
 def _asking_for(request: Request, export_ids: list[str]) -> Request:

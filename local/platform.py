@@ -10,9 +10,9 @@ import string
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from local.exchange import LoggedRequest
 from local.export_jobs import IN_A_FEW_SECONDS, Job, Steps, error_body
 from local.faults import Fault, FaultPlan, Match
 from local.rate_window import RateWindow
@@ -31,31 +31,13 @@ class RefusedError(Exception):
         self.body = error_body(status, code, message)
 
 
-@dataclass(frozen=True)
-class LoggedRequest:
-    """One request as it arrived, and the status of its answer (None where no answer was sent as such).
-
-    `at` is in epoch seconds, `path` is the part below ``/v2``; `ids` are those that the body of a bulk read asks for;
-    header names are in lower case, and of the token it keeps only whether it was right.
-    """
-
-    at: float
-    method: str
-    path: str
-    query: Mapping[str, tuple[str, ...]]
-    header_names: frozenset[str]
-    token_was_right: bool
-    ids: tuple[str, ...]
-    status: int | None
-
-
 class Platform:
     """The state behind the simulated API; safe to use from many threads.
 
     `clock` gives epoch seconds. `deliver` is called once for each job that completed, before any answer shows it: the
     place to put the object into a bucket; what it raises is raised to whoever asked, and it is called again next time.
     May be changed at any moment: `tokens` (those that are accepted), `rate`, `bulk_enabled`, `list_order` and
-    `default_steps` (the script of jobs that are started through the API).
+    `default_steps` (the script of jobs that are started through the API). `faults` are those planned with `fail`.
     """
 
     def __init__(
@@ -149,6 +131,8 @@ class Platform:
             asked = dict(submission.get("properties") or {})
         except (KeyError, TypeError, ValueError) as error:
             raise RefusedError(400, 90000, "source.file, destination.volume and .location are needed.") from error
+        if not all(isinstance(name, str) for name in (file_id, volume_name, location)):
+            raise RefusedError(400, 90000, "source.file, destination.volume and .location are strings.")
         # The pages of the start call spell the key's name with a capital I, those of the answers do not.
         if "sse_aws_kms_key_Id" in asked:
             asked["sse_aws_kms_key_id"] = asked.pop("sse_aws_kms_key_Id")

@@ -3,11 +3,11 @@
 What several exports share is asked once, and what does not depend on each other is asked side by side.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from export_monitor.domain.assessment import Answers, may_read_volume, needs_file, needs_object
+from export_monitor.domain.assessment import Answers, file_to_read, may_read_volume, needs_object
 from export_monitor.domain.model import (
     ExportJob,
     FileAnswer,
@@ -41,17 +41,18 @@ class Objects(Protocol):
     def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer: ...
 
 
-def gather(export_ids: Iterable[str], api: Api, objects: Objects, time_left: TimeLeft) -> dict[str, Answers]:
-    """The answers for each export, by its id."""
-    answers = api.read_jobs(list(dict.fromkeys(export_ids)), time_left)
+def gather(overdue: Mapping[str, bool], api: Api, objects: Objects, time_left: TimeLeft) -> dict[str, Answers]:
+    """The answers for each export, by its id. `overdue` says of each whether its watch has timed out."""
+    answers = api.read_jobs(list(overdue), time_left)
     jobs = {export_id: job for export_id, job in answers.items() if isinstance(job, ExportJob)}
-    file_ids = sorted({job.file_id for job in jobs.values() if needs_file(job) and job.file_id})
+    wanted = {export_id: file_to_read(job, is_overdue=overdue[export_id]) for export_id, job in jobs.items()}
+    file_ids = sorted({file_id for file_id in wanted.values() if file_id})
     files = api.read_files(file_ids, time_left) if file_ids else {}
     completed = {export_id: job for export_id, job in jobs.items() if needs_object(job)}
     volumes, seen = _look(completed, api, objects, time_left)
     gathered = {export_id: Answers(answer) for export_id, answer in answers.items()}
     for export_id, job in jobs.items():
-        file = files.get(job.file_id or "")
+        file = files.get(wanted[export_id] or "")
         volume = volumes.get(job.volume or "") if export_id in completed else None
         gathered[export_id] = Answers(job, volume, file, seen.get(export_id))
     return gathered

@@ -94,8 +94,7 @@ class ExportWatch:
             oldest = max(watch.age(invocation.now) for _, watch in watches)
             self.report.measure_seconds("OldestWatchAgeSeconds", oldest)
             with self._keeping(watches, batch):
-                export_ids = [watch.start.export_id for _, watch in watches]
-                answers = gather(export_ids, self.api, self.objects, batch.may_ask_for)
+                answers = gather(self._overdue(watches, batch), self.api, self.objects, batch.may_ask_for)
                 self._publish(self._decide(watches, answers, batch), batch)
         for message in self.queue.hide(batch.kept):
             self.report.warn("message_not_hidden", message_id=message.message_id)
@@ -112,6 +111,13 @@ class ExportWatch:
                 continue
             watches.append((message, Watch(start, message.message_id, message.sent_at, message.receives)))
         return watches
+
+    def _overdue(self, watches: Sequence[tuple[QueueMessage, Watch]], batch: _Batch) -> dict[str, bool]:
+        overdue: dict[str, bool] = {}
+        for _, watch in watches:
+            is_overdue = watch.age(batch.invocation.now) >= self.patience.timeout
+            overdue[watch.start.export_id] = is_overdue or overdue.get(watch.start.export_id, False)
+        return overdue
 
     def _decide(
         self, watches: Sequence[tuple[QueueMessage, Watch]], answers: dict[str, Answers], batch: _Batch

@@ -265,6 +265,16 @@ class TestJobs:
         assert (job["state"], job["overwrite"], "source" in job) == ("PAUSED", "no", False)
 
     @pytest.mark.parametrize(
+        "submission",
+        [None, {}, {"source": FILE}, {"source": {"file": [FILE]}, "destination": {"volume": VOLUME, "location": "a"}}],
+    )
+    def test_start_call_of_the_wrong_shape_is_refused_with_a_code(
+        self, url: str, session: requests.Session, submission: Any
+    ) -> None:
+        refused = session.post(f"{url}/storage/exports", json=submission, timeout=5)
+        assert (refused.status_code, refused.json()["code"]) == (400, 90000)
+
+    @pytest.mark.parametrize(
         ("order", "expected"),
         [("oldest first", ["m", "z", "a"]), ("newest first", ["a", "z", "m"]), ("none", ["a", "m", "z"])],
     )

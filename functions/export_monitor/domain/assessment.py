@@ -4,6 +4,7 @@ COMPLETED is a claim until the object is seen, so it takes the volume's, the fil
 verdict; every other state speaks for itself.
 """
 
+import re
 from dataclasses import dataclass, replace
 
 from export_monitor.domain.checks import Gathered, verify, verify_missing, verify_nothing
@@ -34,6 +35,8 @@ from export_monitor.domain.model import (
 )
 from export_monitor.domain.object_location import is_on_amazon_s3, is_volume_name
 
+_FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -45,9 +48,14 @@ class Answers:
     object: ObjectAnswer | None = None
 
 
-def needs_file(job: ExportJob) -> bool:
-    """Whether the source file must be read: the job has ended, and its answer does not carry the file's size."""
-    return job.state in (State.COMPLETED, State.FAILED) and (job.result is None or job.result.size is None)
+def file_to_read(job: ExportJob, *, is_overdue: bool) -> str | None:
+    """The id of the source file, where it must be read: the watch is about to end, and the job does not carry it.
+
+    An id that may not enter a path is none.
+    """
+    ends = is_overdue or job.state in (State.COMPLETED, State.FAILED)
+    known = job.result is not None and job.result.size is not None
+    return job.file_id if ends and not known and job.file_id and _FILE_ID.fullmatch(job.file_id) else None
 
 
 def needs_object(job: ExportJob) -> bool:

@@ -1,0 +1,133 @@
+"""One way for a watch to end for each reason, and for a completed export; what is published of them is exemplary.
+
+`python -m tests.contract.endings` with `functions` on the path writes the examples anew.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from export_monitor.adapters.bodies import read_job
+from export_monitor.domain.assessment import Answers, assess
+from export_monitor.domain.events import Message, ending_message
+from export_monitor.domain.grants import EVERYONE
+from export_monitor.domain.model import (
+    AccessControl,
+    Denial,
+    Denied,
+    ExportJob,
+    Grant,
+    MissingObject,
+    Obstacle,
+    RefusedObject,
+    SourceFile,
+    StoredObject,
+    Unread,
+    Volume,
+    Watch,
+)
+from export_monitor.domain.patience import End, Patience, decide
+from export_monitor.domain.poll_schedule import PollSchedule
+from export_monitor.domain.start_events import understand
+from export_monitor.domain.timestamps import seconds
+from local.export_jobs import Job, documented_completed, documented_failed
+from tests.contract.schema_files import DIRECTORY
+
+API = "https://cgc-api.sbgenomics.com/v2"
+# What is not waited for ends a watch at its first look.
+IMPATIENT = Patience(PollSchedule(5, 900, 0), timeout=0, object_grace=0, not_found_grace=0, refusal_grace=0)
+
+
+def job_answer(job: Job, **fields: Any) -> ExportJob:
+    """A simulated job as the API shows it once its script is over."""
+    begun = job.begun(0)
+    body = begun.body(now=begun.steps[-1][0], href=f"{API}/storage/exports/{job.id}", result=None)
+    answer = read_job({**body, **fields}, job.id)
+    assert answer
+    return answer
+
+
+def ending(answers: Answers, watch: Watch, now: float) -> Message | None:
+    """The message that ends a watch which has no patience, by the app's own way there; None where it goes on."""
+    verdict, evidence = assess(answers, now)
+    decision = decide(verdict, watch, now, now, IMPATIENT, random=0.5)
+    return ending_message(watch, evidence, decision.failure, now, API) if isinstance(decision, End) else None
+
+
+def published(message: Message) -> Any:
+    """The event that a message carries, as a subscriber parses it: by JSON's own rules."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(json.loads(message.body)["default"], parse_constant=refuse)
+
+
+def _at(text: str) -> float:
+    at = seconds(text)
+    assert at is not None
+    return at
+
+
+def example_watch(export_id: str, **detail: Any) -> Watch:
+    """A watch that began with the documented export and was looked at three times."""
+    start = understand({"export_id": export_id, **detail}, "cgc.exports")
+    return Watch(start, message_id="m", sent_at=_at("2016-06-15T19:17:39Z"), receives=3)
+
+
+COMPLETED = job_answer(documented_completed())
+FAILED = job_answer(documented_failed())
+RUNNING = job_answer(documented_completed(steps=((0, "RUNNING"),)))
+FILE = SourceFile("576159f7f53e9e1de6ae7b5f0", "output.vcf", "rfranklin/my-project", 1234)
+VOLUME = Volume("rfranklin/output", "s3", "bucket", "")
+OBJECT = StoredObject(
+    bucket="bucket",
+    key="output.vcf",
+    size=1234,
+    etag="81051bcc2cf1bedf378224b0a93e2877",
+    last_modified_at=_at("2016-06-15T19:17:41Z"),
+    encryption="AES256",
+    ends=Unread("a format of this name has no end-of-file marker"),
+    access=AccessControl("owner", frozenset({Grant("owner", "FULL_CONTROL"), Grant(EVERYONE, "READ")})),
+)
+REFUSED = "S3 refuses to show the object (HTTP 403)."
+
+# By the schema and the name of the example.
+ENDINGS: Mapping[tuple[str, str], Answers] = {
+    ("cgc.export.completed.v1", "documented-job"): Answers(COMPLETED, VOLUME, FILE, OBJECT),
+    ("cgc.export.completed.v1", "volume-not-on-amazon-s3"): Answers(COMPLETED, replace(VOLUME, type="gcs"), FILE),
+    ("cgc.export.failed.v1", "documented-job"): Answers(FAILED, file=FILE),
+    ("cgc.export.failed.v1", "EXPORT_NOT_FOUND"): Answers(Denied(Denial.UNKNOWN, "Job not found.")),
+    ("cgc.export.failed.v1", "EXPORT_FORBIDDEN"): Answers(Denied(Denial.HIDDEN, "No right on this job.")),
+    ("cgc.export.failed.v1", "VOLUME_UNAVAILABLE"): Answers(COMPLETED, Denied(Denial.HIDDEN, "No right."), FILE),
+    ("cgc.export.failed.v1", "OBJECT_MISSING"): Answers(
+        COMPLETED, VOLUME, FILE, MissingObject("bucket", ("output.vcf",))
+    ),
+    ("cgc.export.failed.v1", "OBJECT_MISMATCH"): Answers(COMPLETED, VOLUME, FILE, replace(OBJECT, size=1000)),
+    ("cgc.export.failed.v1", "OBJECT_FORBIDDEN"): Answers(COMPLETED, VOLUME, FILE, RefusedObject("bucket", REFUSED)),
+    ("cgc.export.failed.v1", "TIMED_OUT"): Answers(RUNNING),
+    ("cgc.export.failed.v1", "TIMED_OUT-after-completion"): Answers(COMPLETED, Obstacle("HTTP 503"), FILE),
+}
+
+
+def example(schema: str, name: str) -> Any:
+    """The exemplary event of this name."""
+    answers = ENDINGS[schema, name]
+    export_id = answers.job.id if isinstance(answers.job, ExportJob) else COMPLETED.id
+    detail = {} if name == "documented-job" else {"context": {"sample": "S1"}, "group": {"id": "run-42", "size": 250}}
+    message = ending(answers, example_watch(export_id, **detail), now=_at("2016-06-15T19:17:44Z"))
+    assert message
+    return published(message)
+
+
+def example_file(schema: str, name: str) -> Path:
+    return DIRECTORY / "examples" / "valid" / schema / f"{name}.json"
+
+
+if __name__ == "__main__":
+    for key in ENDINGS:
+        example_file(*key).parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(example(*key), indent=2, ensure_ascii=False)
+        example_file(*key).write_text(text + "\n", "utf-8")
