@@ -92,7 +92,7 @@ OBJECT = StoredObject(
     ends=Unread("a format of this name has no end-of-file marker"),
     access=AccessControl("owner", frozenset({Grant("owner", "FULL_CONTROL"), Grant(EVERYONE, "READ")})),
 )
-REFUSED = "S3 refuses to show the object (HTTP 403)."
+REFUSED = "S3 refuses to show s3://bucket/output.vcf."
 
 # By the schema and the name of the example.
 ENDINGS: Mapping[tuple[str, str], Answers] = {

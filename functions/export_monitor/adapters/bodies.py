@@ -5,11 +5,15 @@ what the pages leave open, as the official clients read it.
 """
 
 import json
+import re
 from typing import Any
 
 from export_monitor.domain.assessment import whole_number
 from export_monitor.domain.model import ExportJob, JsonObject, SourceFile, Volume
 from export_monitor.domain.timestamps import seconds
+
+# A file's id enters a path, so one that is anything but an id is none.
+_FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
@@ -42,7 +46,7 @@ def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
         id=export_id,
         state=state,
         body=body,
-        file_id=_text(_object(body, "source"), "file"),
+        file_id=_file_id(_object(body, "source")),
         volume=_text(destination, "volume"),
         location=_text(destination, "location"),
         started_at=seconds(body.get("started_on")),
@@ -54,15 +58,16 @@ def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
 
 
 def read_volume(body: JsonObject, name: str) -> Volume | None:
-    """The volume of this name, or None where the body is not that volume's or names no bucket."""
+    """The volume of this name, or None where the body is not that volume's, or is S3's and names no bucket."""
     service = _object(body, "service")
-    bucket = _text(service, "bucket")
-    if str(body.get("id", name)).lower() != name.lower() or bucket is None:
+    service_type, bucket = _text(service, "type") or "s3", _text(service, "bucket")
+    if str(body.get("id", name)).lower() != name.lower() or (bucket is None and service_type.lower() == "s3"):
         return None
     return Volume(
         name=name,
-        type=_text(service, "type") or "s3",
-        bucket=bucket,
+        type=service_type,
+        # Other services have other words for it, and nothing is looked at there.
+        bucket=bucket or "",
         prefix=_text(service, "prefix") or "",
         # Older answers call it hostname.
         endpoint=_text(service, "endpoint") or _text(service, "hostname"),
@@ -77,6 +82,11 @@ def read_file(body: JsonObject, file_id: str | None = None) -> SourceFile | None
     size = body.get("size")
     whole = isinstance(size, int) and not isinstance(size, bool) and size >= 0
     return SourceFile(found, _text(body, "name"), _text(body, "project"), size if whole else None)
+
+
+def _file_id(source: JsonObject) -> str | None:
+    file_id = _text(source, "file")
+    return file_id if file_id and _FILE_ID.fullmatch(file_id) else None
 
 
 def _object(body: JsonObject, name: str) -> JsonObject:

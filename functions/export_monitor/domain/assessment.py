@@ -4,7 +4,6 @@ COMPLETED is a claim until the object is seen, so it takes the volume's, the fil
 verdict; every other state speaks for itself.
 """
 
-import re
 from dataclasses import dataclass, replace
 
 from export_monitor.domain.checks import Gathered, verify, verify_missing, verify_nothing
@@ -35,8 +34,6 @@ from export_monitor.domain.model import (
 )
 from export_monitor.domain.object_location import is_on_amazon_s3, is_volume_name
 
-_FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -49,13 +46,10 @@ class Answers:
 
 
 def file_to_read(job: ExportJob, *, is_overdue: bool) -> str | None:
-    """The id of the source file, where it must be read: the watch is about to end, and the job does not carry it.
-
-    An id that may not enter a path is none.
-    """
+    """The id of the source file, where it must be read: the watch is about to end, and the job does not carry it."""
     ends = is_overdue or job.state in (State.COMPLETED, State.FAILED)
     known = job.result is not None and job.result.size is not None
-    return job.file_id if ends and not known and job.file_id and _FILE_ID.fullmatch(job.file_id) else None
+    return job.file_id if ends and not known else None
 
 
 def needs_object(job: ExportJob) -> bool:

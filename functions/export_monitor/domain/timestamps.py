@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+# The end of the year 9999, the last that a timestamp can be written of.
+_LAST = 253_402_300_799
+
 
 def rfc3339(at: float) -> str:
     """Write a time to the second, in UTC."""
@@ -9,11 +12,12 @@ def rfc3339(at: float) -> str:
 
 
 def seconds(text: object) -> float | None:
-    """Read a timestamp, with `Z`, an offset, or neither (which is UTC); None for whatever else."""
+    """Read a timestamp since 1970, with `Z`, an offset, or neither (which is UTC); None for whatever else."""
     if not isinstance(text, str):
         return None
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return at if 0 <= at <= _LAST else None

@@ -1,0 +1,139 @@
+"""Start events: what the JSON Schemas allow is understood, and what they forbid is refused.
+
+Beyond the schemas are a context's bytes and depth, the source that a stack was given, and what is not JSON.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from export_monitor.domain.start_events import (
+    MAX_CONTEXT_BYTES,
+    MAX_CONTEXT_DEPTH,
+    MAX_GROUP_SIZE,
+    StartEventError,
+    read_start_event,
+)
+from tests.contract.schema_files import CONTENTS, example_files, fields_at_fault, validator
+
+SOURCE = "cgc.exports"
+SCHEMAS = {"start-event.detail", "start-event.eventbridge"}
+VALID = [path for path in example_files("valid") if path.parent.name in SCHEMAS]
+INVALID = [path for path in example_files("invalid") if path.parent.name in SCHEMAS]
+
+JSON: SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+ODD_IDS = ["", "a\n", "\na", "../a", "a b", "é", "٣", "_", "-", "a" * 128, "a" * 129]
+IDS = st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True) | st.sampled_from(ODD_IDS) | JSON
+ODD_SIZES = [-1, 0, MAX_GROUP_SIZE, MAX_GROUP_SIZE + 1, 1.0, 2.5, 1e300, True, "2"]
+SIZES = st.integers(1, MAX_GROUP_SIZE) | st.sampled_from(ODD_SIZES) | JSON
+GROUPS = st.fixed_dictionaries({}, optional={"id": IDS, "size": SIZES, "more": JSON}) | JSON
+CONTEXTS = st.dictionaries(st.text(max_size=8), JSON, max_size=3) | JSON
+FIELDS = {"export_id": IDS, "id": IDS, "context": CONTEXTS, "group": GROUPS, "state": JSON}
+DETAILS = st.fixed_dictionaries({}, optional=FIELDS) | JSON
+LOOKALIKES = st.fixed_dictionaries(
+    {"export_id": IDS}, optional={"detail-type": JSON, "Type": st.just("Notification"), "Message": JSON}
+)
+ENVELOPES = st.fixed_dictionaries(
+    {"detail-type": st.just("Export Started") | JSON}, optional={"source": st.just(SOURCE) | JSON, "detail": DETAILS}
+)
+
+
+def refusal(event: Any, source: str = SOURCE) -> str | None:
+    """Why a start event is not understood, or None where it is."""
+    try:
+        read_start_event(json.dumps(event), source)
+    except StartEventError as error:
+        return str(error)
+    return None
+
+
+def example_id(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def test_every_schema_is_one_and_has_examples_of_both_kinds() -> None:
+    for name in CONTENTS:
+        validator(name.removesuffix(".schema.json")).check_schema(CONTENTS[name])
+    schemas = {name.removesuffix(".schema.json") for name in CONTENTS} - {"common"}
+    for kind in ("valid", "invalid"):
+        assert {path.parent.name for path in example_files(kind)} == schemas
+
+
+def test_examples_inside_the_schemas_are_valid() -> None:
+    assert CONTENTS["start-event.detail.schema.json"]["examples"]
+    for name, content in CONTENTS.items():
+        for example in content.get("examples", ()):
+            validator(name.removesuffix(".schema.json")).validate(example)
+
+
+@pytest.mark.parametrize("path", VALID, ids=example_id)
+def test_valid_start_event_is_allowed_and_understood(path: Path) -> None:
+    event = json.loads(path.read_text("utf-8"))
+    validator(path.parent.name).validate(event)
+    assert refusal(event) is None
+
+
+@pytest.mark.parametrize("path", INVALID, ids=example_id)
+def test_invalid_start_event_is_refused_by_schema_and_code_for_the_same_field(path: Path) -> None:
+    event, field = json.loads(path.read_text("utf-8")), path.stem.partition("--")[0]
+    found = fields_at_fault(validator(path.parent.name).iter_errors(event))
+    # Where export_id and id are both missing, the schema asks for the latter; a body is the whole.
+    assert found == ({"id"} if event == {"context": {"sample": "S1"}} else {"" if field == "body" else field})
+    # What is in the envelope is named as it is named without.
+    assert str(refusal(event)).startswith(f"{field.removeprefix('detail.')}: ")
+
+
+@given(DETAILS | LOOKALIKES)
+def test_detail_object_is_understood_just_when_its_schema_allows_it(detail: Any) -> None:
+    assert (refusal(detail) is None) == validator("start-event.detail").is_valid(detail)
+
+
+@given(ENVELOPES)
+def test_eventbridge_event_is_understood_just_when_its_schema_allows_it(envelope: Any) -> None:
+    source = envelope.get("source")
+    told = refusal(envelope, source if isinstance(source, str) else SOURCE)
+    assert (told is None) == validator("start-event.eventbridge").is_valid(envelope)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        context = {"a": context}
+    return context
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        ({"a": "é" * (MAX_CONTEXT_BYTES // 2 - 4)}, {"a": "é" * (MAX_CONTEXT_BYTES // 2 - 3)}),
+        (nested(MAX_CONTEXT_DEPTH), nested(MAX_CONTEXT_DEPTH + 1)),
+        ({"a": "\U0001f9ec"}, {"a": "\ud83e"}),
+    ],
+    ids=["bytes", "depth", "lone surrogate"],
+)
+def test_what_a_schema_cannot_say_of_a_context_the_code_does(within: Any, beyond: Any) -> None:
+    for context in (within, beyond):
+        validator("start-event.detail").validate({"export_id": "a", "context": context})
+    assert refusal({"export_id": "a", "context": within}) is None
+    assert str(refusal({"export_id": "a", "context": beyond})).startswith("context: ")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_number_that_is_not_json_is_refused(number: float) -> None:
+    assert str(refusal({"export_id": "a", "context": {"a": number}})).startswith("body: ")
+
+
+def test_event_of_another_source_is_refused_beyond_the_schema() -> None:
+    envelope = {"source": "elsewhere", "detail-type": "Export Started", "detail": {"export_id": "a"}}
+    validator("start-event.eventbridge").validate(envelope)
+    assert refusal(envelope) == "source: must be 'cgc.exports'"

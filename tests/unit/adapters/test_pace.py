@@ -1,0 +1,67 @@
+"""The pace: a sliding window of a minute, and a time before which nothing is asked."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export_monitor.adapters.pace import Pace
+from tests.fakes import Clock
+
+
+def test_lone_batch_is_not_slowed() -> None:
+    pace = Pace(50, Clock())
+    assert [pace.admit() for _ in range(51)] == [True] * 50 + [False]
+
+
+def test_refused_request_does_not_count() -> None:
+    clock = Clock()
+    pace = Pace(1, clock)
+    assert pace.admit()
+    clock.advance(59)
+    assert not pace.admit()
+    clock.advance(1)
+    assert pace.admit()
+
+
+def test_share_comes_back_as_the_requests_leave_the_window_one_by_one() -> None:
+    clock = Clock(0)
+    pace = Pace(2, clock)
+    assert pace.admit()
+    clock.now = 30
+    assert pace.admit()
+    clock.now = 60
+    assert pace.admit()
+    assert not pace.admit()
+    clock.now = 90
+    assert pace.admit()
+
+
+@given(st.integers(1, 20), st.lists(st.floats(0, 20), max_size=200))
+def test_no_sixty_seconds_see_more_requests_than_the_share(share: int, pauses: list[float]) -> None:
+    clock = Clock(0)
+    pace = Pace(share, clock)
+    sent = []
+    for pause in pauses:
+        clock.advance(pause)
+        if pace.admit():
+            sent.append(clock.now)
+    for first, one_too_many in zip(sent, itertools.islice(sent, share, None), strict=False):
+        assert one_too_many - first >= 60
+
+
+def test_nothing_is_asked_until_the_time_is_over() -> None:
+    clock = Clock()
+    pace = Pace(1, clock)
+    assert pace.closed_for() == 0
+    pace.close_for(10)
+    assert pace.closed_for() == 10
+    clock.advance(10)
+    assert pace.closed_for() == 0
+
+
+def test_shorter_time_does_not_open_the_way_earlier() -> None:
+    pace = Pace(1, Clock())
+    pace.close_for(300)
+    pace.close_for(1)
+    assert pace.closed_for() == 300

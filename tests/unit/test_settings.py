@@ -1,0 +1,66 @@
+import pytest
+
+from export_monitor.settings import SettingsError, read_settings
+
+ENVIRONMENT = {
+    "API_BASE_URL": "https://cgc-api.sbgenomics.com/v2/",
+    "API_REQUESTS_PER_MINUTE": "101",
+    "TOKEN_SECRET_ARN": "arn:secret",
+    "EXPORT_BUCKETS": "one, two,",
+    "START_EVENT_SOURCE": "cgc.exports",
+    "EXPORT_QUEUE_URL": "https://queue",
+    "DEAD_LETTER_QUEUE_URL": "https://dead-letters",
+    "EXPORT_EVENTS_TOPIC_ARN": "arn:topic",
+    "LEDGER_TABLE_NAME": "ledger",
+    "MIN_POLL_SECONDS": "5",
+    "MAX_POLL_SECONDS": "900",
+    "WATCH_TIMEOUT_HOURS": "72",
+    "OBJECT_GRACE_SECONDS": "120",
+    "NOT_FOUND_GRACE_SECONDS": "300",
+    "REFUSAL_GRACE_HOURS": "0.5",
+}
+
+
+def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
+    settings = read_settings(ENVIRONMENT)
+    assert settings.api_base_url == "https://cgc-api.sbgenomics.com/v2"
+    assert settings.requests_per_minute_and_worker == 50
+    assert settings.export_buckets == ("one", "two")
+    assert settings.patience.timeout == 72 * 3600
+    assert settings.patience.refusal_grace == 1800
+    assert settings.patience.last_moment == 72.5 * 3600
+    assert settings.patience.schedule.horizon_seconds == 72.5 * 3600 + 120
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("API_BASE_URL", "http://cgc-api.sbgenomics.com/v2", "must be an https URL"),
+        ("API_BASE_URL", "ftp://localhost", "must be an https URL"),
+        ("API_BASE_URL", "https://user@host/v2", "must be an https URL"),
+        ("API_BASE_URL", "https:///v2", "must be an https URL"),
+        ("API_BASE_URL", "https://host/v2?q", "must be an https URL"),
+        ("API_REQUESTS_PER_MINUTE", "9", "must be a number from 10 to 200"),
+        ("MIN_POLL_SECONDS", "0", "must be a number from 1 to 60"),
+        ("MAX_POLL_SECONDS", "4", "must not be less than MIN_POLL_SECONDS (5)"),
+        ("WATCH_TIMEOUT_HOURS", "nan", "must be a number from 0.001 to 168"),
+        ("REFUSAL_GRACE_HOURS", "-1", "must be a number from 0 to 72"),
+        ("EXPORT_BUCKETS", " , ", "must name at least one bucket"),
+        ("LEDGER_TABLE_NAME", "", "is needed"),
+    ],
+)
+def test_bad_setting_is_named_with_its_rule(name: str, value: str, rule: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(ENVIRONMENT | {name: value})
+    assert str(refused.value).startswith(f"{name}: {rule}")
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings({})
+    assert len(str(refused.value).splitlines()) == len(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080/v2", "http://127.0.0.1/v2", "http://[::1]:80/v2"])
+def test_plain_http_is_taken_for_loopback(url: str) -> None:
+    assert read_settings(ENVIRONMENT | {"API_BASE_URL": url}).api_base_url == url

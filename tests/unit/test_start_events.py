@@ -1,0 +1,129 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export_monitor.domain.model import Group, StartEvent
+from export_monitor.domain.start_events import StartEventError, detail_of, read_start_event, understand
+
+SOURCE = "cgc.exports"
+DETAIL = {"export_id": "5AfG_-9", "context": {"sample": "ü"}, "group": {"id": "run-42", "size": 250}}
+UNDERSTOOD = StartEvent("5AfG_-9", {"sample": "ü"}, Group("run-42", 250))
+
+
+def envelope(detail: Any = DETAIL, **changes: Any) -> dict[str, Any]:
+    return {"id": "an-event", "detail-type": "Export Started", "source": SOURCE, "detail": detail} | changes
+
+
+def notification(message: Any) -> dict[str, Any]:
+    return {"Type": "Notification", "MessageId": "m", "Message": message}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [DETAIL, envelope(), notification(json.dumps(DETAIL)), notification(json.dumps(envelope()))],
+    ids=["detail", "envelope", "notified detail", "notified envelope"],
+)
+def test_every_form_means_the_same(event: dict[str, Any]) -> None:
+    assert read_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
+    assert understand(event, SOURCE) == UNDERSTOOD
+
+
+def test_answer_of_the_api_is_a_start_event_as_it_is() -> None:
+    answer = {"href": "h", "id": "abc", "state": "PENDING", "source": {"file": "f"}, "destination": {"volume": "v"}}
+    assert read_start_event(json.dumps(answer), SOURCE) == StartEvent("abc")
+
+
+def test_export_id_goes_before_id() -> None:
+    assert understand({"export_id": "a", "id": "b"}, SOURCE).export_id == "a"
+
+
+def test_detail_announces_the_same_export_again() -> None:
+    assert understand(detail_of(UNDERSTOOD), SOURCE) == UNDERSTOOD
+    assert detail_of(StartEvent("a")) == {"export_id": "a"}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"k": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("", "body: must be JSON"),
+        ("{", "body: must be JSON"),
+        ('{"export_id": "a", "context": {"n": NaN}}', "body: must be JSON"),
+        ('{"export_id": "a", "context": {"n": 1e999}}', "body: must be JSON"),
+        ('{"export_id": "a", "context": {"n": -1e999}}', "body: must be JSON"),
+        ("[" * 100_000, "body: must be JSON"),
+        ("1" * 10_000, "body: must be JSON"),
+        ("null", "body: must be a JSON object"),
+        ('"text"', "body: must be a JSON object"),
+        ('[{"export_id": "a"}]', "body: must be a JSON object"),
+        ("{}", "export_id: is needed (or id)"),
+        ('{"export_id": null}', "export_id: must be 1 to 128"),
+        ('{"export_id": ""}', "export_id: must be 1 to 128"),
+        ('{"export_id": "a\\n"}', "export_id: must be 1 to 128"),
+        ('{"export_id": "ü"}', "export_id: must be 1 to 128"),
+        ('{"id": "a/../b"}', "id: must be 1 to 128"),
+        (json.dumps({"export_id": "a" * 129}), "export_id: must be 1 to 128"),
+        ('{"export_id": ["a"]}', "export_id: must be 1 to 128"),
+        ('{"export_id": "a", "context": null}', "context: must be a JSON object"),
+        ('{"export_id": "a", "context": "text"}', "context: must be a JSON object"),
+        (json.dumps({"export_id": "a", "context": {"k": "x" * 8185}}), "context: must be at most 8192 bytes"),
+        (json.dumps({"export_id": "a", "context": {"k": "ü" * 4093}}), "context: must be at most 8192 bytes"),
+        ('{"export_id": "a", "context": {"k": "\\ud800"}}', "context: must be Unicode text"),
+        (json.dumps({"export_id": "a", "context": nested(201)}), "context: must be nested at most 200 deep"),
+        ('{"export_id": "a", "group": null}', "group: must be a JSON object"),
+        ('{"export_id": "a", "group": {"size": 1}}', "group.id: must be 1 to 128"),
+        ('{"export_id": "a", "group": {"id": "g"}}', "group.size: must be a whole number"),
+        ('{"export_id": "a", "group": {"id": "g", "size": 0}}', "group.size: must be a whole number"),
+        ('{"export_id": "a", "group": {"id": "g", "size": 10001}}', "group.size: must be a whole number"),
+        ('{"export_id": "a", "group": {"id": "g", "size": true}}', "group.size: must be a whole number"),
+        ('{"export_id": "a", "group": {"id": "g", "size": 1.5}}', "group.size: must be a whole number"),
+        ('{"export_id": "a", "group": {"id": "g", "size": "9"}}', "group.size: must be a whole number"),
+        (json.dumps(envelope(**{"detail-type": "Export Ended"})), "detail-type: must be 'Export Started'"),
+        (json.dumps(envelope(source="other")), "source: must be 'cgc.exports'"),
+        (json.dumps(envelope(detail="text")), "detail: must be a JSON object"),
+        (json.dumps(notification(7)), "Message: must be a string of JSON"),
+        (json.dumps(notification("rubbish")), "Message: must be JSON"),
+    ],
+)
+def test_bad_start_event_is_refused_by_field_and_rule(body: str, error: str) -> None:
+    with pytest.raises(StartEventError) as refused:
+        read_start_event(body, SOURCE)
+    assert str(refused.value).startswith(error)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{}, {"k": "x" * 8184}, {"k": "ü" * 4092}, nested(200), {"n": [1, 2.5, None, True, 10**30], "": {"": []}}],
+)
+def test_context_within_the_limits_is_taken_as_it_is(context: dict[str, Any]) -> None:
+    assert read_start_event(json.dumps({"export_id": "a", "context": context}), SOURCE).context == context
+
+
+def test_size_of_a_group_may_be_written_with_a_fraction_of_nothing() -> None:
+    assert understand({"export_id": "a", "group": {"id": "g", "size": 5.0}}, SOURCE).group == Group("g", 5)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["export_id", "id", "context", "group", "size", "detail", "detail-type", "source", "Type",
+                         "Message"]) | st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(json_values.map(json.dumps) | st.text())
+def test_whatever_comes_is_understood_or_refused(body: str) -> None:
+    try:
+        assert isinstance(read_start_event(body, SOURCE), StartEvent)
+    except StartEventError as refused:
+        assert ": " in str(refused)
