@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ _SUFFIX = ".schema.json"
 CONTENTS: dict[str, Any] = {path.name: json.loads(path.read_text("utf-8")) for path in DIRECTORY.glob(f"*{_SUFFIX}")}
 
 
+@cache
 def validator(schema: str, *, closed: bool = False) -> Draft202012Validator:
     """The validator of a schema by its name without suffix; `closed` forbids fields that the schema does not name."""
     contents = {name: _closed(content) if closed else content for name, content in CONTENTS.items()}
-    resources = [(name, Resource(content, DRAFT202012)) for name, content in contents.items()]
+    resources = [(name, Resource(contents=content, specification=DRAFT202012)) for name, content in contents.items()]
     registry: Registry[Any] = Registry().with_resources(resources)
     checker = Draft202012Validator.FORMAT_CHECKER
     return Draft202012Validator(contents[schema + _SUFFIX], registry=registry, format_checker=checker)
@@ -40,7 +42,7 @@ def fields_at_fault(errors: Iterator[ValidationError]) -> set[str]:
 
 
 def _is_lack(error: ValidationError) -> bool:
-    return error.validator == "required"
+    return bool(error.validator == "required")
 
 
 def _closed(schema: Any) -> Any:

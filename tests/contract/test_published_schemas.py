@@ -137,12 +137,13 @@ def check(event: Any) -> None:
     validator(event["type"], closed=True).validate(event)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(looks(), TIMES)
 def test_every_event_is_as_its_schema_says(look: tuple[Watch, Answers], now: float) -> None:
     watch, answers = look
     message = ending(answers, watch, now)
-    assume(message is not None)
+    assume(message)
+    assert message
     event = published(message)
     check(event)
     failure = event["data"]["failure"]

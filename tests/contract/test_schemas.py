@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -93,11 +93,13 @@ def test_invalid_start_event_is_refused_by_schema_and_code_for_the_same_field(pa
     assert str(refusal(event)).startswith(f"{field.removeprefix('detail.')}: ")
 
 
+@settings(max_examples=300, deadline=None)
 @given(DETAILS | LOOKALIKES)
 def test_detail_object_is_understood_just_when_its_schema_allows_it(detail: Any) -> None:
     assert (refusal(detail) is None) == validator("start-event.detail").is_valid(detail)
 
 
+@settings(max_examples=300, deadline=None)
 @given(ENVELOPES)
 def test_eventbridge_event_is_understood_just_when_its_schema_allows_it(envelope: Any) -> None:
     source = envelope.get("source")

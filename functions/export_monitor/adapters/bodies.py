@@ -4,12 +4,12 @@ Shapes: 'Get details of an export job', 'Get details of a volume', 'Get file det
 what the pages leave open, as the official clients read it.
 """
 
-import json
 import re
 from typing import Any
 
+from export_monitor.domain import strict_json
 from export_monitor.domain.assessment import whole_number
-from export_monitor.domain.model import ExportJob, JsonObject, SourceFile, Volume
+from export_monitor.domain.model import MAX_TEXT_CHARACTERS, ExportJob, JsonObject, SourceFile, Volume
 from export_monitor.domain.timestamps import seconds
 
 # A file's id enters a path, so one that is anything but an id is none.
@@ -19,8 +19,8 @@ _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 def json_object(body: bytes) -> dict[str, Any] | None:
     """The JSON object that a body is, or None where it is anything else."""
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = strict_json.parse(body)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -96,4 +96,4 @@ def _object(body: JsonObject, name: str) -> JsonObject:
 
 def _text(body: JsonObject, name: str) -> str | None:
     value = body.get(name)
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARACTERS else None

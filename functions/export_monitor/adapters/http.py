@@ -1,7 +1,8 @@
 """One HTTP exchange with limits that hold: of the whole time, and of the body's size.
 
 requests bounds each read of the socket, so a server that sends a byte now and then is never cut off by it. Here the
-exchange runs in a thread that is waited for no longer than its limit, and that gives up by itself soon after.
+exchange runs in a thread that is waited for no longer than its limit, and that gives up by itself soon after, or is
+left alone where a server drips the head of its answer.
 """
 
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+import urllib3
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -47,8 +49,11 @@ class HttpExchange:
     """Sends requests one after the other over kept connections."""
 
     def __init__(self) -> None:
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._session = _new_session()
-        self._executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="http")
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="http")
 
     def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
         """Send and wait for the whole answer, at most so long. Raises NoAnswerError."""
@@ -56,8 +61,9 @@ class HttpExchange:
         try:
             return exchange.result(limit_seconds + 0.5)
         except FutureTimeoutError:
-            # The thread still uses the session, which must not be shared.
-            self._session = _new_session()
+            # The thread may be busy for as long as the server likes, and its session must not be shared.
+            self._executor.shutdown(wait=False)
+            self._begin_anew()
             raise NoAnswerError(f"no answer within {limit_seconds:.0f} s", slow=True) from None
 
 
@@ -81,17 +87,17 @@ def _exchange(session: requests.Session, request: HttpRequest, limit_seconds: fl
             stream=True,
         ) as response:
             return HttpAnswer(response.status_code, response.headers, _body(response, deadline))
-    except requests.Timeout:
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
         raise NoAnswerError("no answer in time", slow=True) from None
-    except (requests.RequestException, OSError, ValueError) as error:
-        # urllib3's and http.client's own errors are OSError or ValueError, or wrapped by requests.
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        # requests wraps the errors of its own calls; those of reading the body come as urllib3 raises them.
         raise NoAnswerError(f"the connection failed ({type(error).__name__})") from None
 
 
 def _body(response: requests.Response, deadline: float) -> bytes:
-    expected = response.headers.get("Content-Length", "")
     parts, size = [], 0
-    # read1 returns what one read of the socket brings; read would wait for a whole chunk, however slowly it drips.
+    # read1 returns what one read of the socket brings; read would wait for a whole chunk, however slowly it drips. A
+    # body that ends before its announced length is an error of urllib3's.
     while chunk := response.raw.read1(_CHUNK_BYTES):
         parts.append(chunk)
         size += len(chunk)
@@ -99,6 +105,4 @@ def _body(response: requests.Response, deadline: float) -> bytes:
             raise NoAnswerError(f"the answer is larger than {MAX_BODY_BYTES} bytes")
         if time.monotonic() > deadline:
             raise NoAnswerError("the answer came too slowly", slow=True)
-    if expected.isdigit() and size < int(expected):
-        raise NoAnswerError("the answer was cut off")
     return b"".join(parts)

@@ -103,7 +103,7 @@ def _assess_completed(job: ExportJob, answers: Answers, evidence: Evidence, now:
             return Faulty(Failure(Reason.OBJECT_FORBIDDEN, refused.message)), evidence
         case Obstacle() as obstacle:
             return Hindered(obstacle), evidence
-        case None:
+        case _:
             return Hindered(Obstacle("the object was not looked at")), evidence
 
 

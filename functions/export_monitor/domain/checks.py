@@ -11,6 +11,7 @@ from typing import Any
 from export_monitor.domain.grants import CANNED_ACLS, grants_of, in_words
 from export_monitor.domain.integrity import begins_as, ends_with_marker, has_end_marker, promised_format
 from export_monitor.domain.model import (
+    MAX_TEXT_CHARACTERS,
     CheckResult,
     CheckStatus,
     ExportJob,
@@ -39,7 +40,7 @@ class Gathered:
     def asked_for(self, name: str) -> str | None:
         """The job's property of this name, where the export asked for one."""
         value = self.job.properties.get(name)
-        return value if isinstance(value, str) and value else None
+        return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARACTERS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,17 +62,21 @@ def event_id(export_id: str, failure: Failure | None) -> str:
 
 def ending_message(watch: Watch, evidence: Evidence, failure: Failure | None, now: float, api_base_url: str) -> Message:
     """The message that ends a watch, cut down as far as SNS's size limit asks for."""
-    for job, cut in _ever_smaller(evidence.job, failure):
-        event = _event(watch, evidence, job, cut, now, api_base_url)
-        message = Message(
-            event_id=event["id"],
-            subject=subject_line(event),
-            body=_encode({"default": _encode(event), "email": email_text(event)}),
-            attributes=_attributes(watch, evidence, failure, event["type"]),
-        )
-        if message.size_bytes <= MAX_MESSAGE_BYTES:
-            break
-    return message
+    messages = (
+        _message(watch, evidence, _event(watch, evidence, job, cut, now, api_base_url))
+        for job, cut in _ever_smaller(evidence.job, failure)
+    )
+    # The last one always fits: context, names and keys are bounded where they come in.
+    return next(message for message in messages if message.size_bytes <= MAX_MESSAGE_BYTES)
+
+
+def _message(watch: Watch, evidence: Evidence, event: JsonObject) -> Message:
+    return Message(
+        event_id=event["id"],
+        subject=subject_line(event),
+        body=_encode({"default": _encode(event), "email": email_text(event)}),
+        attributes=_attributes(watch, evidence, event),
+    )
 
 
 def _ever_smaller(
@@ -160,21 +164,22 @@ def _failure(failure: Failure, evidence: Evidence) -> JsonObject:
     }
 
 
-def _attributes(watch: Watch, evidence: Evidence, failure: Failure | None, event_type: str) -> dict[str, str | int]:
+def _attributes(watch: Watch, evidence: Evidence, event: JsonObject) -> dict[str, str | int]:
+    failure = event["data"]["failure"]
     job, group = evidence.job, watch.start.group
     found = evidence.object or evidence.volume
     values = {
-        "type": event_type,
+        "type": event["type"],
         "project": evidence.file.project if evidence.file else None,
         "volume": job.volume if job else None,
         "bucket": found.bucket if found else None,
         "verification": evidence.verification.status if evidence.verification else None,
         "group": group.id if group else None,
-        "reason": failure.reason if failure else None,
+        "reason": failure["reason"] if failure else None,
     }
     attributes: dict[str, str | int] = {name: value for name, value in values.items() if _is_attribute(value)}
-    if failure and failure.code is not None and abs(failure.code) <= _MAX_FILTER_NUMBER:
-        attributes["error_code"] = failure.code
+    if failure and failure["code"] is not None and abs(failure["code"]) <= _MAX_FILTER_NUMBER:
+        attributes["error_code"] = failure["code"]
     return attributes
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+# No name, id or key of the platform's or of S3's is longer; what is, is a lie that would not fit into an event.
+MAX_TEXT_CHARACTERS = 2048
+
 JsonObject: TypeAlias = Mapping[str, Any]
 
 

@@ -9,7 +9,6 @@ from export_monitor.domain.model import (
     Completed,
     Failed,
     Failure,
-    Faulty,
     Hindered,
     Reason,
     Unfinished,
@@ -94,12 +93,11 @@ def decide(
             if _may_wait(verdict, watch, now, patience):
                 return Wait(_obstacle_delay(verdict, watch, now, patience, random), obstacle.text)
             return End(Failure(Reason.TIMED_OUT, f"What became of the export could not be read: {obstacle.text}."))
-        case Faulty(failure):
-            first = now if first_seen_at is None else first_seen_at
-            left = _patience_ends_at(failure, watch, first, patience) - now
-            if left <= 0:
-                return End(failure)
-            return Wait(_fault_delay(failure, watch, now, left, patience, random), failure.message)
+    first = now if first_seen_at is None else first_seen_at
+    left = _patience_ends_at(verdict.failure, watch, first, patience) - now
+    if left <= 0:
+        return End(verdict.failure)
+    return Wait(_fault_delay(verdict.failure, watch, now, left, patience, random), verdict.failure.message)
 
 
 def poll_delay(watch: Watch, now: float, patience: Patience, random: float) -> float:

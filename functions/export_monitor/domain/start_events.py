@@ -5,8 +5,9 @@ A body is the detail object itself, an EventBridge envelope around it, or an SNS
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any
 
+from export_monitor.domain import strict_json
 from export_monitor.domain.model import Group, JsonObject, StartEvent
 
 DETAIL_TYPE = "Export Started"
@@ -59,22 +60,9 @@ def detail_of(start: StartEvent) -> JsonObject:
 
 def _parse(text: str, field: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError:
-        raise StartEventError(field, "must be JSON that is not nested so deeply") from None
+        return strict_json.parse(text)
     except ValueError as error:
         raise StartEventError(field, f"must be JSON ({error})") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(literal: str) -> float:
-    number = float(literal)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {literal[:20]} is too large")
-    return number
 
 
 def _open_envelope(envelope: dict[str, Any], source: str) -> Any:
