@@ -55,8 +55,8 @@ class ExportQueue:
 
     def set_aside(self, message: QueueMessage, error: str) -> None:
         """Copy a message, unchanged but for the attribute `error`, to the dead-letter queue."""
-        kept = islice(message.attributes.items(), _MAX_ATTRIBUTES - 1)
-        attributes = {name: _as_sent(value) for name, value in kept if name != "error"}
+        others = ((name, value) for name, value in message.attributes.items() if name != "error")
+        attributes = {name: _as_sent(value) for name, value in islice(others, _MAX_ATTRIBUTES - 1)}
         printable = "".join(c if c.isprintable() else "?" for c in error)[:_ERROR_CHARACTERS]
         attributes["error"] = {"DataType": "String", "StringValue": printable}
         self._client().send_message(

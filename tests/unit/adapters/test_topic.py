@@ -1,0 +1,110 @@
+"""Publishing to SNS: by ten, by 256 KiB, and what was not published."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from export_monitor.adapters.topic import EventsTopic
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message
+from tests.fakes import stubbed
+
+ARN = "arn:aws:sns:us-east-1:123456789012:events"
+
+
+def message(number: int, size_bytes: int | None = None) -> Message:
+    lean = Message(f"e{number}:completed", "a subject", "{}", {"type": "cgc.export.completed.v1"})
+    padding = 0 if size_bytes is None else size_bytes - lean.size_bytes
+    return Message(lean.event_id, lean.subject, lean.body + " " * padding, lean.attributes)
+
+
+def entries(*messages: Message) -> dict[str, Any]:
+    attributes = {"type": {"DataType": "String", "StringValue": "cgc.export.completed.v1"}}
+    return {
+        "TopicArn": ARN,
+        "PublishBatchRequestEntries": [
+            {
+                "Id": str(number),
+                "Subject": "a subject",
+                "Message": one.body,
+                "MessageStructure": "json",
+                "MessageAttributes": attributes,
+            }
+            for number, one in enumerate(messages)
+        ],
+    }
+
+
+def published(*batches: list[Message], failed: dict[int, dict[str, Any]] | None = None) -> dict[str, str]:
+    """What is said of these batches, each of which must be one request; `failed` are entries of the first."""
+    with stubbed("sns") as (client, stub):
+        for number, batch in enumerate(batches):
+            answer = {"Failed": list((failed or {}).values())} if number == 0 else {}
+            stub.add_response("publish_batch", answer, entries(*batch))
+        return EventsTopic(lambda: client, ARN).publish([one for batch in batches for one in batch])
+
+
+def test_nothing_to_publish_asks_nothing() -> None:
+    assert published() == {}
+
+
+def test_messages_are_published_by_ten() -> None:
+    assert published([message(n) for n in range(10)], [message(n) for n in range(10, 20)], [message(20)]) == {}
+
+
+def test_batch_holds_no_more_than_sns_takes_in_all() -> None:
+    half = MAX_MESSAGE_BYTES // 2
+    assert published([message(0, half), message(1, half)]) == {}
+    assert published([message(0, half), message(1, half - 100)], [message(2, 101)]) == {}
+    assert published([message(0, half)], [message(1, half + 1), message(2)]) == {}
+
+
+def test_size_counts_bytes_of_attributes_and_subject_too() -> None:
+    batch = [Message(str(n), "s" * 99, "{}", {"volume": "ü" * 60_000}) for n in range(3)]
+    assert all(one.size_bytes == 2 + 99 + 6 + 6 + 120_000 for one in batch)
+    with stubbed("sns") as (client, stub):
+        for ids in (["0", "1"], ["0"]):
+            stub.add_response("publish_batch", {"Successful": [{"Id": one} for one in ids]})
+        assert EventsTopic(lambda: client, ARN).publish(batch) == {}
+
+
+def test_number_attribute_is_a_number() -> None:
+    failed = Message("e:failed:EXPORT_FAILED", "s", "{}", {"reason": "EXPORT_FAILED", "error_code": 9107})
+    with stubbed("sns") as (client, stub):
+        expected = entries(failed)
+        [entry] = expected["PublishBatchRequestEntries"]
+        entry |= {
+            "Subject": "s",
+            "MessageAttributes": {
+                "reason": {"DataType": "String", "StringValue": "EXPORT_FAILED"},
+                "error_code": {"DataType": "Number", "StringValue": "9107"},
+            },
+        }
+        stub.add_response("publish_batch", {}, expected)
+        assert EventsTopic(lambda: client, ARN).publish([failed]) == {}
+
+
+def test_message_that_sns_refused_is_told_and_the_others_are_published() -> None:
+    refused = {1: {"Id": "1", "Code": "InternalError", "SenderFault": False, "Message": "…"}}
+    assert published([message(0), message(1), message(2)], failed=refused) == {"e1:completed": "SNS: InternalError"}
+
+
+@pytest.mark.parametrize("code", ["Throttling", "AuthorizationError"])
+def test_batch_that_sns_refused_is_told_whole_and_the_next_is_published(code: str) -> None:
+    first = [message(n) for n in range(10)]
+    with stubbed("sns") as (client, stub):
+        stub.add_client_error("publish_batch", code, expected_params=entries(*first))
+        stub.add_response("publish_batch", {}, entries(message(10)))
+        failures = EventsTopic(lambda: client, ARN).publish([*first, message(10)])
+    assert set(failures) == {one.event_id for one in first}
+    assert all(code in failure for failure in failures.values())
+
+
+def test_sns_that_cannot_be_reached_publishes_nothing() -> None:
+    def unreachable() -> Any:
+        raise EndpointConnectionError(endpoint_url="https://sns.us-east-1.amazonaws.com")
+
+    [failure] = EventsTopic(unreachable, ARN).publish([message(0)]).values()
+    assert "EndpointConnectionError" in failure
+
+

@@ -1,0 +1,292 @@
+"""What is asked of S3 for an object, to the letter, and what is made of its answers."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from export_monitor.adapters.objects import ExportedObjects
+from export_monitor.domain.model import (
+    AccessControl,
+    ByteEnds,
+    ExportJob,
+    Grant,
+    MissingObject,
+    Obstacle,
+    RefusedObject,
+    StoredObject,
+    Unread,
+    Volume,
+)
+
+VOLUME = Volume("o/v", "s3", "bucket", "runs")
+JOB = ExportJob("e", "COMPLETED", {}, location="reads.bam")
+PLAIN = replace(JOB, location="calls.vcf")
+KEY, OTHER = "runs/reads.bam", "runsreads.bam"
+HEAD = {"ContentLength": 100, "ETag": '"tag"', "LastModified": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)}
+BGZF = bytes.fromhex("1f8b08040000000000ff0600424302001b00") + b"\x03\x00"
+
+
+class Bucket:
+    """Answers that S3 is to give, in order, and the adapter that gets them; `clock` is moved by hand."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        self.stub = Stubber(self.client)
+        self.clock = 0.0
+        self.objects = ExportedObjects(lambda: self.client, ["bucket"], lambda: self.clock)
+
+    def answers(self, operation: str, answer: dict[str, Any], **request: Any) -> None:
+        self.stub.add_response(operation, answer, {"Bucket": "bucket"} | request)
+
+    def refuses(self, operation: str, status: int, code: str = "", **request: Any) -> None:
+        self.stub.add_client_error(operation, code, http_status_code=status, expected_params={"Bucket": "bucket"} | request)
+
+    def heads(self, key: str, **changes: Any) -> None:
+        self.answers("head_object", HEAD | changes, Key=key, ChecksumMode="ENABLED")
+
+    def gives(self, key: str, span: str, content: bytes, **pin: str) -> None:
+        body = StreamingBody(io.BytesIO(content), len(content))
+        self.answers("get_object", {"Body": body}, Key=key, Range=f"bytes={span}", **pin)
+
+    def look(self, job: ExportJob = JOB, volume: Volume = VOLUME) -> Any:
+        return self.objects.look(volume, job)
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    made = Bucket()
+    with made.stub:
+        yield made
+        made.stub.assert_no_pending_responses()
+
+
+def test_bucket_that_is_not_allowed_is_never_asked(bucket: Bucket) -> None:
+    assert bucket.look(volume=replace(VOLUME, bucket="other")) == RefusedObject(
+        "other", "The bucket other is not one of ExportBuckets."
+    )
+
+
+def test_plain_name_costs_one_question(bucket: Bucket) -> None:
+    bucket.heads("runs/calls.vcf", VersionId="null")
+    found = bucket.look(PLAIN)
+    assert found == StoredObject("bucket", "runs/calls.vcf", 100, "tag", 1_700_000_000.0, ends=found.ends)
+    assert isinstance(found.ends, Unread)
+
+
+def test_head_tells_class_encryption_version_and_checksums(bucket: Bucket) -> None:
+    bucket.heads(
+        "runs/calls.vcf",
+        VersionId="v1",
+        StorageClass="STANDARD_IA",
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId="arn:key",
+        ChecksumCRC32="abc=",
+        ChecksumType="FULL_OBJECT",
+    )
+    found = bucket.look(PLAIN)
+    assert (found.version_id, found.storage_class, found.encryption, found.kms_key_id) == (
+        "v1", "STANDARD_IA", "aws:kms", "arn:key",
+    )  # fmt: skip
+    assert (found.checksums, found.readable) == ({"CRC32": "abc="}, True)
+
+
+def test_checksum_mode_that_is_refused_is_left_out(bucket: Bucket) -> None:
+    bucket.refuses("head_object", 403, Key="runs/calls.vcf", ChecksumMode="ENABLED")
+    bucket.answers("head_object", HEAD, Key="runs/calls.vcf")
+    assert isinstance(bucket.look(PLAIN), StoredObject)
+
+
+def test_next_key_is_tried_where_one_does_not_exist(bucket: Bucket) -> None:
+    bucket.refuses("head_object", 404, Key="runs/calls.vcf", ChecksumMode="ENABLED")
+    bucket.heads("runscalls.vcf")
+    assert bucket.look(PLAIN).key == "runscalls.vcf"
+
+
+def test_object_is_missing_only_where_every_key_is(bucket: Bucket) -> None:
+    for key in (KEY, OTHER):
+        bucket.refuses("head_object", 404, Key=key, ChecksumMode="ENABLED")
+    assert bucket.look() == MissingObject("bucket", (KEY, OTHER))
+
+
+def test_job_without_a_location_has_no_object(bucket: Bucket) -> None:
+    assert bucket.look(replace(JOB, location=None)) == MissingObject("bucket", ())
+
+
+def test_refused_key_is_not_called_missing(bucket: Bucket) -> None:
+    for _ in range(2):
+        bucket.stub.add_client_error("head_object", "403", http_status_code=403)
+    bucket.refuses("head_object", 404, Key=OTHER, ChecksumMode="ENABLED")
+    assert bucket.look() == RefusedObject("bucket", f"S3 refuses to show s3://bucket/{KEY}.")
+
+
+@pytest.mark.parametrize("status", [400, 503])
+def test_any_other_answer_is_an_obstacle(bucket: Bucket, status: int) -> None:
+    bucket.refuses("head_object", status, "SlowDown", Key=KEY, ChecksumMode="ENABLED")
+    assert bucket.look() == Obstacle(f"S3 answers SlowDown for s3://bucket/{KEY}")
+
+
+def test_s3_that_cannot_be_reached_is_an_obstacle() -> None:
+    class Unreachable:
+        def head_object(self, **request: Any) -> None:
+            raise EndpointConnectionError(endpoint_url="https://s3")
+
+    objects = ExportedObjects(lambda: Unreachable(), ["bucket"])  # type: ignore[arg-type,return-value]
+    assert objects.look(VOLUME, JOB) == Obstacle("S3 cannot be reached (EndpointConnectionError)")
+
+
+def test_small_object_is_read_at_once_pinned_to_its_etag(bucket: Bucket) -> None:
+    content = BGZF + bytes(80)
+    bucket.heads(KEY)
+    bucket.gives(KEY, "0-99", content, IfMatch='"tag"')
+    assert bucket.look().ends == ByteEnds(content, content[-38:])
+
+
+def test_large_object_is_read_at_both_ends_pinned_to_its_version(bucket: Bucket) -> None:
+    size = 5 * 1024**3
+    first = BGZF + bytes(4096 - len(BGZF))
+    bucket.heads(KEY, ContentLength=size, VersionId="v1")
+    bucket.gives(KEY, "0-4095", first, VersionId="v1")
+    bucket.gives(KEY, f"{size - 38}-{size - 1}", b"e" * 38, VersionId="v1")
+    assert bucket.look().ends == ByteEnds(first, b"e" * 38)
+
+
+def test_no_more_is_read_than_asked_for_whatever_is_sent(bucket: Bucket) -> None:
+    size = 5 * 1024**3
+    sent = io.BytesIO(bytes(1024 * 1024))
+    bucket.heads(KEY, ContentLength=size)
+    bucket.answers(
+        "get_object", {"Body": StreamingBody(sent, 1024 * 1024)}, Key=KEY, Range="bytes=0-4095", IfMatch='"tag"'
+    )
+    assert bucket.look().ends == ByteEnds(bytes(4096), bytes(38))
+
+
+def test_object_without_an_end_marker_is_read_once(bucket: Bucket) -> None:
+    bucket.heads(KEY, ContentLength=10_000)
+    bucket.gives(KEY, "0-4095", b"x" * 4096, IfMatch='"tag"')
+    assert bucket.look().ends == ByteEnds(b"x" * 4096, b"x" * 38)
+
+
+def test_empty_object_needs_no_reading(bucket: Bucket) -> None:
+    bucket.heads(KEY, ContentLength=0)
+    assert bucket.look().ends == ByteEnds(b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("changes", "readable"),
+    [
+        ({"StorageClass": "GLACIER"}, False),
+        ({"StorageClass": "DEEP_ARCHIVE", "Restore": 'ongoing-request="true"'}, False),
+        ({"StorageClass": "INTELLIGENT_TIERING", "ArchiveStatus": "ARCHIVE_ACCESS"}, False),
+        ({"StorageClass": "GLACIER", "Restore": 'ongoing-request="false", expiry-date="x"'}, True),
+        ({"StorageClass": "GLACIER_IR"}, True),
+    ],
+)
+def test_archived_object_is_not_read(bucket: Bucket, changes: dict[str, str], readable: bool) -> None:
+    bucket.heads(KEY, **changes)
+    if readable:
+        bucket.gives(KEY, "0-99", bytes(100), IfMatch='"tag"')
+    found = bucket.look()
+    assert found.readable is readable
+    assert isinstance(found.ends, ByteEnds) is readable
+
+
+def test_refused_bytes_skip_what_needs_them(bucket: Bucket) -> None:
+    bucket.heads(KEY)
+    bucket.refuses("get_object", 403, "AccessDenied", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    assert bucket.look().ends == Unread("S3 refuses to show the object's bytes")
+
+
+def test_object_that_changes_while_it_is_looked_at_is_looked_at_later(bucket: Bucket) -> None:
+    bucket.heads(KEY)
+    bucket.refuses("get_object", 412, "PreconditionFailed", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    assert bucket.look() == Obstacle(f"S3 answers PreconditionFailed for s3://bucket/{KEY}")
+
+
+def asking(canned_acl: str) -> ExportJob:
+    return replace(PLAIN, properties={"aws_canned_acl": canned_acl})
+
+
+ACL = {
+    "Owner": {"ID": "owner"},
+    "Grants": [
+        {"Grantee": {"Type": "Group", "URI": "http://everyone"}, "Permission": "READ"},
+        {"Grantee": {"Type": "CanonicalUser", "ID": "owner"}, "Permission": "FULL_CONTROL"},
+    ],
+}
+GRANTS = frozenset({Grant("http://everyone", "READ"), Grant("owner", "FULL_CONTROL")})
+
+
+def ownership(rule: str) -> dict[str, Any]:
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": rule}]}}
+
+
+def test_acl_is_read_where_it_was_asked_for_and_ownership_remembered(bucket: Bucket) -> None:
+    bucket.heads("runs/calls.vcf")
+    bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
+    bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
+    assert bucket.look(asking("public-read")).access == AccessControl("owner", GRANTS)
+    bucket.heads("runs/calls.vcf", VersionId="v1")
+    bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf", VersionId="v1")
+    assert bucket.look(asking("public-read")).access == AccessControl("owner", GRANTS)
+
+
+def test_acl_is_not_read_where_the_bucket_has_acls_disabled(bucket: Bucket) -> None:
+    bucket.heads("runs/calls.vcf")
+    bucket.answers("get_bucket_ownership_controls", ownership("BucketOwnerEnforced"))
+    assert bucket.look(asking("private")).access == Unread("the bucket has ACLs disabled")
+    bucket.clock = 901
+    bucket.heads("runs/calls.vcf")
+    bucket.answers("get_bucket_ownership_controls", ownership("BucketOwnerPreferred"))
+    bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
+    assert isinstance(bucket.look(asking("private")).access, AccessControl)
+
+
+def test_bucket_from_before_the_setting_has_acls(bucket: Bucket) -> None:
+    bucket.heads("runs/calls.vcf")
+    bucket.refuses("get_bucket_ownership_controls", 404, "OwnershipControlsNotFoundError")
+    bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
+    assert isinstance(bucket.look(asking("private")).access, AccessControl)
+
+
+def test_bucket_s_owner_is_asked_for_where_the_acl_speaks_of_it_and_remembered(bucket: Bucket) -> None:
+    bucket.heads("runs/calls.vcf")
+    bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
+    bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
+    bucket.answers("get_bucket_acl", {"Owner": {"ID": "bucket-owner"}, "Grants": []})
+    assert bucket.look(asking("bucket-owner-read")).access == AccessControl("owner", GRANTS, "bucket-owner")
+    bucket.heads("runs/calls.vcf")
+    bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
+    assert bucket.look(asking("bucket-owner-full-control")).access.bucket_owner == "bucket-owner"
+
+
+@pytest.mark.parametrize("refused", ["get_bucket_ownership_controls", "get_object_acl"])
+def test_refused_acl_skips_what_needs_it(bucket: Bucket, refused: str) -> None:
+    bucket.heads("runs/calls.vcf")
+    if refused == "get_object_acl":
+        bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
+    bucket.stub.add_client_error(refused, "AccessDenied", http_status_code=403)
+    access = bucket.look(asking("private")).access
+    assert isinstance(access, Unread)
+    assert "refuses" in access.reason
+
+
+@pytest.mark.parametrize("refused", ["get_bucket_ownership_controls", "get_object_acl"])
+def test_acl_that_cannot_be_read_now_is_an_obstacle(bucket: Bucket, refused: str) -> None:
+    bucket.heads("runs/calls.vcf")
+    if refused == "get_object_acl":
+        bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
+    bucket.stub.add_client_error(refused, "SlowDown", http_status_code=503)
+    assert isinstance(bucket.look(asking("private")), Obstacle)
+
+
+def test_acl_that_no_object_can_have_is_not_read(bucket: Bucket) -> None:
+    bucket.heads("runs/calls.vcf")
+    assert bucket.look(asking("log-delivery-write")).access == Unread("its ACL was not read")

@@ -1,0 +1,142 @@
+"""What is asked for one look, and how often."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from export_monitor.domain.assessment import Answers
+from export_monitor.domain.model import (
+    Denial,
+    Denied,
+    ExportJob,
+    FileAnswer,
+    JobAnswer,
+    MissingObject,
+    ObjectAnswer,
+    Obstacle,
+    SourceFile,
+    StoredObject,
+    Volume,
+    VolumeAnswer,
+)
+from export_monitor.gathering import gather
+
+VOLUME = Volume("o/v", "s3", "bucket", "")
+MOVED = replace(VOLUME, prefix="moved")
+FILE = SourceFile("f", "a", "o/p", 1)
+FOUND = StoredObject("bucket", "a", 1, "etag", 0.0)
+MISSING = MissingObject("bucket", ("a",))
+
+
+def job(export_id: str, state: str = "COMPLETED", **changes: object) -> ExportJob:
+    made = ExportJob(export_id, state, {}, file_id="f", volume="o/v", location="a")
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+class Platform:
+    """An API and a bucket that note what they are asked."""
+
+    def __init__(
+        self,
+        *jobs: ExportJob,
+        volume: VolumeAnswer = VOLUME,
+        remembered: Volume | None = None,
+        see: Callable[[Volume], ObjectAnswer] = lambda volume: FOUND,
+        others: Mapping[str, JobAnswer] | None = None,
+    ) -> None:
+        self.answers: dict[str, JobAnswer] = {one.id: one for one in jobs} | dict(others or {})
+        self.volume = volume
+        self.remembered = remembered
+        self.see = see
+        self.asked: list[object] = []
+
+    def read_jobs(self, export_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, JobAnswer]:
+        self.asked.append(("jobs", list(export_ids)))
+        return self.answers
+
+    def read_files(self, file_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, FileAnswer]:
+        self.asked.append(("files", list(file_ids)))
+        return dict.fromkeys(file_ids, FILE)
+
+    def read_volume(self, name: str, time_left: Callable[[], float]) -> VolumeAnswer:
+        self.asked.append(("volume", name))
+        return self.volume
+
+    def remembered_volume(self, name: str) -> Volume | None:
+        return self.remembered
+
+    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
+        self.asked.append(("object", job.id, volume.prefix))
+        return self.see(volume)
+
+    def gather(self, **overdue: bool) -> dict[str, Answers]:
+        return gather(dict.fromkeys(self.answers, False) | overdue, self, self, lambda: 10.0)
+
+
+def test_what_exports_share_is_asked_once() -> None:
+    platform = Platform(job("a"), job("b"), job("c", "FAILED"))
+    answers = platform.gather()
+    assert platform.asked[:3] == [("jobs", ["a", "b", "c"]), ("files", ["f"]), ("volume", "o/v")]
+    assert sorted(platform.asked[3:]) == [("object", "a", ""), ("object", "b", "")]
+    assert answers["a"].object is FOUND
+    assert (answers["c"].file, answers["c"].volume, answers["c"].object) == (FILE, None, None)
+
+
+def test_unfinished_export_costs_one_question() -> None:
+    platform = Platform(job("a", "RUNNING"))
+    platform.gather()
+    assert platform.asked == [("jobs", ["a"])]
+
+
+def test_file_of_an_overdue_export_is_read_for_its_last_event() -> None:
+    platform = Platform(job("a", "RUNNING"))
+    assert platform.gather(a=True)["a"].file is FILE
+
+
+def test_export_without_a_job_asks_nothing_more() -> None:
+    denied, obstacle = Denied(Denial.UNKNOWN, "m"), Obstacle("outage")
+    platform = Platform(others={"a": denied, "b": obstacle})
+    answers = platform.gather()
+    assert (answers["a"].job, answers["b"].job) == (denied, obstacle)
+    assert platform.asked == [("jobs", ["a", "b"])]
+
+
+def test_volume_that_may_not_enter_a_path_is_not_asked_for() -> None:
+    platform = Platform(job("a", volume="../x"), job("b", volume=None))
+    answers = platform.gather()
+    assert [answers[name].volume for name in "ab"] == [None, None]
+    assert ("volume", "../x") not in platform.asked
+
+
+def test_volume_elsewhere_is_not_looked_into() -> None:
+    platform = Platform(job("a"), volume=replace(VOLUME, type="gcs"))
+    assert platform.gather()["a"].object is None
+
+
+def test_remembered_volume_is_not_read_again_while_its_objects_are_there() -> None:
+    platform = Platform(job("a"), remembered=VOLUME)
+    platform.gather()
+    assert ("volume", "o/v") not in platform.asked
+
+
+def test_nothing_is_called_missing_by_a_remembered_volume() -> None:
+    def see(volume: Volume) -> ObjectAnswer:
+        return FOUND if volume == MOVED else MISSING
+
+    platform = Platform(job("a"), job("b"), remembered=VOLUME, volume=MOVED, see=see)
+    answers = platform.gather()
+    assert platform.asked.count(("volume", "o/v")) == 1
+    assert [answers[name].object for name in "ab"] == [FOUND, FOUND]
+    assert answers["a"].volume == MOVED
+
+
+def test_object_missing_by_the_volume_as_it_is_now_is_missing() -> None:
+    platform = Platform(job("a"), remembered=VOLUME, see=lambda volume: MISSING)
+    assert platform.gather()["a"].object is MISSING
+    assert platform.asked.count(("object", "a", "")) == 1
+
+
+def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:
+    denied = Denied(Denial.HIDDEN, "m")
+    platform = Platform(job("a"), remembered=VOLUME, volume=denied, see=lambda volume: MISSING)
+    answers = platform.gather()
+    assert (answers["a"].volume, answers["a"].object) == (denied, None)

@@ -1,0 +1,84 @@
+"""Claim, publish, record: what becomes of each ending."""
+
+from collections.abc import Sequence
+
+from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
+from export_monitor.domain.events import Message
+from export_monitor.domain.model import StartEvent, Watch
+from export_monitor.publication import Ending, Fate, publish_once, rounds
+
+NOW, DEADLINE = 1000.0, 1060.0
+
+
+class Books:
+    """A ledger that refuses as it is told and notes what is recorded; a topic that fails as it is told."""
+
+    def __init__(self, refused: dict[str, RefusedClaim] | None = None, failing: dict[str, str] | None = None) -> None:
+        self.refused = refused or {}
+        self.failing = failing or {}
+        self.notes: list[object] = []
+
+    def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
+        self.notes.append(("claim", [claim.export_id for claim in claims], now, until))
+        return self.refused
+
+    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
+        self.notes.append(("publish", [message.event_id for message in messages]))
+        return self.failing
+
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None:
+        self.notes.append(("record", [claim.event_id for claim in published], [claim.message_id for claim in over]))
+
+
+def ending(export_id: str, message_id: str = "m", sent_at: float = 0.0) -> Ending:
+    watch = Watch(StartEvent(export_id), message_id, sent_at, 1)
+    return Ending(watch, Message(f"{export_id}:completed", "subject", "body", {}))
+
+
+def test_granted_claims_are_published_and_recorded_in_this_order() -> None:
+    books = Books()
+    settled = publish_once([ending("a"), ending("b")], books, books, NOW, DEADLINE)
+    assert [one.fate for one in settled] == [Fate.PUBLISHED, Fate.PUBLISHED]
+    assert books.notes == [
+        ("claim", ["a", "b"], NOW, DEADLINE),
+        ("publish", ["a:completed", "b:completed"]),
+        ("record", ["a:completed", "b:completed"], []),
+    ]
+
+
+def test_watch_whose_event_was_published_before_is_over_without_another() -> None:
+    books = Books(refused={"a": RefusedClaim(Refusal.OVER)})
+    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE)
+    assert settled.fate is Fate.PUBLISHED_BEFORE
+    assert books.notes[1:] == [("publish", []), ("record", [], ["m"])]
+
+
+def test_live_claim_keeps_the_message_until_it_ends() -> None:
+    books = Books(refused={"a": RefusedClaim(Refusal.BUSY, wait_seconds=40)})
+    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE)
+    assert (settled.fate, settled.seconds) == (Fate.KEPT, 41)
+    assert books.notes[1:] == [("publish", []), ("record", [], [])]
+
+
+def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_recorded() -> None:
+    books = Books(failing={"a:completed": "SNS: InternalError"})
+    settled = {one.ending.watch.start.export_id: one for one in publish_once(
+        [ending("a"), ending("b")], books, books, NOW, DEADLINE)}  # fmt: skip
+    assert settled["b"].fate is Fate.PUBLISHED
+    assert (settled["a"].fate, settled["a"].because) == (Fate.KEPT, "SNS: InternalError")
+    assert settled["a"].seconds > DEADLINE - NOW
+    assert books.notes[2] == ("record", ["b:completed"], [])
+
+
+def test_no_export_stands_twice_in_one_round_and_the_oldest_watch_comes_first() -> None:
+    parts = list(rounds([ending("a", "new", 2), ending("b", "other", 3), ending("a", "old", 1)]))
+    assert [[one.watch.message_id for one in part] for part in parts] == [["old", "other"], ["new"]]
+
+
+def test_round_holds_no_more_than_a_transaction_takes() -> None:
+    parts = list(rounds([ending(f"e{number}", f"m{number}") for number in range(205)]))
+    assert [len(part) for part in parts] == [100, 100, 5]
+
+
+def test_nothing_makes_no_round() -> None:
+    assert list(rounds([])) == []
