@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -77,6 +78,21 @@ class FakeExchange:
     def asked(self) -> list[str]:
         """Method and path below ``/v2`` of each request."""
         return [f"{one.method} {one.url.partition('/v2')[2]}" for one in self.requests]
+
+
+class OneAtATime:
+    """An AWS client whose calls come one after the other: moto's writes are not atomic, as DynamoDB's are."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._lock = Lock()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            with self._lock:
+                return getattr(self._client, name)(**request)
+
+        return call
 
 
 def answer_of(status: int, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:

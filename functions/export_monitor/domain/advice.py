@@ -80,8 +80,8 @@ BY_REASON: dict[Reason, str] = {
     "versions and at the file on the platform; the data may be whole while a setting is not.",
     Reason.OBJECT_FORBIDDEN: "Add the bucket to ExportBuckets, and its key to KmsKeyArns where it has one, or let the "
     "function's role in by the bucket's policy; then announce the export again. Delete nothing before.",
-    Reason.TIMED_OUT: "See on the platform what the export is doing. If it still runs, announce it again to go on "
-    "watching; if it is gone, start it again.",
+    Reason.TIMED_OUT: "See on the platform what became of the export. If it still runs, announce the export again to go "
+    "on watching; if it completed, look at its object first. Delete nothing before.",
 }
 
 # After COMPLETED the source may be gone, so nothing here may say 'start again'.

@@ -105,9 +105,8 @@ def _context(detail: dict[str, Any]) -> JsonObject:
 
 def _depth(value: Any) -> int:
     depth, level = 0, [value]
-    while level:
+    while containers := [item for item in level if isinstance(item, dict | list)]:
         depth += 1
-        containers = [item for item in level if isinstance(item, dict | list)]
         level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
     return depth
 

@@ -1,0 +1,284 @@
+"""The ledger: of several workers one publishes, and what was published stays known."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from export_monitor.adapters.ledger import KEPT_SECONDS, Ledger
+from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
+from tests.fakes import REGION, OneAtATime, stubbed
+
+TABLE = "ledger"
+NOW = 1_700_000_000.25
+DEADLINE = NOW + 45
+HEALED = 900.0
+COMPLETED = Claim("a", "a:completed", "m1")
+FAILED = Claim("a", "a:failed:OBJECT_MISSING", "m1")
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name=REGION)
+        client.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "export_id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "export_id", "KeyType": "HASH"}],
+        )
+        yield client
+
+
+@pytest.fixture
+def ledger(client: Any) -> Ledger:
+    return Ledger(lambda: client, TABLE)
+
+
+def item(client: Any, export_id: str = "a") -> dict[str, Any]:
+    return dict(client.get_item(TableName=TABLE, Key={"export_id": {"S": export_id}}, ConsistentRead=True)["Item"])
+
+
+def again(claim: Claim, number: int) -> Claim:
+    """The same wish of another message."""
+    return replace(claim, message_id=f"m{number}")
+
+
+class TestClaims:
+    @pytest.mark.parametrize("number", [1, 2, 100])
+    def test_exports_of_one_batch_are_claimed_together(self, ledger: Ledger, number: int) -> None:
+        claims = [Claim(f"e{n}", f"e{n}:completed", f"m{n}") for n in range(number)]
+        assert ledger.claim(claims, NOW, DEADLINE) == {}
+        refused = ledger.claim(claims, NOW + 1, DEADLINE)
+        assert refused == {f"e{n}": RefusedClaim(Refusal.BUSY, pytest.approx(44, abs=0.002)) for n in range(number)}
+
+    def test_no_wish_asks_nothing(self) -> None:
+        with stubbed("dynamodb") as (client, _):
+            ledger = Ledger(lambda: client, TABLE)
+            assert ledger.claim([], NOW, DEADLINE) == {}
+            ledger.record([], [], NOW)
+
+    @pytest.mark.parametrize("other_number", [1, 2])
+    def test_live_claim_stands_until_its_deadline_and_no_longer(self, ledger: Ledger, other_number: int) -> None:
+        assert ledger.claim([COMPLETED], NOW, DEADLINE) == {}
+        # The redelivered message of a crashed worker waits like that of any other.
+        other = again(COMPLETED, other_number)
+        assert ledger.claim([other], DEADLINE, DEADLINE + 45)["a"].refusal is Refusal.BUSY
+        assert ledger.claim([other], DEADLINE + 0.002, DEADLINE + 45) == {}
+
+    def test_refused_claims_of_a_batch_do_not_disturb_the_others(self, ledger: Ledger) -> None:
+        over, busy = Claim("over", "over:completed", "m1"), Claim("busy", "busy:completed", "m2")
+        ledger.claim([over], NOW, DEADLINE)
+        ledger.record([over], [], NOW)
+        ledger.claim([busy], NOW, DEADLINE)
+        free = [Claim(f"free{n}", f"free{n}:completed", f"m{n}") for n in range(3)]
+        refused = ledger.claim([free[0], over, free[1], busy, free[2]], NOW, DEADLINE)
+        assert {export_id: one.refusal for export_id, one in refused.items()} == {
+            "over": Refusal.OVER,
+            "busy": Refusal.BUSY,
+        }
+        assert refused["busy"].wait_seconds == pytest.approx(45, abs=0.002)
+        later = ledger.claim(free, NOW, DEADLINE)
+        assert {one.refusal for one in later.values()} == {Refusal.BUSY}
+        assert set(later) == {"free0", "free1", "free2"}
+
+    def test_batch_of_nothing_but_refused_claims_comes_to_an_end(self, ledger: Ledger) -> None:
+        claims = [Claim(f"e{n}", f"e{n}:completed", f"m{n}") for n in range(5)]
+        ledger.claim(claims, NOW, DEADLINE)
+        ledger.record(claims[:3], [], NOW)
+        refused = ledger.claim(claims, NOW, DEADLINE)
+        assert [refused[f"e{n}"].refusal for n in range(5)] == [Refusal.OVER] * 3 + [Refusal.BUSY] * 2
+
+
+class TestPublishedBefore:
+    def test_message_that_has_ended_publishes_nothing_more_whatever_it_finds(self, ledger: Ledger) -> None:
+        ledger.claim([FAILED], NOW, DEADLINE)
+        ledger.record([FAILED], [], NOW)
+        found_now = replace(FAILED, event_id="a:completed")
+        assert ledger.claim([found_now], NOW, DEADLINE)["a"].refusal is Refusal.OVER
+
+    @pytest.mark.parametrize("event_id", ["a:completed", "a:failed:OBJECT_MISSING"])
+    def test_watch_after_a_published_completion_publishes_nothing(self, ledger: Ledger, event_id: str) -> None:
+        ledger.claim([COMPLETED], NOW, DEADLINE)
+        ledger.record([COMPLETED], [], NOW)
+        late = NOW + 30 * 86400
+        assert ledger.claim([Claim("a", event_id, "m2")], late, late + 45)["a"].refusal is Refusal.OVER
+
+    def test_watch_after_a_failure_publishes_an_event_with_a_new_id(self, ledger: Ledger) -> None:
+        ledger.claim([FAILED], NOW, DEADLINE)
+        ledger.record([FAILED], [], NOW)
+        assert ledger.claim([again(FAILED, 2)], NOW, DEADLINE)["a"].refusal is Refusal.OVER
+        assert ledger.claim([Claim("a", "a:failed:TIMED_OUT", "m3")], NOW, DEADLINE) == {}
+        ledger.record([Claim("a", "a:failed:TIMED_OUT", "m3")], [], NOW)
+        assert ledger.claim([again(COMPLETED, 4)], NOW, DEADLINE) == {}
+
+    def test_watch_that_is_over_without_an_event_of_its_own_stays_over(self, ledger: Ledger) -> None:
+        ledger.claim([FAILED], NOW, DEADLINE)
+        ledger.record([FAILED], [], NOW)
+        ledger.record([], [again(FAILED, 2)], NOW)
+        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].refusal is Refusal.OVER
+        assert ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE) == {}
+
+    def test_record_gives_the_claim_back(self, ledger: Ledger) -> None:
+        ledger.claim([FAILED], NOW, DEADLINE)
+        ledger.record([FAILED], [], NOW)
+        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE) == {}
+
+    def test_end_of_a_repeated_watch_leaves_the_claim_of_another_alone(self, ledger: Ledger) -> None:
+        ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE)
+        ledger.record([], [again(FAILED, 2)], NOW)
+        assert ledger.claim([again(COMPLETED, 4)], NOW, DEADLINE)["a"].refusal is Refusal.BUSY
+
+    def test_what_was_published_is_kept_for_more_than_thirty_days(self, ledger: Ledger, client: Any) -> None:
+        others = [Claim("b", "b:completed", "m2")]
+        ledger.claim([COMPLETED, *others], NOW, DEADLINE)
+        ledger.record([COMPLETED], others, NOW + 5)
+        for export_id in "ab":
+            kept = int(item(client, export_id)["expires_at"]["N"]) - NOW
+            assert kept == pytest.approx(KEPT_SECONDS + 5, abs=1)
+        assert KEPT_SECONDS >= 30 * 86400
+        assert item(client)["sent"] == {"SS": ["a:completed"]}
+        assert item(client)["ended"] == {"SS": ["m1"]}
+
+    def test_claim_keeps_the_item_for_as_long(self, ledger: Ledger, client: Any) -> None:
+        ledger.claim([COMPLETED], NOW, DEADLINE)
+        assert int(item(client)["expires_at"]["N"]) == int(NOW + KEPT_SECONDS)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: int) -> None:
+    claims = [Claim(f"e{n}", f"e{n}:completed", f"m{n}") for n in range(size)]
+    atomic: Any = OneAtATime(client)
+    begin = threading.Barrier(4)
+    published: list[str] = []
+
+    def work(_: int) -> None:
+        ledger = Ledger(lambda: atomic, TABLE)
+        begin.wait()
+        for _ in range(10):
+            refused = ledger.claim(claims, NOW, DEADLINE)
+            granted = [claim for claim in claims if claim.export_id not in refused]
+            published.extend(claim.event_id for claim in granted)
+            ledger.record(granted, [], NOW)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert sorted(published) == [claim.event_id for claim in claims]
+
+
+class TestConflicts:
+    """What one worker's transaction does to another's, which moto does not show."""
+
+    BOTH = (Claim("a", "a:completed", "m1"), Claim("b", "b:completed", "m2"))
+    NONE, CONFLICT = {"Code": "None"}, {"Code": "TransactionConflict"}  # noqa: RUF012 -- never changed
+    CHECK = {"Code": "ConditionalCheckFailed", "Item": {"ended": {"SS": ["m1"]}}}  # noqa: RUF012
+
+    def cancelled(self, stub: Any, *reasons: dict[str, Any]) -> None:
+        stub.add_client_error(
+            "transact_write_items",
+            "TransactionCanceledException",
+            modeled_fields={"CancellationReasons": list(reasons)},
+        )
+
+    def test_cancelled_claims_are_tried_again_after_a_pause(self) -> None:
+        pauses: list[float] = []
+        with stubbed("dynamodb") as (client, stub):
+            self.cancelled(stub, self.CONFLICT, self.NONE)
+            stub.add_client_error("transact_write_items", "TransactionInProgressException")
+            stub.add_response("transact_write_items", {})
+            assert Ledger(lambda: client, TABLE, pauses.append).claim(self.BOTH, NOW, DEADLINE) == {}
+        assert len(pauses) == 2
+        assert all(0 < pause < 1 for pause in pauses)
+
+    def test_lost_claim_is_left_out_of_the_next_try(self) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            self.cancelled(stub, self.CHECK, self.CONFLICT)
+            stub.add_response("update_item", {})
+            refused = Ledger(lambda: client, TABLE, list[float]().append).claim(self.BOTH, NOW, DEADLINE)
+        assert refused == {"a": RefusedClaim(Refusal.OVER)}
+
+    @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
+    def test_claims_that_meet_others_each_time_wait_as_busy(self, claims: tuple[Claim, ...]) -> None:
+        call = "update_item" if len(claims) == 1 else "transact_write_items"
+        with stubbed("dynamodb") as (client, stub):
+            for _ in range(4):
+                stub.add_client_error(call, "TransactionConflictException")
+            refused = Ledger(lambda: client, TABLE, list[float]().append).claim(claims, NOW, DEADLINE)
+        assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in claims}
+
+    def test_record_that_meets_another_transaction_is_tried_again(self) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            self.cancelled(stub, self.NONE, self.CONFLICT)
+            stub.add_response("transact_write_items", {})
+            Ledger(lambda: client, TABLE, list[float]().append).record(self.BOTH[:1], self.BOTH[1:], NOW)
+
+    def test_record_that_meets_others_each_time_raises(self) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            for _ in range(4):
+                self.cancelled(stub, self.CONFLICT, self.NONE)
+            with pytest.raises(TimeoutError):
+                Ledger(lambda: client, TABLE, list[float]().append).record(self.BOTH, [], NOW)
+
+    @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
+    def test_table_that_cannot_be_written_raises(self, claims: tuple[Claim, ...]) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            call = "update_item" if len(claims) == 1 else "transact_write_items"
+            stub.add_client_error(call, "AccessDeniedException")
+            with pytest.raises(ClientError, match="AccessDenied"):
+                Ledger(lambda: client, TABLE).claim(claims, NOW, DEADLINE)
+
+    def test_live_claim_of_a_cancelled_transaction_says_how_long_to_wait(self) -> None:
+        live = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW + 30) * 1000))}}}
+        lapsed = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW - 1) * 1000))}}}
+        with stubbed("dynamodb") as (client, stub):
+            self.cancelled(stub, live, lapsed)
+            refused = Ledger(lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
+        assert refused == {
+            "a": RefusedClaim(Refusal.BUSY, pytest.approx(30, abs=0.002)),
+            "b": RefusedClaim(Refusal.BUSY, 0.0),
+        }
+
+
+class TestFaults:
+    FAULT = "VOLUME_UNAVAILABLE"
+
+    def test_patience_counts_from_the_first_sight(self, ledger: Ledger) -> None:
+        sights = [ledger.fault_first_seen_at("a", self.FAULT, NOW + after, HEALED) for after in (0, 30, 900, 1800)]
+        assert sights == [pytest.approx(NOW, abs=0.001)] * 4
+
+    def test_sight_costs_one_write(self) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            stub.add_response("update_item", {})
+            Ledger(lambda: client, TABLE).fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+
+    def test_fault_that_went_unseen_for_too_long_had_healed_and_counts_anew(self, ledger: Ledger) -> None:
+        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+        assert ledger.fault_first_seen_at("a", self.FAULT, NOW + 900, HEALED) == pytest.approx(NOW, abs=0.001)
+        anew = NOW + 900 + 901
+        assert ledger.fault_first_seen_at("a", self.FAULT, anew, HEALED) == pytest.approx(anew, abs=0.001)
+        assert ledger.fault_first_seen_at("a", self.FAULT, anew + 60, HEALED) == pytest.approx(anew, abs=0.001)
+
+    def test_faults_of_another_kind_or_export_are_counted_apart(self, ledger: Ledger) -> None:
+        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+        for export_id, fault in (("a", "OBJECT"), ("b", self.FAULT)):
+            assert ledger.fault_first_seen_at(export_id, fault, NOW + 60, HEALED) == pytest.approx(NOW + 60, abs=0.001)
+
+    def test_fault_ends_with_the_watch(self, ledger: Ledger) -> None:
+        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+        ledger.fault_first_seen_at("a", "OBJECT", NOW, HEALED)
+        ledger.claim([FAILED], NOW + 60, DEADLINE)
+        ledger.record([FAILED], [], NOW + 60)
+        for fault in (self.FAULT, "OBJECT"):
+            assert ledger.fault_first_seen_at("a", fault, NOW + 61, HEALED) == pytest.approx(NOW + 61, abs=0.001)
+
+    def test_sight_of_a_fault_leaves_what_was_published_alone(self, ledger: Ledger) -> None:
+        ledger.claim([COMPLETED], NOW, DEADLINE)
+        ledger.record([COMPLETED], [], NOW)
+        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].refusal is Refusal.OVER
