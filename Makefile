@@ -26,15 +26,15 @@ local: $(VENV)/local.installed ## keep the whole stack running on this machine f
 	@$(BIN)/python -m local.serve
 
 test: $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed) ## run every test, on Python 3.13 too where it is found
-	$(BIN)/python -m pytest -q --durations=5
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile
 ifneq ($(PYTHON_3_13),)
-	$(VENV_3_13)/bin/python -m pytest -q --durations=5
+	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile
 endif
 
 check: format lint types imports coverage template artifact ## run every gate that CI has
 ifneq ($(PYTHON_3_13),)
 check: $(VENV_3_13)/dev.installed
-	$(VENV_3_13)/bin/python -m pytest -q --durations=5
+	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile
 endif
 
 format: $(VENV)/dev.installed ## check the format of the code

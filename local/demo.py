@@ -21,8 +21,8 @@ PARAMETERS = {
     "MinPollSeconds": "1",
     "MaxPollSeconds": "3",
     "ObjectGraceSeconds": "3",
-    # 18 s, for the export that never ends.
-    "WatchTimeoutHours": "0.005",
+    # 22 s, for the export that never ends.
+    "WatchTimeoutHours": "0.006",
 }
 VOLUME = "rfranklin/output"
 PROJECT = "rfranklin/my-project"
@@ -50,7 +50,7 @@ def exports() -> list[tuple[Job, str, bytes | None]]:
         return replace(whole, id=export_id, file=file, location=location, started_at=None, **changes)
 
     kms = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": KEY}
-    steps = ((0, "PENDING"), (3, "RUNNING"), (8, "COMPLETED"))
+    steps = ((0, "PENDING"), (6, "RUNNING"), (12, "COMPLETED"))
     slow, lies = "SlowButSound0000000000000000000a", "LiesAboutItsObject0000000000000b"
     return [
         (whole, "the documented COMPLETED example", None),

@@ -1,4 +1,5 @@
-"""Stand-ins that several tests share: a reporter that remembers, an exchange that answers as it is told, a clock."""
+"""Stand-ins that several tests share: a reporter that remembers, an exchange that answers as it is told, a clock, and
+an account of AWS in moto."""
 
 import json
 from collections import Counter
@@ -13,8 +14,10 @@ from botocore.stub import Stubber
 from requests.structures import CaseInsensitiveDict
 
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
+from local.export_jobs import Job
 
 REGION = "us-east-1"
+TOKEN = "a-token-that-nobody-may-see"
 
 
 @dataclass
@@ -109,3 +112,83 @@ def stubbed(service: str) -> Iterator[tuple[Any, Stubber]]:
         yield client, stub
         stub.assert_no_pending_responses()
     client.close()
+
+
+class AwsAccount:
+    """What the template makes in an account, as far as the function asks for it; to be made within `mock_aws`."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Any] = {}
+        sqs, sns = self.client("sqs"), self.client("sns")
+        self.queue_url = sqs.create_queue(QueueName="exports", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
+        self.dead_letter_queue_url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+        self.topic_arn = sns.create_topic(Name="events")["TopicArn"]
+        self._subscriber_url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+        sns.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:subscriber")
+        self.client("dynamodb").create_table(
+            TableName="ledger",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "export_id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "export_id", "KeyType": "HASH"}],
+        )
+        self.client("s3").create_bucket(Bucket="bucket")
+        secrets = self.client("secretsmanager")
+        self.secret_arn = secrets.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
+
+    def client(self, service: str) -> Any:
+        """The client of a service, made when it is first asked for."""
+        if service not in self._clients:
+            self._clients[service] = boto3.client(service, region_name=REGION)
+        return self._clients[service]
+
+    def environment(self, base_url: str, **changes: str) -> dict[str, str]:
+        """The function's variables, with the parameters' defaults."""
+        return {
+            "API_BASE_URL": base_url,
+            "API_REQUESTS_PER_MINUTE": "200",
+            "TOKEN_SECRET_ARN": self.secret_arn,
+            "EXPORT_BUCKETS": "bucket",
+            "START_EVENT_SOURCE": "cgc.exports",
+            "EXPORT_QUEUE_URL": self.queue_url,
+            "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
+            "EXPORT_EVENTS_TOPIC_ARN": self.topic_arn,
+            "LEDGER_TABLE_NAME": "ledger",
+            "MIN_POLL_SECONDS": "5",
+            "MAX_POLL_SECONDS": "900",
+            "WATCH_TIMEOUT_HOURS": "72",
+            "OBJECT_GRACE_SECONDS": "120",
+            "NOT_FOUND_GRACE_SECONDS": "300",
+            "REFUSAL_GRACE_HOURS": "24",
+            **changes,
+        }
+
+    def put_object(self, job: Job) -> None:
+        """Put a completed job's object where the platform puts it: into the volume's bucket, as was asked for."""
+        self.client("s3").put_object(
+            Bucket="bucket", Key=job.location, Body=bytes(1234), ACL="public-read", ServerSideEncryption="AES256"
+        )
+
+    def receive(self) -> dict[str, Any]:
+        """The next message of the watched queue, with all its attributes."""
+        [received] = self.client("sqs").receive_message(
+            QueueUrl=self.queue_url, AttributeNames=["All"], MessageAttributeNames=["All"]
+        )["Messages"]
+        return dict(received)
+
+    def published(self) -> list[dict[str, Any]]:
+        """What the topic's subscriber has received since it was last asked, as SNS's envelopes."""
+        return [json.loads(message["Body"]) for message in self._drained(self._subscriber_url)]
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """What lies in the dead-letter queue."""
+        return self._drained(self.dead_letter_queue_url)
+
+    def _drained(self, queue_url: str) -> list[dict[str, Any]]:
+        drained: list[dict[str, Any]] = []
+        while (
+            batch := self.client("sqs")
+            .receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            .get("Messages")
+        ):
+            drained += batch
+        return drained

@@ -3,152 +3,19 @@
 import itertools
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from local.artifact import function_artifact, runtime_client
-from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
+from local.export_jobs import documented_failed
 from local.faults import Close, Drip, Hang, Html, Match, OtherJob, Raw, Redirect, Status, Truncated
-from local.lambda_runtime import ExecutionEnvironment
-from local.mapping import EventSourceMapping
 from local.platform import Platform
 from local.sqs_event import sqs_record
-from local.stack import TOKEN, Stack, deliver_to
-from tests.integration.intercepting_proxy import Interception, proxy
+from local.stack import TOKEN, Stack
+from tests.integration.steps import completed, drained, run_until_drained
 
 _numbers = itertools.count()
-FILE = "576159f7f53e9e1de6ae7b5f0"
-QUICK = {
-    "ApiRequestsPerMinute": "200",
-    "MinPollSeconds": "1",
-    "MaxPollSeconds": "1",
-    "ObjectGraceSeconds": "0",
-    "NotFoundGraceSeconds": "0",
-}
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[Stack]:
-    """One deployment for all tests here; each works with exports of its own names."""
-    platform = Platform(TOKEN)
-    platform.add_volume("rfranklin/output", bucket="bucket")
-    platform.add_file(FILE, name="output.vcf", size=1234, project="rfranklin/my-project")
-    platform.add_job(documented_failed())
-    with Stack(platform, parameters=QUICK, polls=False, workers=4, batching_window_seconds=0.1) as stack:
-        yield stack
-        assert TOKEN not in "\n".join(stack.log_lines)
-
-
-@pytest.fixture
-def stack(deployed: Stack) -> Iterator[Stack]:
-    """The stack with an empty queue, a new process and nothing amiss; the test steps the mapping."""
-    deployed.platform.faults.clear()
-    deployed.platform.tokens = {TOKEN}
-    deployed.platform.deliver = deliver_to(deployed)
-    deployed.client("secretsmanager").put_secret_value(SecretId=deployed.secret_arn, SecretString=TOKEN)
-    deployed.environments[0].kill()
-    deployed.log_lines.clear()
-    deployed.receive(timeout_seconds=0)
-    deployed.dead_letters()
-    yield deployed
-    assert TOKEN not in "\n".join(deployed.log_lines)
-
-
-@pytest.fixture
-def platform(stack: Stack) -> Platform:
-    return stack.platform
-
-
-def completed(export_id: str) -> Job:
-    return documented_completed(id=export_id, steps=AT_ONCE)
-
-
-def drained(stack: Stack) -> bool:
-    """Whether the queue of exports holds nothing, neither shown nor hidden."""
-    answer = stack.client("sqs").get_queue_attributes(
-        QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )
-    return all(int(count) == 0 for count in answer["Attributes"].values())
-
-
-def run_until_drained(stack: Stack, mapping: EventSourceMapping, seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not drained(stack) and time.monotonic() < end:
-        mapping.run_once()
-        time.sleep(0.1)
-    assert drained(stack)
-
-
-@pytest.mark.parametrize(
-    ("operation", "moment", "nth", "at_most"),
-    [
-        ("GetSecretValue", "before", 1, 1),
-        ("TransactWriteItems", "before", 1, 1),
-        ("TransactWriteItems", "after", 1, 1),
-        ("PublishBatch", "before", 1, 1),
-        ("PublishBatch", "after", 1, 2),
-        ("TransactWriteItems", "before", 2, 2),
-        ("TransactWriteItems", "after", 2, 1),
-        ("UpdateItem", "before", 1, 1),
-        ("UpdateItem", "after", 2, 1),
-        ("ChangeMessageVisibilityBatch", "before", 1, 1),
-        ("ChangeMessageVisibilityBatch", "after", 1, 1),
-    ],
-)
-def test_kill_at_any_moment_loses_no_export(
-    stack: Stack, platform: Platform, operation: str, moment: str, nth: int, at_most: int
-) -> None:
-    export_ids = [f"{name}-{operation}-{moment}-{nth}" for name in ("done", "done-too", "running")]
-    for export_id in export_ids:
-        platform.add_job(completed(export_id))
-        stack.send(json.dumps({"export_id": export_id}))
-    platform.add_job(replace(completed(export_ids[-1]), steps=((0, "RUNNING"), (4, "COMPLETED"))))
-    interception = Interception(operation, moment, nth)  # type: ignore[arg-type]
-    with proxy(stack.emulator.endpoint_url, interception) as endpoint_url:
-        environment = ExecutionEnvironment(
-            stack.deployment.function,
-            function_artifact(),
-            runtime_client(),
-            endpoint_url=endpoint_url,
-            timeout_seconds=5,
-            log=stack._keep_log_line,
-        )
-        interception.act = environment.kill
-        mapping = EventSourceMapping(
-            replace(stack.deployment.mapping, batching_window_seconds=0.2),
-            stack.client("sqs"),
-            [environment],
-            show_again_at_once=True,
-        )
-        run_until_drained(stack, mapping)
-        environment.kill()
-    assert interception.acted.is_set()
-    published = [one.event["id"] for one in stack.receive(timeout_seconds=0)]
-    assert set(published) == {f"{export_id}:completed" for export_id in export_ids}
-    assert max(published.count(event_id) for event_id in published) <= at_most
-
-
-def test_kill_while_the_api_is_asked_loses_no_export(stack: Stack, platform: Platform) -> None:
-    platform.add_job(completed("killed"))
-    platform.fail(Match(path="/storage/exports/killed"), Hang(20))
-    stack.send(json.dumps({"export_id": "killed"}))
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(stack.mapping.run_once)
-        asked_before = len(platform.requests)
-        while len(platform.requests) == asked_before:
-            time.sleep(0.05)
-        stack.environments[0].kill()
-        invocation = first.result()
-    assert invocation is not None
-    assert invocation.status == "crashed"
-    assert not drained(stack)
-    assert stack.receive(timeout_seconds=0) == []
-    # It is hidden for the queue's visibility timeout, longer than a test may wait.
-    stack.client("sqs").purge_queue(QueueUrl=stack.deployment.outputs["ExportQueueUrl"])
 
 
 def test_export_seen_ten_times_by_four_workers_is_published_once(stack: Stack, platform: Platform) -> None:

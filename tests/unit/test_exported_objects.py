@@ -47,7 +47,9 @@ class Bucket:
         self.stub.add_response(operation, answer, {"Bucket": "bucket"} | request)
 
     def refuses(self, operation: str, status: int, code: str = "", **request: Any) -> None:
-        self.stub.add_client_error(operation, code, http_status_code=status, expected_params={"Bucket": "bucket"} | request)
+        self.stub.add_client_error(
+            operation, code, http_status_code=status, expected_params={"Bucket": "bucket"} | request
+        )
 
     def heads(self, key: str, **changes: Any) -> None:
         self.answers("head_object", HEAD | changes, Key=key, ChecksumMode="ENABLED")
@@ -138,7 +140,7 @@ def test_s3_that_cannot_be_reached_is_an_obstacle() -> None:
         def head_object(self, **request: Any) -> None:
             raise EndpointConnectionError(endpoint_url="https://s3")
 
-    objects = ExportedObjects(lambda: Unreachable(), ["bucket"])  # type: ignore[arg-type,return-value]
+    objects = ExportedObjects(Unreachable, ["bucket"])  # type: ignore[arg-type,return-value]
     assert objects.look(VOLUME, JOB) == Obstacle("S3 cannot be reached (EndpointConnectionError)")
 
 

@@ -40,7 +40,7 @@ class Platform:
         *jobs: ExportJob,
         volume: VolumeAnswer = VOLUME,
         remembered: Volume | None = None,
-        see: Callable[[Volume], ObjectAnswer] = lambda volume: FOUND,
+        see: Callable[[Volume], ObjectAnswer] = lambda _: FOUND,
         others: Mapping[str, JobAnswer] | None = None,
     ) -> None:
         self.answers: dict[str, JobAnswer] = {one.id: one for one in jobs} | dict(others or {})
@@ -130,13 +130,13 @@ def test_nothing_is_called_missing_by_a_remembered_volume() -> None:
 
 
 def test_object_missing_by_the_volume_as_it_is_now_is_missing() -> None:
-    platform = Platform(job("a"), remembered=VOLUME, see=lambda volume: MISSING)
+    platform = Platform(job("a"), remembered=VOLUME, see=lambda _: MISSING)
     assert platform.gather()["a"].object is MISSING
     assert platform.asked.count(("object", "a", "")) == 1
 
 
 def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:
     denied = Denied(Denial.HIDDEN, "m")
-    platform = Platform(job("a"), remembered=VOLUME, volume=denied, see=lambda volume: MISSING)
+    platform = Platform(job("a"), remembered=VOLUME, volume=denied, see=lambda _: MISSING)
     answers = platform.gather()
     assert (answers["a"].volume, answers["a"].object) == (denied, None)

@@ -1,3 +1,4 @@
+import contextlib
 import json
 from typing import Any
 
@@ -123,7 +124,5 @@ json_values = st.recursive(
 
 @given(json_values.map(json.dumps) | st.text())
 def test_whatever_comes_is_understood_or_refused(body: str) -> None:
-    try:
+    with contextlib.suppress(StartEventError):
         assert isinstance(read_start_event(body, SOURCE), StartEvent)
-    except StartEventError as refused:
-        assert ": " in str(refused)

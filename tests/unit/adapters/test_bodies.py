@@ -30,7 +30,9 @@ json_values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"null", b'"x"', b"7", b"<html>", b'{"a": ', b"\xff\xfe\x00", b"[" * 10**6])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"null", b'"x"', b"7", b"<html>", b'{"a": ', b"\xff\xfe\x00", b"[" * 10**6]
+)
 def test_body_that_is_no_json_object_is_none(content: bytes) -> None:
     assert bodies.json_object(content) is None
 

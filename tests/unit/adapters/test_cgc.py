@@ -51,7 +51,7 @@ class Conversation:
     time_left: float = 45.0
 
     def __post_init__(self) -> None:
-        self.exchange = FakeExchange(lambda request: self.answer(request))
+        self.exchange = FakeExchange(self.answer)
         pace = Pace(self.share, self.clock)
         self.api = CgcApi(BASE, self.exchange, self.token, pace, self.report.count, self.clock, self.clock)
 
@@ -269,7 +269,8 @@ class TestBulkRead:
         assert isinstance(answers["c"], Obstacle)
 
     @pytest.mark.parametrize(
-        "item", [None, 7, "x", [], {}, {"resource": None}, {"resource": [job("a")]}, {"resource": {"id": "a"}}, {"error": {}}]
+        "item",
+        [None, 7, "x", [], {}, {"resource": None}, {"resource": [job("a")]}, {"resource": {"id": "a"}}, {"error": {}}],
     )
     def test_item_of_another_shape_is_no_answer(self, item: Any) -> None:
         talk = Conversation(bulk_of([item, {"resource": job("b")}]))
@@ -464,9 +465,7 @@ class TestVolumes:
         talk.clock.advance(1)
         assert talk.api.remembered_volume("rfranklin/output") is None
 
-    @pytest.mark.parametrize(
-        ("status", "code", "denial"), [(404, 9007, Denial.UNKNOWN), (403, 9020, Denial.HIDDEN)]
-    )
+    @pytest.mark.parametrize(("status", "code", "denial"), [(404, 9007, Denial.UNKNOWN), (403, 9020, Denial.HIDDEN)])
     def test_refused_volume_is_an_answer_and_not_remembered(self, status: int, code: int, denial: Denial) -> None:
         talk = Conversation(always(status, {"status": status, "code": code, "message": "No."}))
         assert talk.volume() == Denied(denial, "No.")

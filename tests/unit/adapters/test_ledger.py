@@ -176,7 +176,7 @@ class TestConflicts:
     """What one worker's transaction does to another's, which moto does not show."""
 
     BOTH = (Claim("a", "a:completed", "m1"), Claim("b", "b:completed", "m2"))
-    NONE, CONFLICT = {"Code": "None"}, {"Code": "TransactionConflict"}  # noqa: RUF012 -- never changed
+    NONE, CONFLICT = {"Code": "None"}, {"Code": "TransactionConflict"}
     CHECK = {"Code": "ConditionalCheckFailed", "Item": {"ended": {"SS": ["m1"]}}}  # noqa: RUF012
 
     def cancelled(self, stub: Any, *reasons: dict[str, Any]) -> None:

@@ -106,5 +106,3 @@ def test_sns_that_cannot_be_reached_publishes_nothing() -> None:
 
     [failure] = EventsTopic(unreachable, ARN).publish([message(0)]).values()
     assert "EndpointConnectionError" in failure
-
-

@@ -1,0 +1,78 @@
+"""The README's tables say what the template and the code say."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from export_monitor.domain.checks import CHECKS
+from export_monitor.domain.model import Reason
+from export_monitor.domain.poll_schedule import MAX_RECEIVES
+from tools.build_function import AWS_SERVICES
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+class Loader(yaml.SafeLoader):
+    """Reads a template with CloudFormation's short forms, which are of no interest here."""
+
+
+Loader.add_multi_constructor("!", lambda _loader, _suffix, node: str(node.value))
+TEMPLATE: Mapping[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506 -- a safe loader
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table behind a heading, without its head."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_parameters_are_the_template_s() -> None:
+    told = {row[0].strip("` "): row[1].strip("`") for row in rows("Parameters")}
+    declared = {
+        name: "none" if "Default" not in parameter else str(parameter["Default"]) or "empty"
+        for name, parameter in TEMPLATE["Parameters"].items()
+    }
+    assert told == declared
+
+
+def test_every_parameter_has_a_description_and_no_pattern_takes_an_asterisk() -> None:
+    for name, parameter in TEMPLATE["Parameters"].items():
+        assert parameter["Description"], name
+        if "AllowedPattern" in parameter:
+            for hostile in ("*", "a*", "arn:aws:s3:::*", "https://*"):
+                assert not re.fullmatch(parameter["AllowedPattern"], hostile), name
+
+
+def test_checks_are_the_code_s() -> None:
+    assert [row[0].strip("` ") for row in rows("What is checked")] == list(CHECKS)
+
+
+def test_reasons_are_the_code_s() -> None:
+    told = [row[0].strip("` ") for row in rows("Subscribe")]
+    assert [name for name in told if name.isupper()] == list(Reason)
+
+
+def test_receives_that_the_schedule_counts_on_are_the_queue_s() -> None:
+    assert TEMPLATE["Resources"]["ExportQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+
+
+def test_artifact_keeps_the_services_that_the_code_makes_clients_of() -> None:
+    code = (ROOT / "functions/export_monitor/bootstrap.py").read_text()
+    assert set(re.findall(r'client\("([a-z0-9]+)"\)', code)) == AWS_SERVICES
+
+
+def test_every_metric_that_is_watched_is_emitted() -> None:
+    watched = set(
+        re.findall(r'MetricName: ([A-Z]\w+)|"CgcExportMonitor", "(\w+)"', (ROOT / "template.yaml").read_text())
+    )
+    ours = {first or second for first, second in watched} - {
+        "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "Errors",
+    }  # fmt: skip
+    code = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+    assert ours
+    assert {name for name in ours if f'"{name}"' not in code} == set()

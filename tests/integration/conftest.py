@@ -1,0 +1,50 @@
+"""A deployed stack for the tests of the contract's promises."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.export_jobs import documented_failed
+from local.platform import Platform
+from local.stack import TOKEN, Stack, deliver_to
+
+FILE = "576159f7f53e9e1de6ae7b5f0"
+QUICK = {
+    "ApiRequestsPerMinute": "200",
+    "MinPollSeconds": "1",
+    "MaxPollSeconds": "1",
+    "ObjectGraceSeconds": "0",
+    "NotFoundGraceSeconds": "0",
+}
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Stack]:
+    """One deployment for all tests here; each works with exports of its own names."""
+    platform = Platform(TOKEN)
+    platform.add_volume("rfranklin/output", bucket="bucket")
+    platform.add_file(FILE, name="output.vcf", size=1234, project="rfranklin/my-project")
+    platform.add_job(documented_failed())
+    with Stack(platform, parameters=QUICK, polls=False, workers=4, batching_window_seconds=0.1) as stack:
+        yield stack
+        assert TOKEN not in "\n".join(stack.log_lines)
+
+
+@pytest.fixture
+def stack(deployed: Stack) -> Iterator[Stack]:
+    """The stack with an empty queue, a new process and nothing amiss; the test steps the mapping."""
+    deployed.platform.faults.clear()
+    deployed.platform.tokens = {TOKEN}
+    deployed.platform.deliver = deliver_to(deployed)
+    deployed.client("secretsmanager").put_secret_value(SecretId=deployed.secret_arn, SecretString=TOKEN)
+    deployed.environments[0].kill()
+    deployed.log_lines.clear()
+    deployed.receive(timeout_seconds=0)
+    deployed.dead_letters()
+    yield deployed
+    assert TOKEN not in "\n".join(deployed.log_lines)
+
+
+@pytest.fixture
+def platform(stack: Stack) -> Platform:
+    return stack.platform

@@ -1,0 +1,35 @@
+"""Steps that several tests of the contract's promises take."""
+
+import time
+
+from local.export_jobs import AT_ONCE, Job, documented_completed
+from local.mapping import EventSourceMapping
+from local.stack import Stack
+
+
+def completed(export_id: str) -> Job:
+    return documented_completed(id=export_id, steps=AT_ONCE)
+
+
+def drained(stack: Stack) -> bool:
+    """Whether the queue of exports holds nothing, neither shown nor hidden.
+
+    The emulator counts one after the other, and a message may come to light between the two, so it is asked twice.
+    """
+    return all(_counted_nothing(stack) for _ in range(2))
+
+
+def _counted_nothing(stack: Stack) -> bool:
+    answer = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+    return all(int(count) == 0 for count in answer["Attributes"].values())
+
+
+def run_until_drained(stack: Stack, mapping: EventSourceMapping, seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while not drained(stack) and time.monotonic() < end:
+        mapping.run_once()
+        time.sleep(0.1)
+    assert drained(stack)

@@ -1,0 +1,85 @@
+"""The built function in AWS's own runtime client, killed with SIGKILL: nothing is lost, nothing stays unfinished."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from local.artifact import function_artifact, runtime_client
+from local.faults import Hang, Match
+from local.lambda_runtime import ExecutionEnvironment
+from local.mapping import EventSourceMapping
+from local.platform import Platform
+from local.stack import Stack
+from tests.integration.intercepting_proxy import Interception, proxy
+from tests.integration.steps import completed, drained, run_until_drained
+
+
+@pytest.mark.parametrize(
+    ("operation", "moment", "nth", "at_most"),
+    [
+        ("GetSecretValue", "before", 1, 1),
+        ("TransactWriteItems", "before", 1, 1),
+        ("TransactWriteItems", "after", 1, 1),
+        ("PublishBatch", "before", 1, 1),
+        ("PublishBatch", "after", 1, 2),
+        ("TransactWriteItems", "before", 2, 2),
+        ("TransactWriteItems", "after", 2, 1),
+        ("UpdateItem", "before", 1, 1),
+        ("UpdateItem", "after", 2, 1),
+        ("ChangeMessageVisibilityBatch", "before", 1, 1),
+        ("ChangeMessageVisibilityBatch", "after", 1, 1),
+    ],
+)
+def test_kill_at_any_moment_loses_no_export(
+    stack: Stack, platform: Platform, operation: str, moment: str, nth: int, at_most: int
+) -> None:
+    export_ids = [f"{name}-{operation}-{moment}-{nth}" for name in ("done", "done-too", "running")]
+    for export_id in export_ids:
+        platform.add_job(completed(export_id))
+        stack.send(json.dumps({"export_id": export_id}))
+    platform.add_job(replace(completed(export_ids[-1]), steps=((0, "RUNNING"), (4, "COMPLETED"))))
+    interception = Interception(operation, moment, nth)  # type: ignore[arg-type]
+    with proxy(stack.emulator.endpoint_url, interception) as endpoint_url:
+        environment = ExecutionEnvironment(
+            stack.deployment.function,
+            function_artifact(),
+            runtime_client(),
+            endpoint_url=endpoint_url,
+            timeout_seconds=5,
+            log=stack._keep_log_line,
+        )
+        interception.act = environment.kill
+        mapping = EventSourceMapping(
+            replace(stack.deployment.mapping, batching_window_seconds=0.2),
+            stack.client("sqs"),
+            [environment],
+            show_again_at_once=True,
+        )
+        run_until_drained(stack, mapping)
+        environment.kill()
+    assert interception.acted.is_set()
+    published = [one.event["id"] for one in stack.receive(timeout_seconds=0)]
+    assert set(published) == {f"{export_id}:completed" for export_id in export_ids}
+    assert max(published.count(event_id) for event_id in published) <= at_most
+
+
+def test_kill_while_the_api_is_asked_loses_no_export(stack: Stack, platform: Platform) -> None:
+    platform.add_job(completed("killed"))
+    platform.fail(Match(path="/storage/exports/killed"), Hang(20))
+    stack.send(json.dumps({"export_id": "killed"}))
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(stack.mapping.run_once)
+        asked_before = len(platform.requests)
+        while len(platform.requests) == asked_before:
+            time.sleep(0.05)
+        stack.environments[0].kill()
+        invocation = first.result()
+    assert invocation is not None
+    assert invocation.status == "crashed"
+    assert not drained(stack)
+    assert stack.receive(timeout_seconds=0) == []
+    # It is hidden for the queue's visibility timeout, longer than a test may wait.
+    stack.client("sqs").purge_queue(QueueUrl=stack.deployment.outputs["ExportQueueUrl"])
