@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -118,7 +119,6 @@ class AwsAccount:
     """What the template makes in an account, as far as the function asks for it; to be made within `mock_aws`."""
 
     def __init__(self) -> None:
-        self._clients: dict[str, Any] = {}
         sqs, sns = self.client("sqs"), self.client("sns")
         self.queue_url = sqs.create_queue(QueueName="exports", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
         self.dead_letter_queue_url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
@@ -135,11 +135,11 @@ class AwsAccount:
         secrets = self.client("secretsmanager")
         self.secret_arn = secrets.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
 
-    def client(self, service: str) -> Any:
-        """The client of a service, made when it is first asked for."""
-        if service not in self._clients:
-            self._clients[service] = boto3.client(service, region_name=REGION)
-        return self._clients[service]
+    @staticmethod
+    @cache
+    def client(service: str) -> Any:
+        """The client of a service, the same for all accounts: making one takes longer than most tests."""
+        return boto3.client(service, region_name=REGION)
 
     def environment(self, base_url: str, **changes: str) -> dict[str, str]:
         """The function's variables, with the parameters' defaults."""
@@ -174,6 +174,12 @@ class AwsAccount:
             QueueUrl=self.queue_url, AttributeNames=["All"], MessageAttributeNames=["All"]
         )["Messages"]
         return dict(received)
+
+    def messages_in_queue(self) -> int:
+        """How many messages the watched queue holds, hidden ones too."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts = self.client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)["Attributes"]
+        return sum(int(counts[name]) for name in names)
 
     def published(self) -> list[dict[str, Any]]:
         """What the topic's subscriber has received since it was last asked, as SNS's envelopes."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from export_monitor.domain.model import JsonObject
-from export_monitor.domain.start_events import detail_of, read_start_event
+from export_monitor.domain.start_events import StartEventError, detail_of, read_start_event
 from export_monitor.reporting import Reporter
 
 
@@ -26,7 +26,12 @@ class Announcement:
     def announce(self, event: Any) -> dict[str, str]:
         """Begin a watch. Raises StartEventError, so that a caller who waits sees what is wrong."""
         # Lambda's own parser takes numbers that JSON has not; written out again, they are refused like everywhere.
-        start = read_start_event(json.dumps(event), self.start_event_source)
+        try:
+            start = read_start_event(json.dumps(event), self.start_event_source)
+        except StartEventError:
+            self.report.count("StartEventsRejected")
+            raise
         message_id = self.queue.send(detail_of(start))
+        self.report.count("ExportsAnnounced")
         self.report.note("export_announced", export_id=start.export_id, message_id=message_id)
         return {"export_id": start.export_id, "message_id": message_id}

@@ -14,6 +14,7 @@ from export_monitor.domain.model import (
     JobAnswer,
     MissingObject,
     ObjectAnswer,
+    Obstacle,
     RefusedObject,
     Volume,
     VolumeAnswer,
@@ -22,6 +23,8 @@ from export_monitor.domain.object_location import is_on_amazon_s3
 
 # S3 answers in tens of milliseconds and one batch has at most 100 objects; each client keeps so many connections.
 SIDE_BY_SIDE = 16
+
+_NO_TIME = Obstacle("the invocation's time is up", unasked=True)
 
 TimeLeft = Callable[[], float]
 
@@ -53,44 +56,46 @@ def gather(overdue: Mapping[str, bool], api: Api, objects: Objects, time_left: T
     gathered = {export_id: Answers(answer) for export_id, answer in answers.items()}
     for export_id, job in jobs.items():
         file = files.get(wanted[export_id] or "")
-        volume = volumes.get(job.volume or "") if export_id in completed else None
-        gathered[export_id] = Answers(job, volume, file, seen.get(export_id))
+        gathered[export_id] = Answers(job, volumes.get(export_id), file, seen.get(export_id))
     return gathered
 
 
 def _look(
     completed: Mapping[str, ExportJob], api: Api, objects: Objects, time_left: TimeLeft
 ) -> tuple[dict[str, VolumeAnswer], dict[str, ObjectAnswer]]:
-    names = sorted({job.volume for job in completed.values() if job.volume and may_read_volume(job.volume)})
-    remembered = {name: api.remembered_volume(name) for name in names}
-    volumes: dict[str, VolumeAnswer] = {
-        name: volume or api.read_volume(name, time_left) for name, volume in remembered.items()
-    }
-    seen = _look_side_by_side(completed, volumes, objects)
+    """Each export's volume, and its object where there was one to look at."""
+    named = {i: job.volume for i, job in completed.items() if job.volume and may_read_volume(job.volume)}
+    remembered = {name: api.remembered_volume(name) for name in sorted(set(named.values()))}
+    read = {name: volume or api.read_volume(name, time_left) for name, volume in remembered.items()}
+    volumes: dict[str, VolumeAnswer] = {export_id: read[name] for export_id, name in named.items()}
+    seen = _look_side_by_side(completed, volumes, objects, time_left)
     # A volume may have been pointed elsewhere since it was read, so nothing is called missing by memory.
     doubtful = {
-        export_id: completed[export_id]
+        export_id: named[export_id]
         for export_id, answer in seen.items()
-        if isinstance(answer, MissingObject | RefusedObject) and remembered[completed[export_id].volume or ""]
+        if isinstance(answer, MissingObject | RefusedObject) and remembered[named[export_id]]
     }
-    for name in sorted({job.volume or "" for job in doubtful.values()}):
-        volumes[name] = api.read_volume(name, time_left)
-    moved = {i: job for i, job in doubtful.items() if volumes[job.volume or ""] != remembered[job.volume or ""]}
+    afresh = {name: api.read_volume(name, time_left) for name in sorted(set(doubtful.values()))}
+    moved = {i: completed[i] for i, name in doubtful.items() if afresh[name] != remembered[name]}
     for export_id in moved:
         del seen[export_id]
-    return volumes, seen | _look_side_by_side(moved, volumes, objects)
+        volumes[export_id] = afresh[named[export_id]]
+    return volumes, seen | _look_side_by_side(moved, volumes, objects, time_left)
 
 
 def _look_side_by_side(
-    jobs: Mapping[str, ExportJob], volumes: Mapping[str, VolumeAnswer], objects: Objects
+    jobs: Mapping[str, ExportJob], volumes: Mapping[str, VolumeAnswer], objects: Objects, time_left: TimeLeft
 ) -> dict[str, ObjectAnswer]:
+    def look(one: tuple[Volume, ExportJob]) -> ObjectAnswer:
+        return objects.look(*one) if time_left() > 0 else _NO_TIME
+
     wanted: list[tuple[Volume, ExportJob]] = []
-    for job in jobs.values():
-        volume = volumes.get(job.volume or "")
+    for export_id, job in jobs.items():
+        volume = volumes.get(export_id)
         if isinstance(volume, Volume) and is_on_amazon_s3(volume):
             wanted.append((volume, job))
     if not wanted:
         return {}
     with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(wanted))) as pool:
-        answers = pool.map(lambda one: objects.look(*one), wanted)
+        answers = pool.map(look, wanted)
         return {job.id: answer for (_, job), answer in zip(wanted, answers, strict=True)}

@@ -38,7 +38,8 @@ def _parts() -> tuple[ExportWatch, Announcement]:
 
 def _is_batch(event: Any) -> bool:
     records = event.get("Records") if isinstance(event, dict) else None
-    return isinstance(records, list) and any(record.get("eventSource") == "aws:sqs" for record in records)
+    first = records[0] if isinstance(records, list) and records else None
+    return isinstance(first, dict) and first.get("eventSource") == "aws:sqs"
 
 
 def _message(record: dict[str, Any]) -> QueueMessage:

@@ -60,7 +60,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             "LEDGER_TABLE_NAME",
         )
     }
-    if not reader.faults and max_poll < min_poll:
+    # A faulty one is None.
+    if min_poll and max_poll and max_poll < min_poll:
         reader.faults.append(f"MAX_POLL_SECONDS: must not be less than MIN_POLL_SECONDS ({min_poll:g})")
     if reader.faults:
         raise SettingsError("\n".join(reader.faults))
@@ -127,6 +128,6 @@ def _number(least: float, most: float) -> Callable[[str], float]:
 def _base_url(value: str) -> str:
     parts = urlsplit(value)
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not safe or not parts.hostname or parts.username is not None or parts.query or parts.fragment:
+    if not safe or not parts.hostname or parts.username is not None or "?" in value or "#" in value:
         raise ValueError("must be an https URL (http for loopback hosts alone) without user, query or fragment")
     return value.rstrip("/")

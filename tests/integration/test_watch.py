@@ -305,8 +305,7 @@ class TestPublishedOnce:
     def test_message_that_meets_a_live_claim_waits_until_it_ends(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
-        crashed = calm.worker()
-        object.__setattr__(crashed, "topic", Vanishing())
+        crashed = replace(calm.worker(), topic=Vanishing())
         with pytest.raises(SystemExit):
             crashed.look_at([message], calm.invocation())
         calm.pass_time(20)
@@ -349,8 +348,7 @@ class TestPublishedOnce:
     def test_event_that_sns_refused_is_published_after_the_claim_has_ended(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
-        refusing = calm.worker()
-        object.__setattr__(refusing, "topic", Refusing())
+        refusing = replace(calm.worker(), topic=Refusing())
         assert refusing.look_at([message], calm.invocation()) == [message.message_id]
         assert calm.last_line["because"] == "SNS: InternalError"
         assert calm.last_line["delay_seconds"] == pytest.approx(61, abs=0.1)
@@ -484,7 +482,7 @@ class TestPatience:
         assert calm.event_ids() == ["a:completed", "first:completed"]
 
     def test_export_that_is_unfinished_at_the_time_out_has_timed_out(self, calm: World) -> None:
-        calm.platform.add_job(completed("slow", steps=NEVER))
+        calm.platform.add_job(completed("slow", steps=NEVER), age_seconds=10)
         message = calm.announced("slow", age=TIMEOUT - 1)
         assert calm.look(message) == [message]
         calm.pass_time(1)
@@ -663,7 +661,8 @@ class TestSurprises:
 
         for export_id in "abc":
             world.platform.add_job(completed(export_id))
-        object.__setattr__(world.watch, "objects", Surprising(lambda: world.aws.client("s3"), ["bucket"]))
+        surprising = Surprising(lambda: world.aws.client("s3"), ["bucket"])
+        world.watch = replace(world.watch, objects=surprising)
         messages = [world.announced(export_id) for export_id in "abc"]
         assert world.look(*messages) == [messages[1]]
         assert world.event_ids() == ["a:completed", "c:completed"]
@@ -682,7 +681,7 @@ class TestSurprises:
             raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
 
         world.platform.add_job(completed("slow", steps=NEVER))
-        object.__setattr__(world.watch, "queue", ExportQueue(away, "exports", "dead-letters"))
+        world.watch = replace(world.watch, queue=ExportQueue(away, "exports", "dead-letters"))
         message = world.announced("slow")
         assert world.look(message) == [message]
         assert len(world.report.told("message_not_hidden")) == 1

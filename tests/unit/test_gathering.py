@@ -68,8 +68,10 @@ class Platform:
         self.asked.append(("object", job.id, volume.prefix))
         return self.see(volume)
 
+    time_left = 10.0
+
     def gather(self, **overdue: bool) -> dict[str, Answers]:
-        return gather(dict.fromkeys(self.answers, False) | overdue, self, self, lambda: 10.0)
+        return gather(dict.fromkeys(self.answers, False) | overdue, self, self, lambda: self.time_left)
 
 
 def test_what_exports_share_is_asked_once() -> None:
@@ -133,6 +135,15 @@ def test_object_missing_by_the_volume_as_it_is_now_is_missing() -> None:
     platform = Platform(job("a"), remembered=VOLUME, see=lambda _: MISSING)
     assert platform.gather()["a"].object is MISSING
     assert platform.asked.count(("object", "a", "")) == 1
+
+
+def test_no_object_is_looked_at_when_the_time_is_up() -> None:
+    platform = Platform(job("a"))
+    platform.time_left = 0.0
+    seen = platform.gather()["a"].object
+    assert isinstance(seen, Obstacle)
+    assert seen.unasked
+    assert ("object", "a", "") not in platform.asked
 
 
 def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:

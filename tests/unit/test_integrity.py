@@ -143,7 +143,7 @@ def test_bc_subfield_is_found_behind_another_one(files: dict[str, bytes]) -> Non
         ("reads.cram", b""),
         ("reads.bam", b"BAM\x01" + bytes(100)),
         ("reads.bam", b"<html>not found</html>"),
-        ("reads.BAM", gzip.compress(b"BAM\x01")),
+        ("reads.BAM", gzip.compress(b"BAM\x01", mtime=0)),
         ("reads.cram", b"CRAM"),
     ],
 )

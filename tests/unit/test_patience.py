@@ -1,104 +1,75 @@
-"""How long a watch waits: the schedule, and every row of the table of patience."""
+"""How long a watch waits: every row of the table of patience, just before and just after."""
 
-import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from export_monitor.domain.model import (
     Completed,
     Failed,
-    Failure,
     Faulty,
     Hindered,
     Obstacle,
     Reason,
-    StartEvent,
     Unfinished,
-    Watch,
+    Verdict,
 )
-from export_monitor.domain.patience import End, Patience, Wait, decide, fault_key, healed_after
-from export_monitor.domain.poll_schedule import PollSchedule, delayed, jittered
+from export_monitor.domain.patience import FAULTS, End, Patience, Wait, decide, fault_key, healed_after, poll_delay
+from tests.unit.builders import DAY, HOUR, NOW, a_failure, a_patience, a_watch
 
-HOUR = 3600.0
-SCHEDULE = PollSchedule(5, 900, 96 * HOUR + 120)
-PATIENCE = Patience(SCHEDULE, timeout=72 * HOUR, object_grace=120, not_found_grace=300, refusal_grace=24 * HOUR)
-NOW = 1_700_000_000.0
-
-
-def watch(age: float, receives: int = 1) -> Watch:
-    return Watch(StartEvent("an-export"), "a-message", NOW - age, receives)
+PATIENCE = a_patience()
+SCHEDULE = PATIENCE.schedule
+TIMEOUT, LAST_MOMENT = 72 * HOUR, 96 * HOUR
+OUTAGE = Hindered(Obstacle("the API refuses the token"))
+UNASKED = Hindered(Obstacle("the share is used up", unasked=True))
 
 
-def outcome(verdict: Any, age: float, first_seen: float | None = None, receives: int = 1, dice: float = 0.5) -> Any:
+def outcome(
+    verdict: Verdict,
+    age: float,
+    first_seen: float | None = None,
+    receives: int = 1,
+    dice: float = 0.5,
+    patience: Patience = PATIENCE,
+) -> Any:
     """Decide at an age; `first_seen` is the age at which the fault was first seen."""
     first_seen_at = None if first_seen is None else NOW - age + first_seen
-    return decide(verdict, watch(age, receives), NOW, first_seen_at, PATIENCE, dice)
+    return decide(verdict, a_watch(age, receives), NOW, first_seen_at, patience, dice)
 
 
-@pytest.mark.parametrize(
-    ("age", "delay"),
-    [(0, 5), (49, 5), (51, 5.1), (1000, 100), (9000, 900), (30_000, 900), (70_000, 1000), (345_600, 345_600 / 70)],
-)
-def test_delay_is_a_tenth_of_the_age_within_bounds_and_never_less_than_a_seventieth(age: float, delay: float) -> None:
-    assert SCHEDULE.delay(age) == pytest.approx(delay)
+def faulty(reason: Reason) -> Faulty:
+    return Faulty(a_failure(reason))
 
 
-def test_jitter_is_a_tenth_either_way_and_delaying_only_later() -> None:
-    assert [jittered(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([90, 100, 110])
-    assert [delayed(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([100, 105, 110])
+@pytest.mark.parametrize("age", [0, 10, TIMEOUT, 300 * HOUR])
+def test_late_or_not_completed_export_has_completed(age: float) -> None:
+    assert outcome(Completed(), age) == End()
 
 
-@pytest.mark.parametrize("min_seconds", [1, 5, 60])
-@pytest.mark.parametrize("max_seconds", [60, 900, 3600])
-@pytest.mark.parametrize("seed", range(3))
-def test_longest_watch_ends_within_750_receives(min_seconds: float, max_seconds: float, seed: int) -> None:
-    dice = random.Random(seed)
-    horizon = (168 + 72) * HOUR + 3600
-    schedule = PollSchedule(min_seconds, max_seconds, horizon)
-    age, receives = 0.0, 0
-    while age < (168 + 72) * HOUR:
-        receives += 1
-        age += schedule.within_budget(jittered(schedule.delay(age), dice.random()), age, receives)
-    assert receives <= 750
+@pytest.mark.parametrize("age", [0, 10, TIMEOUT, 300 * HOUR])
+def test_late_or_not_failed_export_has_failed_for_its_own_reason(age: float) -> None:
+    assert outcome(Failed(a_failure()), age) == End(a_failure())
 
 
-@pytest.mark.parametrize("spent", [751, 900, 979])
-def test_receives_that_are_left_last_to_the_end(spent: int) -> None:
-    dice = random.Random(spent)
-    age, receives = 3600.0, spent
-    while age < SCHEDULE.horizon_seconds - 1:
-        age += SCHEDULE.within_budget(jittered(SCHEDULE.delay(age), dice.random()), age, receives)
-        receives += 1
-    assert receives < 1000
-
-
-def test_no_message_is_hidden_for_longer_than_sqs_can() -> None:
-    assert SCHEDULE.within_budget(10, 0, 999) <= 12 * HOUR - 62
-
-
-def test_completed_ends_at_once() -> None:
-    assert outcome(Completed(), 10) == End()
-
-
-def test_failed_ends_at_once() -> None:
-    failure = Failure(Reason.EXPORT_FAILED, "m")
-    assert outcome(Failed(failure), 10) == End(failure)
-
-
-def test_unfinished_waits_the_poll_delay_until_its_time_is_up() -> None:
+def test_unfinished_waits_the_poll_delay() -> None:
     assert outcome(Unfinished("RUNNING"), 1000) == Wait(100, "the job is RUNNING")
-    assert isinstance(outcome(Unfinished("RUNNING"), 72 * HOUR - 1), Wait)
-    ended = outcome(Unfinished("RUNNING"), 72 * HOUR)
+    assert outcome(Unfinished("RUNNING"), 1000, dice=1).seconds == pytest.approx(110)
+
+
+def test_unfinished_has_timed_out_from_the_time_out_on() -> None:
+    assert isinstance(outcome(Unfinished("RUNNING"), TIMEOUT - 1), Wait)
+    ended = outcome(Unfinished("RUNNING"), TIMEOUT)
     assert ended.failure.reason is Reason.TIMED_OUT
     assert "RUNNING" in ended.failure.message
 
 
 def test_hindered_waits_until_the_last_moment_and_names_the_obstacle() -> None:
-    verdict = Hindered(Obstacle("the API refuses the token"))
-    assert outcome(verdict, 1000) == Wait(100, "the API refuses the token")
-    assert isinstance(outcome(verdict, 96 * HOUR - 1), Wait)
-    ended = outcome(verdict, 96 * HOUR)
+    assert outcome(OUTAGE, 1000) == Wait(100, "the API refuses the token")
+    assert isinstance(outcome(OUTAGE, TIMEOUT), Wait)
+    assert isinstance(outcome(OUTAGE, LAST_MOMENT - 1), Wait)
+    ended = outcome(OUTAGE, LAST_MOMENT)
     assert ended.failure.reason is Reason.TIMED_OUT
     assert "the API refuses the token" in ended.failure.message
 
@@ -109,13 +80,20 @@ def test_known_wait_of_an_obstacle_is_kept_and_only_lengthened() -> None:
 
 
 def test_late_message_that_could_not_be_asked_for_is_not_judged_by_its_age() -> None:
-    verdict = Hindered(Obstacle("share used up", unasked=True))
-    assert isinstance(outcome(verdict, 200 * HOUR), Wait)
-    assert isinstance(outcome(verdict, 200 * HOUR, receives=980), End)
+    assert isinstance(outcome(UNASKED, LAST_MOMENT), Wait)
+    assert isinstance(outcome(UNASKED, 200 * HOUR), Wait)
 
 
-def faulty(reason: Reason) -> Faulty:
-    return Faulty(Failure(reason, "m"))
+def test_message_that_can_no_longer_wait_ends_though_it_was_not_asked_for() -> None:
+    for ended in (outcome(UNASKED, 200 * HOUR, receives=980), outcome(UNASKED, 13 * DAY)):
+        assert ended.failure.reason is Reason.TIMED_OUT
+        assert "the share is used up" in ended.failure.message
+
+
+def test_young_watch_never_times_out_for_having_been_received_often() -> None:
+    assert isinstance(outcome(UNASKED, HOUR, receives=985), Wait)
+    assert isinstance(outcome(OUTAGE, HOUR, receives=985), Wait)
+    assert isinstance(outcome(Unfinished("RUNNING"), HOUR, receives=985), Wait)
 
 
 @pytest.mark.parametrize(
@@ -129,44 +107,111 @@ def faulty(reason: Reason) -> Faulty:
         (Reason.OBJECT_FORBIDDEN, 10, 24 * HOUR),
         (Reason.OBJECT_MISSING, 10, 120),
         (Reason.OBJECT_MISMATCH, 10, 120),
-        # nothing reaches beyond the last moment …
+        # the time-out cuts no patience short …
+        (Reason.EXPORT_NOT_FOUND, TIMEOUT + 1, 24 * HOUR - 1),
+        (Reason.OBJECT_MISSING, TIMEOUT, 120),
+        # … the last moment does …
+        (Reason.EXPORT_NOT_FOUND, 80 * HOUR, 16 * HOUR),
         (Reason.EXPORT_FORBIDDEN, 80 * HOUR, 16 * HOUR),
-        (Reason.OBJECT_MISSING, 96 * HOUR - 60, 60),
+        (Reason.VOLUME_UNAVAILABLE, 80 * HOUR, 16 * HOUR),
+        (Reason.OBJECT_FORBIDDEN, 80 * HOUR, 16 * HOUR),
+        (Reason.OBJECT_MISSING, LAST_MOMENT - 60, 60),
+        (Reason.OBJECT_MISMATCH, LAST_MOMENT - 60, 60),
+        (Reason.EXPORT_NOT_FOUND, 97 * HOUR, 0),
         (Reason.EXPORT_FORBIDDEN, 97 * HOUR, 0),
+        (Reason.VOLUME_UNAVAILABLE, 97 * HOUR, 0),
+        (Reason.OBJECT_FORBIDDEN, 97 * HOUR, 0),
         # … but an object that was first missed later has its grace
+        (Reason.OBJECT_MISSING, LAST_MOMENT, 120),
         (Reason.OBJECT_MISSING, 97 * HOUR, 120),
+        (Reason.OBJECT_MISMATCH, 200 * HOUR, 120),
     ],
 )
 def test_fault_is_waited_for_as_long_as_its_patience(reason: Reason, first_seen: float, patience: float) -> None:
     if patience:
+        assert isinstance(outcome(faulty(reason), first_seen, first_seen), Wait)
         assert isinstance(outcome(faulty(reason), first_seen + patience - 1, first_seen), Wait)
-    assert outcome(faulty(reason), first_seen + patience, first_seen) == End(Failure(reason, "m"))
+    assert outcome(faulty(reason), first_seen + patience, first_seen) == End(a_failure(reason))
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.name.startswith("OBJECT_MIS")])
+def test_without_grace_a_fault_ends_at_its_first_sight(reason: Reason) -> None:
+    patience = a_patience(object_grace=0, not_found_grace=0, refusal_grace=0)
+    assert outcome(faulty(reason), 10, 10, patience=patience) == End(a_failure(reason))
+    for other in (Reason.EXPORT_NOT_FOUND, Reason.EXPORT_FORBIDDEN, Reason.VOLUME_UNAVAILABLE, Reason.OBJECT_FORBIDDEN):
+        assert outcome(faulty(other), 10, 10, patience=patience) == End(a_failure(other))
 
 
 def test_fault_seen_for_the_first_time_counts_from_now() -> None:
     assert isinstance(outcome(faulty(Reason.EXPORT_NOT_FOUND), 1000), Wait)
 
 
+def test_job_that_was_unknown_before_the_watch_began_was_not_known_before() -> None:
+    assert outcome(faulty(Reason.EXPORT_NOT_FOUND), 300, first_seen=-HOUR) == End(a_failure(Reason.EXPORT_NOT_FOUND))
+
+
 @pytest.mark.parametrize("reason", [Reason.OBJECT_MISSING, Reason.OBJECT_MISMATCH])
 def test_object_is_looked_at_every_thirty_seconds_or_sooner(reason: Reason) -> None:
-    assert outcome(faulty(reason), 50 * HOUR, 50 * HOUR).seconds == 30
+    assert [outcome(faulty(reason), 50 * HOUR, 50 * HOUR, dice=dice).seconds for dice in (0, 0.5, 1)] == [30, 30, 30]
     assert outcome(faulty(reason), 20, 20).seconds == 5
-    assert outcome(faulty(reason), 1110, 1000).seconds == 10
+
+
+@pytest.mark.parametrize("reason", [Reason.OBJECT_MISSING, Reason.EXPORT_NOT_FOUND, Reason.EXPORT_FORBIDDEN])
+def test_last_look_at_a_fault_is_made_when_its_patience_ends(reason: Reason) -> None:
+    patience = a_patience(object_grace=300, refusal_grace=300)
+    assert outcome(faulty(reason), 1290, 1000, patience=patience).seconds == pytest.approx(10)
 
 
 def test_other_faults_are_looked_at_by_the_schedule() -> None:
     assert outcome(faulty(Reason.EXPORT_FORBIDDEN), 5000, 10).seconds == pytest.approx(500)
 
 
-def test_missing_and_mismatching_object_are_one_fault() -> None:
-    assert fault_key(Failure(Reason.OBJECT_MISSING, "")) == fault_key(Failure(Reason.OBJECT_MISMATCH, ""))
-    assert fault_key(Failure(Reason.EXPORT_FORBIDDEN, "")) == "EXPORT_FORBIDDEN"
+def test_missing_and_mismatching_object_are_one_fault_and_every_other_its_own() -> None:
+    assert fault_key(a_failure(Reason.OBJECT_MISSING)) == fault_key(a_failure(Reason.OBJECT_MISMATCH))
+    assert fault_key(a_failure(Reason.EXPORT_FORBIDDEN)) == "EXPORT_FORBIDDEN"
+    waited_for = set(Reason) - {Reason.EXPORT_FAILED, Reason.TIMED_OUT}
+    assert {fault_key(a_failure(reason)) for reason in waited_for} == set(FAULTS)
 
 
 def test_fault_heals_in_two_poll_delays_and_no_less_than_a_quarter_of_an_hour() -> None:
     assert healed_after(10, SCHEDULE) == 900
+    assert healed_after(4500, SCHEDULE) == 900
     assert healed_after(9000, SCHEDULE) == 1800
 
 
+def test_fault_that_is_looked_at_by_the_schedule_does_not_heal_between_two_looks() -> None:
+    for age in (60.0, HOUR, 9000.0, 50 * HOUR, 95 * HOUR):
+        latest = poll_delay(a_watch(age), NOW, PATIENCE, random=1)
+        assert latest < healed_after(age + latest, SCHEDULE)
+
+
 def test_watch_is_never_younger_than_its_start() -> None:
-    assert watch(-5).age(NOW) == 0
+    assert a_watch(age=-5).age(NOW) == 0
+
+
+verdicts = st.one_of(
+    st.just(Completed()),
+    st.sampled_from(["PENDING", "ODD"]).map(Unfinished),
+    st.builds(a_failure, st.sampled_from(Reason)).map(Failed),
+    st.builds(a_failure, st.sampled_from(sorted(set(Reason) - {Reason.EXPORT_FAILED, Reason.TIMED_OUT}))).map(Faulty),
+    st.builds(Obstacle, st.just("o"), st.none() | st.floats(0, 330), st.booleans()).map(Hindered),
+)
+
+
+@given(
+    verdicts, st.floats(-HOUR, 14 * DAY), st.none() | st.floats(0, 14 * DAY), st.integers(1, 1000), st.floats(0, 1)
+)
+def test_every_look_waits_for_a_time_that_sqs_can_hide_or_ends(
+    verdict: Verdict, age: float, first_seen: float | None, receives: int, dice: float
+) -> None:
+    decision = outcome(verdict, age, first_seen, receives, dice)
+    assert decision == outcome(verdict, age, first_seen, receives, dice)
+    if isinstance(decision, Wait):
+        assert 0 <= decision.seconds <= 12 * HOUR - 60
+        assert decision.because
+    else:
+        assert (decision.failure is None) == isinstance(verdict, Completed)
+
+
+def test_fault_whose_patience_ends_soon_is_not_put_off_for_want_of_receives() -> None:
+    assert outcome(faulty(Reason.OBJECT_MISSING), HOUR + 20, HOUR, receives=900).seconds == pytest.approx(100)

@@ -38,8 +38,8 @@ def error_message(body: JsonObject) -> str:
 
 def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
     """The job with this id, or None where the body is not that job's."""
-    state = body.get("state")
-    if body.get("id") != export_id or not isinstance(state, str) or not state:
+    state = _text(body, "state")
+    if body.get("id") != export_id or state is None:
         return None
     destination = _object(body, "destination")
     return ExportJob(

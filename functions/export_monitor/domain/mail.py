@@ -45,11 +45,11 @@ def _facts(event: JsonObject) -> Iterator[str]:
     data = event["data"]
     yield f"Export:   {event['subject']}"
     if data["file"]:
-        yield f"File:     {data['file']['name']} ({data['file']['id']})"
-        yield f"Project:  {data['file']['project']}"
+        yield f"File:     {_named(data['file']['name'])} ({data['file']['id']})"
+        yield f"Project:  {_named(data['file']['project'])}"
     destination = data["export"].get("destination")
     if isinstance(destination, dict):
-        yield f"Volume:   {destination.get('volume')}, location {destination.get('location')}"
+        yield f"Volume:   {_named(destination.get('volume'))}, location {_named(destination.get('location'))}"
     if data["object"]:
         yield f"Object:   {data['object']['uri']} ({data['object']['size']:,} bytes)"
     if data["failure"] and data["failure"]["code"] is not None:
@@ -68,7 +68,13 @@ def _checks(verification: dict[str, Any] | None) -> Iterator[str]:
             yield f"skipped  {words}: {check['reason']}"
 
 
+def _named(name: Any) -> str:
+    return name if isinstance(name, str) else "unknown"
+
+
 def _value(value: Any) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

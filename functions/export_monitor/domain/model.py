@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-# No name, id or key of the platform's or of S3's is longer; what is, is a lie that would not fit into an event.
-MAX_TEXT_CHARACTERS = 2048
+# No name, id or key of the platform's or of S3's is longer; what is, is a lie. All that an event may hold of them, in
+# the characters that take most bytes when their JSON is escaped twice, must fit into SNS's size limit.
+MAX_TEXT_CHARACTERS = 1024
 
 JsonObject: TypeAlias = Mapping[str, Any]
 

@@ -31,4 +31,5 @@ def candidate_keys(prefix: str, location: str) -> tuple[str, ...]:
     keys = [joined, prefix + location]
     if location.startswith("/"):
         keys.append(location)
-    return tuple(dict.fromkeys(keys))
+    # A location of slashes alone leaves nothing of the first.
+    return tuple(dict.fromkeys(filter(None, keys)))

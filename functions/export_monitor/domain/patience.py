@@ -22,6 +22,8 @@ OBJECT_LOOK_SECONDS = 30.0
 KNOWN_BEFORE_SECONDS = 3600.0
 # A fault that went unseen for so long, and for two poll delays, had healed.
 HEALED_SECONDS = 900.0
+# The queue deletes a message after 14 days, so a watch must have ended before: a day is more than its longest wait.
+OLDEST_SECONDS = 13 * 24 * 3600.0
 
 _OBJECT_REASONS = (Reason.OBJECT_MISSING, Reason.OBJECT_MISMATCH)
 _OBJECT_FAULT = "OBJECT"
@@ -108,10 +110,12 @@ def poll_delay(watch: Watch, now: float, patience: Patience, random: float) -> f
 
 
 def _may_wait(verdict: Hindered, watch: Watch, now: float, patience: Patience) -> bool:
-    if verdict.obstacle.unasked:
-        # A late message is looked at before it is judged by its age, unless its receives run out.
-        return watch.receives < MAX_RECEIVES - SPARE_RECEIVES
-    return watch.age(now) < patience.last_moment
+    age = watch.age(now)
+    if age < patience.last_moment:
+        return True
+    # A late message is looked at before it is judged by its age, unless its receives or its days in the queue run out.
+    has_turns = watch.receives < MAX_RECEIVES - SPARE_RECEIVES and age < OLDEST_SECONDS
+    return verdict.obstacle.unasked and has_turns
 
 
 def _obstacle_delay(verdict: Hindered, watch: Watch, now: float, patience: Patience, random: float) -> float:
@@ -133,7 +137,9 @@ def _patience_ends_at(failure: Failure, watch: Watch, first_seen_at: float, pati
 
 
 def _fault_delay(failure: Failure, watch: Watch, now: float, left: float, patience: Patience, random: float) -> float:
-    delay = jittered(patience.schedule.delay(watch.age(now)), random)
+    age = watch.age(now)
+    delay = jittered(patience.schedule.delay(age), random)
     if failure.reason in _OBJECT_REASONS:
         delay = min(delay, OBJECT_LOOK_SECONDS)
-    return patience.schedule.within_budget(min(delay, left), watch.age(now), watch.receives)
+    # However few receives are left, the look at the end of patience is worth one: it ends the watch.
+    return min(patience.schedule.within_budget(delay, age, watch.receives, until=age + left), left)

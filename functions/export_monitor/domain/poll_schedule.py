@@ -23,7 +23,7 @@ _LONGEST_HIDE_SECONDS = 12 * 3600 - 200
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """The settings of the schedule. `horizon_seconds` is the age that no watch outlives."""
+    """The settings of the schedule. `horizon_seconds` is the age that no watch outlives but by a delay or a grace."""
 
     min_seconds: float
     max_seconds: float
@@ -33,11 +33,14 @@ class PollSchedule:
         """Seconds until a watch of this age (seconds) is looked at again, before jitter and budget."""
         return max(min(max(age * _GROWTH, self.min_seconds), self.max_seconds), age * _FLOOR)
 
-    def within_budget(self, delay: float, age: float, receives: int) -> float:
-        """Stretch a delay, where more receives than planned are gone, so that the rest lasts to the horizon."""
+    def within_budget(self, delay: float, age: float, receives: int, until: float = 0.0) -> float:
+        """Stretch a delay, where more receives than planned are gone, so that the rest lasts to the horizon.
+
+        `until` is the age at which this watch ends, where that is known to lie beyond the horizon.
+        """
         if receives > PLANNED_RECEIVES:
             left = max(1, MAX_RECEIVES - SPARE_RECEIVES - receives)
-            delay = max(delay, (self.horizon_seconds - age) / left)
+            delay = max(delay, (max(self.horizon_seconds, until) - age) / left)
         return min(delay, _LONGEST_HIDE_SECONDS)
 
 

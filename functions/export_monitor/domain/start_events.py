@@ -121,7 +121,7 @@ def _group(detail: dict[str, Any]) -> Group | None:
 
 
 def _group_size(size: Any) -> int:
-    whole = isinstance(size, int | float) and not isinstance(size, bool) and size == int(size)
+    whole = isinstance(size, int | float) and not isinstance(size, bool) and size % 1 == 0
     if not whole or not 1 <= size <= MAX_GROUP_SIZE:
         raise StartEventError("group.size", f"must be a whole number from 1 to {MAX_GROUP_SIZE}")
     return int(size)

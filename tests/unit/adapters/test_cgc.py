@@ -51,7 +51,7 @@ class Conversation:
     time_left: float = 45.0
 
     def __post_init__(self) -> None:
-        self.exchange = FakeExchange(self.answer)
+        self.exchange = FakeExchange(lambda request: self.answer(request))  # noqa: PLW0108 -- it may be exchanged
         pace = Pace(self.share, self.clock)
         self.api = CgcApi(BASE, self.exchange, self.token, pace, self.report.count, self.clock, self.clock)
 

@@ -1,0 +1,245 @@
+"""The function as Lambda calls it: the environment it is given, the events it gets, the answers it owes."""
+
+import importlib
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger, Metrics
+from moto import mock_aws
+
+from export_monitor.bootstrap import bootstrap
+from export_monitor.domain.start_events import StartEventError
+from export_monitor.settings import SettingsError
+from local.export_jobs import AT_ONCE, NEVER, documented_completed, documented_failed
+from local.platform import Platform
+from local.simulated_api import serve
+from local.sqs_event import sqs_record
+from tests.fakes import REGION, TOKEN, AwsAccount
+
+QUEUE_ARN = f"arn:aws:sqs:{REGION}:123456789012:exports"
+# Powertools keeps loggers by their service's name, with the stream that they were first given.
+_numbers = itertools.count()
+
+
+@dataclass
+class Context:
+    """Lambda's context, as far as it is asked."""
+
+    remaining_milliseconds: int = 60_000
+    function_name: str = "a-stack-export-monitor"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:a-stack-export-monitor"
+    aws_request_id: str = "b2a00769-a599-4ce2-b76a-c72a9139626f"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_milliseconds
+
+
+Handle = Callable[[Any], dict[str, Any]]
+
+
+@pytest.fixture
+def platform() -> Platform:
+    return Platform(TOKEN)
+
+
+@pytest.fixture
+def aws(platform: Platform) -> Iterator[AwsAccount]:
+    with mock_aws():
+        aws = AwsAccount()
+        platform.deliver = aws.put_object
+        platform.add_volume("rfranklin/output", bucket="bucket")
+        platform.add_file("576159f7f53e9e1de6ae7b5f0", name="output.vcf", size=1234, project="rfranklin/my-project")
+        yield aws
+
+
+@pytest.fixture
+def environment(
+    aws: AwsAccount, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.MonkeyPatch]:
+    """What Lambda and the template set; to be changed before the handler is asked for."""
+    with serve(platform) as base_url:
+        for name, value in aws.environment(base_url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"stack-{next(_numbers)}")
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CgcExportMonitor")
+        yield monkeypatch
+
+
+@pytest.fixture
+def handle(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Handle:
+    """The handler in a new execution environment, which reads its variables as it is imported."""
+    environment.delitem(sys.modules, "export_monitor.handler", raising=False)
+    module = importlib.import_module("export_monitor.handler")
+    return lambda event: module.handler(event, Context())
+
+
+def envelope(detail: object) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Export Started",
+        "source": "cgc.exports",
+        "account": "123456789012",
+        "time": "2016-06-15T19:17:39Z",
+        "region": REGION,
+        "resources": [],
+        "detail": detail,
+    }
+
+
+def batch(aws: AwsAccount, *bodies: str) -> dict[str, Any]:
+    """The event of messages with these bodies, as the mapping makes it of what it receives."""
+    records = []
+    for body in bodies:
+        attributes = {"trace": {"DataType": "String", "StringValue": "kept"}}
+        aws.client("sqs").send_message(QueueUrl=aws.queue_url, MessageBody=body, MessageAttributes=attributes)
+        records.append(sqs_record(aws.receive(), QUEUE_ARN))
+    return {"Records": records}
+
+
+def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsAccount, platform: Platform) -> None:
+    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
+    platform.add_job(documented_completed(id="slow", steps=NEVER))
+    event = batch(aws, '{"export_id": "done"}', '{"export_id": "slow"}', "not JSON")
+    answer = handle(event)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]}
+    [published] = aws.published()
+    assert json.loads(published["Message"])["id"] == "done:completed"
+    [letter] = aws.dead_letters()
+    assert letter["Body"] == "not JSON"
+    assert letter["MessageAttributes"]["trace"]["StringValue"] == "kept"
+
+
+def test_batch_of_nothing_but_ends_is_answered_with_no_failures(
+    handle: Handle, aws: AwsAccount, platform: Platform
+) -> None:
+    platform.add_job(documented_failed(id="a"))
+    assert handle(batch(aws, '{"export_id": "a"}')) == {"batchItemFailures": []}
+
+
+def test_watch_began_when_its_message_was_sent(
+    handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform.add_job(documented_completed(id="slow", steps=NEVER))
+    event = batch(aws, '{"export_id": "slow"}')
+    attributes = event["Records"][0]["attributes"]
+    attributes["SentTimestamp"] = str(int(attributes["SentTimestamp"]) - 1_000_000)
+    attributes["ApproximateReceiveCount"] = "7"
+    handle(event)
+    [line] = [one for one in lines(capsys) if one.get("message") == "export_looked_at"]
+    assert line["age_seconds"] == pytest.approx(1000, abs=30)
+    assert line["delay_seconds"] == pytest.approx(100, abs=13)
+    assert (line["receives"], line["export_id"], line["outcome"]) == (7, "slow", "waiting")
+
+
+def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
+    handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
+    handle(batch(aws, '{"export_id": "done"}'))
+    told = lines(capsys)
+    assert TOKEN not in repr(told)
+    [looked_at] = [line for line in told if line.get("message") == "export_looked_at"]
+    assert looked_at["function_request_id"] == Context.aws_request_id
+    [metrics] = [line for line in told if "_aws" in line]
+    [declared] = metrics["_aws"]["CloudWatchMetrics"]
+    assert declared["Namespace"] == "CgcExportMonitor"
+    assert {one["Name"] for one in declared["Metrics"]} == {
+        "DetectionLagSeconds", "ExportsCompleted", "ExportsVerified", "OldestWatchAgeSeconds", "VerifiedBytes",
+    }  # fmt: skip
+
+
+def test_direct_start_event_is_put_into_the_queue(
+    handle: Handle, aws: AwsAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detail = {"export_id": "a", "context": {"who": "ö"}, "group": {"id": "g", "size": 2}}
+    answer = handle(envelope(detail))
+    received = aws.receive()
+    assert answer == {"export_id": "a", "message_id": received["MessageId"]}
+    assert json.loads(received["Body"]) == detail
+    [line] = [one for one in lines(capsys) if one.get("message") == "export_announced"]
+    assert line["message_id"] == received["MessageId"]
+
+
+def test_api_s_own_answer_may_be_handed_on_directly(handle: Handle, aws: AwsAccount) -> None:
+    assert handle({"id": "a", "state": "PENDING", "href": "https://…"})["export_id"] == "a"
+    assert json.loads(aws.receive()["Body"]) == {"export_id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        (envelope({"export_id": "../x"}), "export_id"),
+        (envelope([]), "detail"),
+        ({**envelope({"export_id": "a"}), "source": "elsewhere"}, "source"),
+        ({**envelope({"export_id": "a"}), "detail-type": "Export Ended"}, "detail-type"),
+        ({}, "export_id"),
+        ([], "body"),
+        (None, "body"),
+        ("export", "body"),
+        ({"Records": []}, "export_id"),
+        ({"Records": "a"}, "export_id"),
+        ({"Records": ["a"]}, "export_id"),
+        ({"Records": [{"eventSource": "aws:s3"}]}, "export_id"),
+    ],
+)
+def test_direct_event_that_is_not_understood_raises_with_the_field(
+    handle: Handle, aws: AwsAccount, event: Any, field: str
+) -> None:
+    with pytest.raises(StartEventError, match=f"^{field}: "):
+        handle(event)
+    assert aws.messages_in_queue() == 0
+
+
+# Nothing was counted yet; the exception says what is wrong.
+@pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
+def test_faults_of_the_environment_raise_all_at_once(environment: pytest.MonkeyPatch, request: Any) -> None:
+    environment.setenv("API_BASE_URL", "http://cgc-api.sbgenomics.com/v2")
+    environment.setenv("MIN_POLL_SECONDS", "0")
+    environment.delenv("LEDGER_TABLE_NAME")
+    handle = request.getfixturevalue("handle")
+    with pytest.raises(SettingsError) as caught:
+        handle({"export_id": "a"})
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "API_BASE_URL", "MIN_POLL_SECONDS", "LEDGER_TABLE_NAME",
+    ]  # fmt: skip
+
+
+def test_share_of_the_rate_limit_is_half_of_it_for_each_worker(
+    environment: pytest.MonkeyPatch, request: Any, aws: AwsAccount, platform: Platform
+) -> None:
+    environment.setenv("API_REQUESTS_PER_MINUTE", "10")
+    platform.bulk_enabled = False
+    handle = request.getfixturevalue("handle")
+    bodies = [json.dumps({"export_id": f"e{number}"}) for number in range(8)]
+    assert len(handle(batch(aws, *bodies))["batchItemFailures"]) == 8
+    assert len(platform.requests) == 5
+
+
+def test_parts_are_made_once_and_reach_aws_only_when_they_are_needed(
+    aws: AwsAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without a region no client can be made.
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    logger = Logger(service=f"stack-{next(_numbers)}")
+    watch, announcement = bootstrap(aws.environment("https://cgc-api.sbgenomics.com/v2"), logger, Metrics())
+    assert watch.api_base_url == "https://cgc-api.sbgenomics.com/v2"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    for export_id in ("a", "b"):
+        announcement.announce({"export_id": export_id})
+        assert json.loads(aws.receive()["Body"]) == {"export_id": export_id}
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Everything that was written to the standard streams, which must be JSON, line by line."""
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return [json.loads(line) for line in captured.out.splitlines()]

@@ -1,0 +1,171 @@
+"""When an unfinished export is looked at again, and that its receives last."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export_monitor.domain.model import Faulty, Hindered, Obstacle, Reason, StartEvent, Unfinished, Verdict, Watch
+from export_monitor.domain.patience import End, Patience, decide
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, delayed, jittered
+from tests.unit.builders import DAY, HOUR, a_failure, a_patience
+
+SCHEDULE = a_patience().schedule
+OUTAGE = Hindered(Obstacle("outage"))
+MISSING = Faulty(a_failure(Reason.OBJECT_MISSING))
+
+
+@pytest.mark.parametrize(
+    ("age", "delay"),
+    [
+        (0, 5),
+        (49, 5),
+        (51, 5.1),
+        (1000, 100),
+        (9000, 900),
+        (30_000, 900),
+        (63_000, 900),
+        (70_000, 1000),
+        (345_600, 345_600 / 70),
+    ],
+)
+def test_delay_is_a_tenth_of_the_age_within_bounds_and_never_less_than_a_seventieth(age: float, delay: float) -> None:
+    assert SCHEDULE.delay(age) == pytest.approx(delay)
+
+
+@given(st.floats(1, 60), st.floats(1, 3600), st.floats(0, 14 * DAY), st.floats(0, 1))
+def test_jittered_delay_is_within_a_tenth_of_the_bounds(low: float, high: float, age: float, dice: float) -> None:
+    delay = jittered(PollSchedule(low, max(low, high), 0).delay(age), dice)
+    assert 0.899 * max(low, age / 70) <= delay <= 1.101 * max(low, high, age / 70)
+
+
+def test_jitter_is_a_tenth_either_way_and_delaying_only_later() -> None:
+    assert [jittered(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([90, 100, 110])
+    assert [delayed(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([100, 105, 110])
+
+
+def test_delay_is_not_stretched_while_the_receives_are_within_the_plan() -> None:
+    assert SCHEDULE.within_budget(10, HOUR, 750) == 10
+    assert SCHEDULE.within_budget(10, HOUR, 751) == pytest.approx((SCHEDULE.horizon_seconds - HOUR) / 229)
+
+
+def test_no_message_is_hidden_for_longer_than_sqs_can_after_a_minute_of_handling() -> None:
+    assert SCHEDULE.within_budget(DAY, 0, 1) <= 12 * HOUR - 60
+    assert SCHEDULE.within_budget(10, 0, 999) <= 12 * HOUR - 60
+
+
+def live_through(
+    patience: Patience, answer: Callable[[float], Verdict], seed: int, age: float = 0.0, receives: int = 1
+) -> tuple[float, int, End]:
+    """Look again and again: the age and the receives with which the watch ends, and its end."""
+    dice = random.Random(seed)
+    first_seen: float | None = None
+    while True:
+        verdict = answer(age)
+        if isinstance(verdict, Faulty) and first_seen is None:
+            first_seen = age
+        watch = Watch(StartEvent("an-export"), "a-message", 0.0, receives)
+        decision = decide(verdict, watch, age, first_seen, patience, dice.random())
+        if isinstance(decision, End):
+            return age, receives, decision
+        age += decision.seconds
+        receives += 1
+        assert receives <= MAX_RECEIVES, f"moved to the dead-letter queue at the age of {age / HOUR:.1f} h"
+
+
+@st.composite
+def allowed_settings(draw: st.DrawFn) -> Patience:
+    """Whatever the template's parameters allow, their ends often."""
+
+    def between(least: float, most: float) -> float:
+        return draw(st.sampled_from([least, most]) | st.floats(least, most))
+
+    min_poll = between(1, 60)
+    return a_patience(
+        min_poll=min_poll,
+        max_poll=between(min_poll, 3600),
+        timeout=between(0.001, 168) * HOUR,
+        refusal_grace=between(0, 72) * HOUR,
+        object_grace=between(0, 3600),
+        not_found_grace=between(0, 3600),
+    )
+
+
+seeds = st.integers(0, 2**32)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_longest_watch_of_all_ends_within_750_receives(seed: int) -> None:
+    patience = a_patience(min_poll=1, max_poll=1, timeout=168 * HOUR, refusal_grace=72 * HOUR)
+    age, receives, _ = live_through(patience, lambda age: OUTAGE, seed)
+    assert age >= patience.last_moment
+    assert 700 < receives <= 750
+
+
+@settings(max_examples=60, deadline=None)
+@given(allowed_settings(), seeds)
+def test_longest_watch_of_any_setting_ends_within_750_receives(patience: Patience, seed: int) -> None:
+    def answer(age: float) -> Verdict:
+        return Unfinished("RUNNING") if age < patience.timeout else OUTAGE
+
+    assert live_through(patience, answer, seed)[1] <= 750
+
+
+@settings(max_examples=60, deadline=None)
+@given(allowed_settings(), seeds)
+def test_object_that_is_first_missed_at_the_very_end_still_has_receives_for_its_grace(
+    patience: Patience, seed: int
+) -> None:
+    age, _, end = live_through(patience, lambda age: OUTAGE if age < patience.last_moment else MISSING, seed)
+    assert end.failure == MISSING.failure
+    assert age >= patience.last_moment + patience.object_grace - 1e-3
+
+
+@settings(max_examples=60, deadline=None)
+@given(allowed_settings(), seeds, st.integers(751, 900), st.floats(0, 1), st.sampled_from(["outage", "late object"]))
+def test_receives_that_are_left_last_to_the_end_whatever_used_up_the_others(
+    patience: Patience, seed: int, spent: int, share: float, trouble: str
+) -> None:
+    def answer(age: float) -> Verdict:
+        return OUTAGE if trouble == "outage" or age < patience.last_moment else MISSING
+
+    begun_at = share * patience.last_moment
+    age, receives, _ = live_through(patience, answer, seed, age=begun_at, receives=spent)
+    assert age >= patience.last_moment
+    assert receives <= MAX_RECEIVES
+
+
+@pytest.mark.parametrize("unasked", [False, True])
+@pytest.mark.parametrize("wait_seconds", [0.0, 1.0, 330.0])
+def test_rate_limit_that_never_lets_up_does_not_use_up_the_receives(wait_seconds: float, unasked: bool) -> None:
+    patience = a_patience(timeout=168 * HOUR, refusal_grace=72 * HOUR)
+    verdict = Hindered(Obstacle("the rate limit is used up", wait_seconds, unasked))
+    age, _, end = live_through(patience, lambda age: verdict, seed=1)
+    assert age >= patience.last_moment
+    assert end.failure is not None
+    assert end.failure.reason is Reason.TIMED_OUT
+
+
+@settings(max_examples=20, deadline=None)
+@given(allowed_settings(), seeds)
+def test_watch_that_can_never_be_asked_about_ends_before_the_queue_forgets_its_message(
+    patience: Patience, seed: int
+) -> None:
+    verdict = Hindered(Obstacle("the share is used up", unasked=True))
+    age, _, end = live_through(patience, lambda age: verdict, seed)
+    assert patience.last_moment <= age < 14 * DAY - HOUR
+    assert end.failure is not None
+    assert "the share is used up" in end.failure.message
+
+
+def test_end_is_noticed_within_about_a_tenth_of_the_time_that_the_export_took() -> None:
+    def answer(ended: float) -> Callable[[float], Any]:
+        return lambda age: Unfinished("RUNNING") if age < ended else Faulty(a_failure(Reason.OBJECT_MISSING))
+
+    patience = a_patience(object_grace=0)
+    for ended in (60.0, 600.0, 3600.0, 8000.0):
+        noticed, _, _ = live_through(patience, answer(ended), seed=7)
+        assert ended <= noticed <= ended * 1.125
