@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def aws(platform: Platform) -> Iterator[AwsAccount]:
 def environment(
     aws: AwsAccount, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.MonkeyPatch]:
-    """What Lambda and the template set; to be changed before the handler is asked for."""
+    """What Lambda and the template set; to be changed before the first event."""
     with serve(platform) as base_url:
         for name, value in aws.environment(base_url).items():
             monkeypatch.setenv(name, value)
@@ -73,11 +74,11 @@ def environment(
 
 
 @pytest.fixture
-def handle(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Handle:
-    """The handler in a new execution environment, which reads its variables as it is imported."""
+def handle(environment: pytest.MonkeyPatch) -> Handle:
+    """The handler in a new execution environment, which reads its variables at the first event."""
     environment.delitem(sys.modules, "export_monitor.handler", raising=False)
-    module = importlib.import_module("export_monitor.handler")
-    return lambda event: module.handler(event, Context())
+    module = cache(lambda: importlib.import_module("export_monitor.handler"))
+    return lambda event: module().handler(event, Context())
 
 
 def envelope(detail: object) -> dict[str, Any]:
@@ -200,11 +201,10 @@ def test_direct_event_that_is_not_understood_raises_with_the_field(
 
 # Nothing was counted yet; the exception says what is wrong.
 @pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
-def test_faults_of_the_environment_raise_all_at_once(environment: pytest.MonkeyPatch, request: Any) -> None:
+def test_faults_of_the_environment_raise_all_at_once(environment: pytest.MonkeyPatch, handle: Handle) -> None:
     environment.setenv("API_BASE_URL", "http://cgc-api.sbgenomics.com/v2")
     environment.setenv("MIN_POLL_SECONDS", "0")
     environment.delenv("LEDGER_TABLE_NAME")
-    handle = request.getfixturevalue("handle")
     with pytest.raises(SettingsError) as caught:
         handle({"export_id": "a"})
     assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
@@ -213,11 +213,10 @@ def test_faults_of_the_environment_raise_all_at_once(environment: pytest.MonkeyP
 
 
 def test_share_of_the_rate_limit_is_half_of_it_for_each_worker(
-    environment: pytest.MonkeyPatch, request: Any, aws: AwsAccount, platform: Platform
+    environment: pytest.MonkeyPatch, handle: Handle, aws: AwsAccount, platform: Platform
 ) -> None:
     environment.setenv("API_REQUESTS_PER_MINUTE", "10")
     platform.bulk_enabled = False
-    handle = request.getfixturevalue("handle")
     bodies = [json.dumps({"export_id": f"e{number}"}) for number in range(8)]
     assert len(handle(batch(aws, *bodies))["batchItemFailures"]) == 8
     assert len(platform.requests) == 5
