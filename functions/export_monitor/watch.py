@@ -150,7 +150,11 @@ class ExportWatch:
     def _publish(self, looks: Sequence[Look], batch: _Batch) -> None:
         now, deadline_at = batch.invocation.now, batch.invocation.deadline_at
         by_message = {look.watch.message_id: look for look in looks}
-        for part in rounds([self._ending(look) for look in looks]):
+        endings: list[Ending] = []
+        for look in looks:
+            with self._keeping([(look.message, look.watch)], batch):
+                endings.append(self._ending(look))
+        for part in rounds(endings):
             part_looks = [by_message[ending.watch.message_id] for ending in part]
             with self._keeping([(look.message, look.watch) for look in part_looks], batch):
                 if batch.may_publish():
@@ -165,16 +169,15 @@ class ExportWatch:
         return Ending(look.watch, message)
 
     def _settle(self, look: Look, settled: Settled, batch: _Batch) -> None:
-        match settled.fate:
-            case Fate.KEPT:
-                batch.keep(look.message, settled.seconds)
-                tell_kept(look, settled.seconds, settled.because or "", self.report)
-            case Fate.PUBLISHED_BEFORE:
-                batch.done(look.message)
-                tell_published_before(look, self.report)
-            case Fate.PUBLISHED:
-                batch.done(look.message)
-                tell_published(look, self.report)
+        if settled.fate is Fate.KEPT:
+            batch.keep(look.message, settled.seconds)
+            tell_kept(look, settled.seconds, settled.because or "", self.report)
+        elif settled.fate is Fate.PUBLISHED:
+            batch.done(look.message)
+            tell_published(look, self.report)
+        else:
+            batch.done(look.message)
+            tell_published_before(look, self.report)
 
     def _set_aside(self, message: QueueMessage, error: str, batch: _Batch) -> None:
         with self._keeping([(message, None)], batch):

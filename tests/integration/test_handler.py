@@ -60,15 +60,13 @@ def aws(platform: Platform) -> Iterator[AwsAccount]:
 
 
 @pytest.fixture
-def environment(
-    aws: AwsAccount, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[pytest.MonkeyPatch]:
+def environment(aws: AwsAccount, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """What Lambda and the template set; to be changed before the first event."""
     with serve(platform) as base_url:
         for name, value in aws.environment(base_url).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"stack-{next(_numbers)}")
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"handler-{next(_numbers)}")
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CgcExportMonitor")
         yield monkeypatch
 
@@ -228,7 +226,7 @@ def test_parts_are_made_once_and_reach_aws_only_when_they_are_needed(
     # Without a region no client can be made.
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.delenv("AWS_REGION", raising=False)
-    logger = Logger(service=f"stack-{next(_numbers)}")
+    logger = Logger(service=f"handler-{next(_numbers)}")
     watch, announcement = bootstrap(aws.environment("https://cgc-api.sbgenomics.com/v2"), logger, Metrics())
     assert watch.api_base_url == "https://cgc-api.sbgenomics.com/v2"
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)

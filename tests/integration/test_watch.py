@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -375,14 +375,14 @@ class TestPublishedOnce:
 class Vanishing:
     """A topic whose process dies before anything is published."""
 
-    def publish(self, messages: list[Message]) -> dict[str, str]:
+    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
         raise SystemExit
 
 
 class Refusing:
     """A topic that takes nothing."""
 
-    def publish(self, messages: list[Message]) -> dict[str, str]:
+    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
         return {message.event_id: "SNS: InternalError" for message in messages}
 
 
@@ -666,6 +666,23 @@ class TestSurprises:
         messages = [world.announced(export_id) for export_id in "abc"]
         assert world.look(*messages) == [messages[1]]
         assert world.event_ids() == ["a:completed", "c:completed"]
+
+    def test_error_after_an_event_was_published_keeps_only_the_messages_that_were_not_settled(
+        self, world: World
+    ) -> None:
+        class Overstrained(RecordingReporter):
+            def measure_bytes(self, metric: str, value: int) -> None:
+                raise OverflowError(metric)
+
+        for export_id in "ab":
+            world.platform.add_job(completed(export_id))
+        world.report = Overstrained()
+        world.watch = world.worker()
+        messages = [world.announced(export_id) for export_id in "ab"]
+        assert world.look(*messages) == [messages[1]]
+        # Both were recorded as published before anything was told of them.
+        assert world.look(messages[1]) == []
+        assert world.event_ids() == ["a:completed", "b:completed"]
 
     def test_error_at_the_last_moment_sets_the_message_aside(self, world: World) -> None:
         world.platform.add_job(completed("a"))

@@ -1,19 +1,22 @@
-"""Events, their messages, the e-mail and the advice."""
+"""Events and the messages that carry them, as subscribers get them."""
 
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from export_monitor.domain.advice import BY_CODE, BY_REASON, TIMED_OUT_AFTER_COMPLETION, advice
-from export_monitor.domain.checks import verify_missing, verify_nothing
-from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message
+from export_monitor.adapters.bodies import json_object, read_job
+from export_monitor.domain.advice import BY_CODE
+from export_monitor.domain.checks import CHECKS, verify_missing
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message, event_id
 from export_monitor.domain.model import (
+    MAX_TEXT_CHARACTERS,
     CheckResult,
     CheckStatus,
     Evidence,
-    ExportJob,
     Failure,
     Group,
     Reason,
@@ -21,28 +24,16 @@ from export_monitor.domain.model import (
     StartEvent,
     StoredObject,
     Verification,
-    Volume,
     Watch,
 )
+from export_monitor.domain.timestamps import seconds
+from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
 
-NOW = 1_700_000_000.0
 BASE = "https://cgc-api.sbgenomics.com/v2"
-WATCH = Watch(StartEvent("an-export", {"sample": "ü"}, Group("run-42", 250)), "m", NOW - 600, 7)
-BODY = {
-    "href": "https://elsewhere",
-    "id": "an-export",
-    "state": "COMPLETED",
-    "source": {"file": "f"},
-    "destination": {"volume": "o/v", "location": "dir/reads.bam"},
-    "started_on": "2023-11-14T22:00:00Z",
-    "result": {"id": "f"},
-    "novel": 1,
-}
-JOB = ExportJob("an-export", "COMPLETED", BODY, "f", "o/v", "dir/reads.bam", finished_at=NOW - 10)
-FILE = SourceFile("f", "reads.bam", "o/p", 1234)
-FOUND = StoredObject("bucket", "dir/reads.bam", 1230, "etag", NOW - 20, checksums={"CRC32": "abc="})
-PASSED = Verification((CheckResult("exists", CheckStatus.PASSED, expected=True, actual=True),))
-EVIDENCE = Evidence(JOB, FILE, Volume("o/v", "s3", "bucket", ""), FOUND, PASSED)
+WATCH = a_watch(age=600, receives=7, context={"sample": "ü"}, group=Group("run-42", 250))
+JOB = a_job()
+EXISTS = CheckResult("exists", CheckStatus.PASSED, expected=True, actual=True)
+EVIDENCE = Evidence(JOB, a_file(), a_volume(), an_object(checksums={"CRC32": "abc="}), Verification((EXISTS,)))
 FAILURE = Failure(Reason.EXPORT_FAILED, "taken", 9107, 409, "http://more")
 
 
@@ -50,60 +41,160 @@ def message(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch
     return ending_message(watch, evidence, failure, NOW, BASE)
 
 
-def event(*arguments: Any, **named: Any) -> dict[str, Any]:
-    return dict(json.loads(json.loads(message(*arguments, **named).body)["default"]))
+def event(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch: Watch = WATCH) -> dict[str, Any]:
+    return dict(json.loads(json.loads(message(evidence, failure, watch).body)["default"]))
 
 
-def mail(*arguments: Any, **named: Any) -> str:
-    return str(json.loads(message(*arguments, **named).body)["email"])
+COMPLETED_ID, FAILED_ID = "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY"
+FINISHED_AT = 1466018261.0  # 2016-06-15T19:17:41Z
 
 
-def test_completed_event_tells_everything() -> None:
-    told = event()
-    assert {name: told[name] for name in told if name != "data"} == {
-        "specversion": "1.0",
-        "id": "an-export:completed",
-        "source": f"{BASE}/storage/exports",
-        "type": "cgc.export.completed.v1",
-        "subject": "an-export",
-        "time": "2023-11-14T22:13:10Z",
-        "datacontenttype": "application/json",
+def documented(body: dict[str, Any], evidence: Evidence, failure: Failure | None = None) -> dict[str, Any]:
+    """The event of one of the API documentation's jobs, announced half a minute before it was looked at thrice."""
+    href = {"href": f"{BASE}/storage/exports/{body['id']}"}
+    job = read_job(json_object(json.dumps(href | body).encode()) or {}, body["id"])
+    watch = Watch(StartEvent(body["id"]), "m", FINISHED_AT - 1, 3)
+    sent = ending_message(watch, replace(evidence, job=job), failure, FINISHED_AT + 30, BASE)
+    return dict(json.loads(json.loads(sent.body)["default"]))
+
+
+def test_documented_completed_job_is_published_as_the_contract_shows() -> None:
+    job = {
+        "id": COMPLETED_ID,
+        "state": "COMPLETED",
+        "source": {"file": "576159f7f53e9e1de6ae7b5f0"},
+        "destination": {"volume": "rfranklin/output", "location": "output.vcf"},
+        "started_on": "2016-06-15T19:17:39Z",
+        "finished_on": "2016-06-15T19:17:41Z",
+        "properties": {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD", "aws_canned_acl": "public-read"},
+        "overwrite": False,
     }
-    data = told["data"]
-    assert data["export"] == {name: value for name, value in BODY.items() if name not in ("href", "result")}
-    assert data["file"] == {"id": "f", "name": "reads.bam", "project": "o/p", "size": 1234}
-    assert data["object"]["uri"] == "s3://bucket/dir/reads.bam"
-    assert data["object"]["checksums"] == {"CRC32": "abc="}
-    assert data["verification"]["status"] == "passed"
+    file = SourceFile("576159f7f53e9e1de6ae7b5f0", "output.vcf", "rfranklin/my-project", 1234)
+    stored = StoredObject("bucket", "output.vcf", 1234, "an-etag", FINISHED_AT, encryption="AES256")
+    evidence = Evidence(None, file, a_volume(name="rfranklin/output"), stored, Verification((EXISTS,)))
+    assert documented(job, evidence) == {
+        "specversion": "1.0",
+        "id": "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2:completed",
+        "source": "https://cgc-api.sbgenomics.com/v2/storage/exports",
+        "type": "cgc.export.completed.v1",
+        "subject": "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2",
+        "time": "2016-06-15T19:17:41Z",
+        "datacontenttype": "application/json",
+        "data": {
+            "export": job,
+            "file": {
+                "id": "576159f7f53e9e1de6ae7b5f0",
+                "name": "output.vcf",
+                "project": "rfranklin/my-project",
+                "size": 1234,
+            },
+            "object": {
+                "uri": "s3://bucket/output.vcf",
+                "bucket": "bucket",
+                "key": "output.vcf",
+                "version_id": None,
+                "etag": "an-etag",
+                "size": 1234,
+                "storage_class": "STANDARD",
+                "readable": True,
+                "encryption": "AES256",
+                "kms_key_id": None,
+                "last_modified": "2016-06-15T19:17:41Z",
+                "checksums": {},
+            },
+            "verification": {
+                "status": "passed",
+                "checks": [{"name": "exists", "status": "passed", "expected": True, "actual": True}],
+            },
+            "failure": None,
+            "watch": {
+                "origin": "announced",
+                "requested_at": "2016-06-15T19:17:40Z",
+                "concluded_at": "2016-06-15T19:18:11Z",
+                "polls": 3,
+            },
+            "group": None,
+            "context": {},
+        },
+    }
+
+
+def test_documented_failed_job_is_published_with_the_api_s_own_words() -> None:
+    error = {
+        "status": 409,
+        "code": 9107,
+        "message": "There is an object at the location already.",
+        "more_info": "http://docs.sevenbridges.com/docs/api-status-codes#9107",
+    }
+    job = {
+        "id": FAILED_ID,
+        "state": "FAILED",
+        "source": {"file": "576159f7f53e9e1de6ae7b5f0"},
+        "destination": {"volume": "rfranklin/output", "location": "output.vcf"},
+        "started_on": "2016-06-15T19:17:41Z",
+        "finished_on": "2016-06-15T19:17:41Z",
+        "properties": {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD", "aws_canned_acl": "public-read"},
+        "overwrite": False,
+        "error": error,
+    }
+    failure = Failure(Reason.EXPORT_FAILED, str(error["message"]), 9107, 409, str(error["more_info"]))
+    told = documented(job, Evidence(), failure)
+    assert (told["id"], told["type"]) == (f"{FAILED_ID}:failed:EXPORT_FAILED", "cgc.export.failed.v1")
+    assert told["data"]["export"] == job
+    assert told["data"]["failure"] == {"reason": "EXPORT_FAILED", "advice": BY_CODE[9107], **error}
+
+
+def test_watch_group_and_context_come_back_as_they_were_announced() -> None:
+    data = event()["data"]
     assert data["watch"] == {
         "origin": "announced",
         "requested_at": "2023-11-14T22:03:20Z",
         "concluded_at": "2023-11-14T22:13:20Z",
         "polls": 7,
     }
-    assert (data["group"], data["context"], data["failure"]) == ({"id": "run-42", "size": 250}, {"sample": "ü"}, None)
+    assert (data["group"], data["context"]) == ({"id": "run-42", "size": 250}, {"sample": "ü"})
+    assert data["object"]["checksums"] == {"CRC32": "abc="}
 
 
-def test_failed_event_tells_why_and_what_to_do() -> None:
-    told = event(failure=FAILURE)
-    assert (told["id"], told["type"]) == ("an-export:failed:EXPORT_FAILED", "cgc.export.failed.v1")
-    assert told["data"]["failure"] == {
-        "reason": "EXPORT_FAILED",
-        "message": "taken",
-        "advice": BY_CODE[9107],
-        "code": 9107,
-        "status": 409,
-        "more_info": "http://more",
+def test_job_comes_as_the_api_gave_it_without_its_link_and_its_result() -> None:
+    assert event()["data"]["export"] == {
+        name: value for name, value in JOB.body.items() if name not in ("href", "result")
     }
 
 
 def test_event_without_evidence_has_nulls() -> None:
-    watch = Watch(StartEvent("an-export"), "m", NOW, 1)
-    told = event(Evidence(), Failure(Reason.EXPORT_NOT_FOUND, "m"), watch)
-    assert told["time"] == "2023-11-14T22:13:20Z"
+    told = event(Evidence(), a_failure(Reason.EXPORT_NOT_FOUND), a_watch())
     data = told["data"]
     assert data["export"] == {"id": "an-export"}
     assert [data[name] for name in ("file", "object", "verification", "group")] == [None] * 4
+    assert [data["failure"][name] for name in ("code", "status", "more_info")] == [None] * 3
+
+
+def test_event_happened_when_the_job_was_finished_else_when_it_was_concluded() -> None:
+    assert seconds(event()["time"]) == JOB.finished_at
+    unfinished = replace(EVIDENCE, job=a_job("RUNNING", finished_at=None))
+    assert seconds(event(unfinished, a_failure(Reason.TIMED_OUT))["time"]) == NOW
+    assert seconds(event(Evidence(), a_failure(Reason.EXPORT_NOT_FOUND))["time"]) == NOW
+
+
+def test_every_end_has_an_id_of_its_own() -> None:
+    ids = {event_id("an-export", None), *(event_id("an-export", a_failure(reason)) for reason in Reason)}
+    assert len(ids) == len(Reason) + 1
+    assert {"an-export:completed", "an-export:failed:OBJECT_MISSING"} <= ids
+
+
+def test_id_is_the_same_whenever_and_however_often_the_end_is_seen() -> None:
+    later = ending_message(replace(WATCH, receives=9, message_id="other"), EVIDENCE, None, NOW + 1000, BASE)
+    assert later.event_id == message().event_id == event()["id"] == "an-export:completed"
+
+
+def test_check_that_was_skipped_says_why_and_the_others_need_not() -> None:
+    skipped = CheckResult("size", CheckStatus.SKIPPED, reason="not read")
+    [made, left_out] = event(replace(EVIDENCE, verification=Verification((EXISTS, skipped))))["data"]["verification"][
+        "checks"
+    ]
+    assert "reason" not in made
+    assert left_out == {"name": "size", "status": "skipped", "expected": None, "actual": None, "reason": "not read"}
 
 
 def test_attributes_are_for_filter_policies() -> None:
@@ -119,11 +210,20 @@ def test_attributes_are_for_filter_policies() -> None:
     }
 
 
+def test_attributes_of_a_completion_have_no_reason() -> None:
+    assert not {"reason", "error_code"} & set(message().attributes)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(0, True), (9107, True), (10**9, True), (10**9 + 1, False), (-(10**10), False), (None, False)]
+)
+def test_error_code_is_a_number_that_filter_policies_can_compare(code: int | None, told: bool) -> None:
+    assert message(failure=replace(FAILURE, code=code)).attributes.get("error_code") == (code if told else None)
+
+
 def test_attributes_without_a_value_or_that_sns_refuses_are_left_out() -> None:
-    evidence = Evidence(replace(JOB, volume="o/v\n"), replace(FILE, project=""))
-    watch = Watch(StartEvent("an-export"), "m", NOW, 1)
-    failure = replace(FAILURE, code=10**10)
-    assert message(evidence, failure, watch).attributes == {
+    evidence = Evidence(a_job(volume="o/v\n"), a_file(project=""))
+    assert message(evidence, a_failure(), a_watch()).attributes == {
         "type": "cgc.export.failed.v1",
         "reason": "EXPORT_FAILED",
     }
@@ -131,25 +231,33 @@ def test_attributes_without_a_value_or_that_sns_refuses_are_left_out() -> None:
 
 def test_bucket_of_a_missing_object_is_the_volume_s() -> None:
     evidence = replace(EVIDENCE, object=None, verification=verify_missing())
-    assert message(evidence, Failure(Reason.OBJECT_MISSING, "m")).attributes["bucket"] == "bucket"
+    assert message(evidence, a_failure(Reason.OBJECT_MISSING)).attributes["bucket"] == "bucket"
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "ü" * 200, "a\nb\tc\x00", "", "漢字"])
+@given(st.text(max_size=300))
 def test_subject_is_at_most_99_printable_ascii_characters(name: str) -> None:
-    subject = message(replace(EVIDENCE, file=replace(FILE, name=name))).subject
-    assert 0 < len(subject) <= 99
-    assert all(" " <= character <= "~" for character in subject)
+    for failure in (None, FAILURE):
+        subject = message(replace(EVIDENCE, file=a_file(name=name)), failure).subject
+        assert 0 < len(subject) <= 99
+        assert all(" " <= character <= "~" for character in subject)
+        assert subject == subject.strip()
+
+
+def test_subject_says_what_happened_to_which_file() -> None:
+    assert message().subject == "Export completed: reads.txt"
+    assert message(failure=FAILURE).subject == "Export failed (EXPORT_FAILED): reads.txt"
 
 
 @pytest.mark.parametrize(
     ("body", "left"),
     [
-        ({"novel": "x" * 300_000}, {"id", "state", "source", "destination", "started_on"}),
+        ({"novel": "x" * 100_000}, {"id", "state", "source", "destination", "started_on", "finished_on", "novel"}),
+        ({"novel": "x" * 300_000}, {"id", "state", "source", "destination", "started_on", "finished_on"}),
         ({"properties": {"k": "x" * 300_000}}, {"id", "state"}),
     ],
 )
 def test_job_too_large_for_sns_is_cut_down(body: dict[str, Any], left: set[str]) -> None:
-    evidence = replace(EVIDENCE, job=replace(JOB, body=BODY | body))
+    evidence = replace(EVIDENCE, job=a_job(body={**JOB.body, **body}))
     assert message(evidence).size_bytes <= MAX_MESSAGE_BYTES
     assert set(event(evidence)["data"]["export"]) == left
 
@@ -161,70 +269,62 @@ def test_failure_s_words_are_cut_down_last() -> None:
     assert (len(told["message"]), told["code"], told["more_info"]) == (2000, 9107, None)
 
 
-def test_context_of_8_kib_fits_in_the_worst_writing() -> None:
-    watch = replace(WATCH, start=replace(WATCH.start, context={"k": "\x01" * 1360}))
+def test_size_is_all_that_sns_counts() -> None:
+    sent = Message("an-event", "subject", "bödy", {"type": "a", "error_code": 12})
+    assert sent.size_bytes == len(b"subject") + len("bödy".encode()) + len("typeStringa") + len("error_codeNumber12")
+
+
+# The longest that comes in, in the characters that take most bytes when their JSON is escaped twice.
+WORST = "\U0001f9ec" * MAX_TEXT_CHARACTERS
+BIGGEST_JOB = a_job(
+    "COMPLETED",
+    volume=WORST,
+    location=WORST,
+    body={**JOB.body, "properties": {"k": "x" * 300_000}, "error": WORST * 99},
+)
+BIGGEST_CONTEXT = {"k": "ü" * 4092}
+
+
+@pytest.mark.parametrize("context", [BIGGEST_CONTEXT, {"k": "\x01" * 1360}, {"k": '"' * 4090}])
+def test_context_of_8_kib_comes_back_whole_however_it_must_be_written(context: dict[str, Any]) -> None:
+    watch = a_watch(context=context)
     assert message(watch=watch).size_bytes <= MAX_MESSAGE_BYTES
+    assert event(watch=watch)["data"]["context"] == context
 
 
-def test_mail_of_a_failure_shows_what_failed_and_what_to_do() -> None:
-    checks = Verification(
-        (
-            CheckResult("exists", CheckStatus.PASSED, expected=True, actual=True),
-            CheckResult("size", CheckStatus.FAILED, expected=1234, actual=1230),
-            CheckResult("acl", CheckStatus.FAILED, expected="private", actual=["everyone (public): READ", "x: READ"]),
-            CheckResult("kms_key", CheckStatus.SKIPPED, reason="not asked for"),
-        )
+def test_mismatch_of_the_longest_names_fits_into_a_message() -> None:
+    checks = tuple(CheckResult(name, CheckStatus.FAILED, expected=True, actual=False) for name in CHECKS)
+    asked_for = ("encryption", "kms_key", "storage_class")
+    checks = tuple(replace(check, expected=WORST) if check.name in asked_for else check for check in checks)
+    key = "\U0001f9ec" * 256  # 1,024 bytes: S3's longest
+    evidence = Evidence(
+        BIGGEST_JOB,
+        SourceFile(WORST, WORST, WORST, 2**63),
+        a_volume(name=WORST, bucket="b" * 63),
+        an_object(bucket="b" * 63, key=key),
+        Verification(checks),
     )
-    text = mail(replace(EVIDENCE, verification=checks), Failure(Reason.OBJECT_MISMATCH, "Not what was asked for."))
-    assert text.startswith("The export of reads.bam has failed (OBJECT_MISMATCH).\nNot what was asked for.\n\n")
-    assert f"What to do: {BY_REASON[Reason.OBJECT_MISMATCH]}" in text
-    assert "FAILED   as long as the source file, in bytes: expected 1,234, found 1,230" in text
-    assert "found everyone (public): READ; x: READ" in text
-    assert "s3://bucket/dir/reads.bam (1,230 bytes)" in text
-    assert "skipped  under the KMS key asked for: not asked for" in text
+    sent = message(evidence, a_failure(Reason.OBJECT_MISMATCH), a_watch(context=BIGGEST_CONTEXT))
+    assert sent.size_bytes <= MAX_MESSAGE_BYTES
 
 
-def test_mail_of_a_missing_object_says_so_in_words() -> None:
-    text = mail(replace(EVIDENCE, object=None, verification=verify_missing()), Failure(Reason.OBJECT_MISSING, "Gone."))
-    assert "FAILED   the object is there: expected yes, found no" in text
+@pytest.mark.parametrize("reason", Reason)
+def test_failure_in_the_most_words_fits_into_a_message(reason: Reason) -> None:
+    evidence = Evidence(BIGGEST_JOB, SourceFile(WORST, WORST, WORST, 2**63), a_volume(name=WORST, bucket="b" * 63))
+    failure = Failure(reason, WORST * 50, 9107, 409, WORST * 50)
+    watch = a_watch(context=BIGGEST_CONTEXT, group=Group("g" * 128, 10_000), export_id="e" * 128)
+    for seen in (evidence, Evidence()):
+        assert message(seen, failure, watch).size_bytes <= MAX_MESSAGE_BYTES
 
 
-def test_mail_of_a_failed_job_has_the_api_s_code_and_page() -> None:
-    text = mail(replace(EVIDENCE, object=None, verification=None), FAILURE)
-    assert "Code:     9107" in text
-    assert "More: http://more" in text
-
-
-def test_mail_of_a_completion_says_whether_the_object_was_checked() -> None:
-    assert "its object is what was asked for" in mail()
-    unchecked = replace(EVIDENCE, object=None, verification=verify_nothing("not on Amazon S3"))
-    assert "could not be checked from here" in mail(unchecked)
-
-
-def test_mail_names_the_location_or_the_export_where_the_file_is_unknown() -> None:
-    assert "The export of dir/reads.bam" in mail(replace(EVIDENCE, file=None))
-    assert "The export of an-export" in mail(Evidence(), Failure(Reason.TIMED_OUT, "m"))
-    odd = replace(JOB, body=BODY | {"destination": "text"})
-    assert "The export of an-export" in mail(Evidence(odd), Failure(Reason.TIMED_OUT, "m"))
-
-
-def test_mail_has_no_control_characters() -> None:
-    text = mail(replace(EVIDENCE, file=replace(FILE, name="a\x00b\nc")))
-    assert all(character.isprintable() or character == "\n" for character in text)
-    assert "a b c" in text
-
-
-def test_advice_goes_by_a_known_code_else_by_the_reason() -> None:
-    assert advice(FAILURE, EVIDENCE) == BY_CODE[9107]
-    assert advice(replace(FAILURE, code=1), EVIDENCE) == BY_REASON[Reason.EXPORT_FAILED]
-    assert set(BY_REASON) == set(Reason)
-
-
-def test_advice_after_completion_never_says_start_again() -> None:
-    after = [BY_REASON[reason] for reason in Reason if reason.name.startswith(("OBJECT", "VOLUME"))]
-    after.append(advice(Failure(Reason.TIMED_OUT, "m"), EVIDENCE))
-    assert after[-1] == TIMED_OUT_AFTER_COMPLETION
-    assert advice(Failure(Reason.TIMED_OUT, "m"), Evidence()) == BY_REASON[Reason.TIMED_OUT]
-    for text in after:
-        assert "again" not in text.replace("announce the export again", "")
-        assert "elete nothing" in text
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=20), st.text(max_size=20), st.integers(0, 2**63))
+def test_message_is_ascii_and_parses_to_what_went_in(name: str, project: str, size: int) -> None:
+    sent = message(replace(EVIDENCE, file=SourceFile("f", name, project, size)))
+    assert sent.body.isascii()
+    assert event(replace(EVIDENCE, file=SourceFile("f", name, project, size)))["data"]["file"] == {
+        "id": "f",
+        "name": name,
+        "project": project,
+        "size": size,
+    }

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from threading import Barrier
+
+import pytest
 
 from export_monitor.domain.assessment import Answers
 from export_monitor.domain.model import (
@@ -13,12 +16,13 @@ from export_monitor.domain.model import (
     MissingObject,
     ObjectAnswer,
     Obstacle,
+    RefusedObject,
     SourceFile,
     StoredObject,
     Volume,
     VolumeAnswer,
 )
-from export_monitor.gathering import gather
+from export_monitor.gathering import SIDE_BY_SIDE, gather
 
 VOLUME = Volume("o/v", "s3", "bucket", "")
 MOVED = replace(VOLUME, prefix="moved")
@@ -144,6 +148,45 @@ def test_no_object_is_looked_at_when_the_time_is_up() -> None:
     assert isinstance(seen, Obstacle)
     assert seen.unasked
     assert ("object", "a", "") not in platform.asked
+
+
+class HalfEmpty(Platform):
+    """A bucket that holds the object of export `a` alone."""
+
+    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
+        return FOUND if job.id == "a" else MISSING
+
+
+@pytest.mark.parametrize("afresh", [Obstacle("outage"), Denied(Denial.HIDDEN, "m"), MOVED])
+def test_object_that_was_seen_stays_seen_though_its_volume_is_read_again_for_another(afresh: VolumeAnswer) -> None:
+    answers = HalfEmpty(job("a"), job("b"), remembered=VOLUME, volume=afresh).gather()
+    assert (answers["a"].volume, answers["a"].object) == (VOLUME, FOUND)
+    assert answers["b"].volume == afresh
+
+
+def test_volume_of_a_refused_object_is_read_again_and_looked_into_where_it_points_now() -> None:
+    def see(volume: Volume) -> ObjectAnswer:
+        return FOUND if volume == MOVED else RefusedObject("bucket", "no")
+
+    answers = Platform(job("a"), remembered=VOLUME, volume=MOVED, see=see).gather()
+    assert (answers["a"].volume, answers["a"].object) == (MOVED, FOUND)
+
+
+def test_volume_that_was_just_read_is_not_read_again() -> None:
+    platform = Platform(job("a"), see=lambda _: MISSING)
+    assert platform.gather()["a"].object is MISSING
+    assert platform.asked.count(("volume", "o/v")) == 1
+
+
+def test_many_objects_are_looked_at_side_by_side() -> None:
+    together = Barrier(SIDE_BY_SIDE)
+
+    def see(_: Volume) -> ObjectAnswer:
+        together.wait(timeout=30)  # breaks, and so fails, where fewer look at once
+        return FOUND
+
+    platform = Platform(*(job(f"e{number}") for number in range(2 * SIDE_BY_SIDE)), see=see)
+    assert [answers.object for answers in platform.gather().values()] == [FOUND] * 2 * SIDE_BY_SIDE
 
 
 def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:

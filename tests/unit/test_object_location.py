@@ -17,8 +17,10 @@ def test_volume_names_may_enter_a_path(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a", "/", "a/", "/b", "a/b/c", "../x", "a/..", "a/.", "./b", "a/b?c", "a/b#c", "a/b c", "a/ü", "a/b\n"]
-    + ["a/%2e%2e", "a\\b/c", "a:b/c", "o/" + "v" * 129],
+    [
+        *("", "a", "/", "a/", "/b", "a/b/c", "../x", "a/..", "a/.", "./b", "a/b?c", "a/b#c", "a/b c", "a/ü", "a/b\n"),
+        *("a/%2e%2e", "a\\b/c", "a:b/c", "o/" + "v" * 129),
+    ],
 )
 def test_other_names_may_not(name: str) -> None:
     assert not is_volume_name(name)

@@ -198,9 +198,7 @@ verdicts = st.one_of(
 )
 
 
-@given(
-    verdicts, st.floats(-HOUR, 14 * DAY), st.none() | st.floats(0, 14 * DAY), st.integers(1, 1000), st.floats(0, 1)
-)
+@given(verdicts, st.floats(-HOUR, 14 * DAY), st.none() | st.floats(0, 14 * DAY), st.integers(1, 1000), st.floats(0, 1))
 def test_every_look_waits_for_a_time_that_sqs_can_hide_or_ends(
     verdict: Verdict, age: float, first_seen: float | None, receives: int, dice: float
 ) -> None:

@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.events import Message
 from export_monitor.domain.model import StartEvent, Watch
@@ -68,6 +72,52 @@ def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_re
     assert (settled["a"].fate, settled["a"].because) == (Fate.KEPT, "SNS: InternalError")
     assert settled["a"].seconds > DEADLINE - NOW
     assert books.notes[2] == ("record", ["b:completed"], [])
+
+
+def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_recorded_as_sent() -> None:
+    books = Books(
+        refused={"over": RefusedClaim(Refusal.OVER), "busy": RefusedClaim(Refusal.BUSY, wait_seconds=5)},
+        failing={"failing:completed": "SNS: Throttled"},
+    )
+    endings = [ending(name, f"m-{name}") for name in ("over", "busy", "failing", "sent")]
+    settled = publish_once(endings, books, books, NOW, DEADLINE)
+    assert [(one.ending.watch.message_id, one.fate) for one in settled] == [
+        ("m-sent", Fate.PUBLISHED),
+        ("m-over", Fate.PUBLISHED_BEFORE),
+        ("m-busy", Fate.KEPT),
+        ("m-failing", Fate.KEPT),
+    ]
+    assert books.notes[1:] == [
+        ("publish", ["failing:completed", "sent:completed"]),
+        ("record", ["sent:completed"], ["m-over"]),
+    ]
+
+
+class ClosedBooks(Books):
+    """A ledger that cannot be asked."""
+
+    def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
+        raise ConnectionError
+
+
+def test_nothing_is_published_without_a_claim() -> None:
+    books = ClosedBooks()
+    with pytest.raises(ConnectionError):
+        publish_once([ending("a")], books, books, NOW, DEADLINE)
+    assert books.notes == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=12))
+def test_rounds_hold_every_ending_once_and_each_export_s_oldest_watch_first(watches: list[tuple[str, int]]) -> None:
+    endings = [ending(export_id, f"m{number}", sent_at) for number, (export_id, sent_at) in enumerate(watches)]
+    parts = [[one.watch for one in part] for part in rounds(endings)]
+    for part in parts:
+        assert len({watch.start.export_id for watch in part}) == len(part) > 0
+    flat = [watch for part in parts for watch in part]
+    assert sorted(watch.message_id for watch in flat) == sorted(one.watch.message_id for one in endings)
+    for export_id in "abc":
+        sent_at = [watch.sent_at for watch in flat if watch.start.export_id == export_id]
+        assert sent_at == sorted(sent_at)
 
 
 def test_no_export_stands_twice_in_one_round_and_the_oldest_watch_comes_first() -> None:

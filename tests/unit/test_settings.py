@@ -1,5 +1,6 @@
 import pytest
 
+from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.settings import SettingsError, read_settings
 
 ENVIRONMENT = {
@@ -28,8 +29,13 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
     assert settings.export_buckets == ("one", "two")
     assert settings.patience.timeout == 72 * 3600
     assert settings.patience.refusal_grace == 1800
+    assert settings.patience.object_grace == 120
+    assert settings.patience.not_found_grace == 300
     assert settings.patience.last_moment == 72.5 * 3600
-    assert settings.patience.schedule.horizon_seconds == 72.5 * 3600 + 120
+    assert settings.patience.schedule == PollSchedule(5, 900, 72.5 * 3600 + 120)
+    assert (settings.export_queue_url, settings.dead_letter_queue_url) == ("https://queue", "https://dead-letters")
+    assert (settings.events_topic_arn, settings.ledger_table_name) == ("arn:topic", "ledger")
+    assert (settings.token_secret_arn, settings.start_event_source) == ("arn:secret", "cgc.exports")
 
 
 @pytest.mark.parametrize(
@@ -39,12 +45,27 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
         ("API_BASE_URL", "ftp://localhost", "must be an https URL"),
         ("API_BASE_URL", "https://user@host/v2", "must be an https URL"),
         ("API_BASE_URL", "https:///v2", "must be an https URL"),
+        ("API_BASE_URL", "http://127.0.0.1.example.org/v2", "must be an https URL"),
+        ("API_BASE_URL", "http://localhost@example.org/v2", "must be an https URL"),
+        ("API_BASE_URL", "https://:secret@host/v2", "must be an https URL"),
+        ("API_BASE_URL", "https://[::1/v2", ""),
         ("API_BASE_URL", "https://host/v2?q", "must be an https URL"),
+        ("API_BASE_URL", "https://host/v2?", "must be an https URL"),
+        ("API_BASE_URL", "https://host/v2#", "must be an https URL"),
         ("API_REQUESTS_PER_MINUTE", "9", "must be a number from 10 to 200"),
+        ("API_REQUESTS_PER_MINUTE", "201", "must be a number from 10 to 200"),
         ("MIN_POLL_SECONDS", "0", "must be a number from 1 to 60"),
+        ("MIN_POLL_SECONDS", "61", "must be a number from 1 to 60"),
         ("MAX_POLL_SECONDS", "4", "must not be less than MIN_POLL_SECONDS (5)"),
+        ("MAX_POLL_SECONDS", "3601", "must be a number from 1 to 3600"),
+        ("WATCH_TIMEOUT_HOURS", "0", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "168.1", "must be a number from 0.001 to 168"),
         ("WATCH_TIMEOUT_HOURS", "nan", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "1e2", "must be a number from 0.001 to 168"),
         ("REFUSAL_GRACE_HOURS", "-1", "must be a number from 0 to 72"),
+        ("REFUSAL_GRACE_HOURS", "72.5", "must be a number from 0 to 72"),
+        ("OBJECT_GRACE_SECONDS", "3601", "must be a number from 0 to 3600"),
+        ("NOT_FOUND_GRACE_SECONDS", "9" * 400, "must be a number from 0 to 3600"),
         ("EXPORT_BUCKETS", " , ", "must name at least one bucket"),
         ("LEDGER_TABLE_NAME", "", "is needed"),
     ],
@@ -58,7 +79,37 @@ def test_bad_setting_is_named_with_its_rule(name: str, value: str, rule: str) ->
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings({})
-    assert len(str(refused.value).splitlines()) == len(ENVIRONMENT)
+    told = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert sorted(told) == sorted(ENVIRONMENT)
+
+
+def test_longest_wait_below_the_shortest_is_told_beside_other_faults() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(ENVIRONMENT | {"MAX_POLL_SECONDS": "4", "LEDGER_TABLE_NAME": ""})
+    told = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert sorted(told) == ["LEDGER_TABLE_NAME", "MAX_POLL_SECONDS"]
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("API_REQUESTS_PER_MINUTE", "10", "200"),
+        ("MIN_POLL_SECONDS", "1", "60"),
+        ("MAX_POLL_SECONDS", "5", "3600"),
+        ("WATCH_TIMEOUT_HOURS", "0.001", "168"),
+        ("OBJECT_GRACE_SECONDS", "0", "3600"),
+        ("NOT_FOUND_GRACE_SECONDS", "0.5", "3600"),
+        ("REFUSAL_GRACE_HOURS", "0", "72"),
+    ],
+)
+def test_ends_of_every_range_are_allowed(name: str, least: str, most: str) -> None:
+    assert read_settings(ENVIRONMENT | {name: least}) != read_settings(ENVIRONMENT | {name: most})
+
+
+@pytest.mark.parametrize("grace", ["0", "10"])
+def test_horizon_has_room_for_a_look_at_an_object_that_was_missed_at_the_last_moment(grace: str) -> None:
+    patience = read_settings(ENVIRONMENT | {"OBJECT_GRACE_SECONDS": grace}).patience
+    assert patience.schedule.horizon_seconds == patience.last_moment + 30
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8080/v2", "http://127.0.0.1/v2", "http://[::1]:80/v2"])

@@ -1,5 +1,6 @@
-import contextlib
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -113,6 +114,27 @@ def test_size_of_a_group_may_be_written_with_a_fraction_of_nothing() -> None:
     assert understand({"export_id": "a", "group": {"id": "g", "size": 5.0}}, SOURCE).group == Group("g", 5)
 
 
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_size_of_a_group_may_be_the_least_and_the_most(size: int) -> None:
+    assert understand({"export_id": "a", "group": {"id": "g", "size": size}}, SOURCE).group == Group("g", size)
+
+
+@pytest.mark.parametrize("export_id", ["a", "-", "_", "0", "A" * 128])
+def test_export_id_is_1_to_128_letters_digits_dashes_or_underscores(export_id: str) -> None:
+    assert understand({"export_id": export_id}, SOURCE).export_id == export_id
+
+
+def test_other_fields_of_every_form_are_ignored() -> None:
+    detail = DETAIL | {"state": "PENDING", "later": [1]}
+    event = notification(json.dumps(envelope(detail, account="123456789012", later=1))) | {"Subject": "s"}
+    assert read_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
+
+
+def test_id_of_an_envelope_is_not_taken_for_the_export_s() -> None:
+    with pytest.raises(StartEventError, match="export_id: is needed"):
+        understand(envelope({}), SOURCE)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
@@ -122,7 +144,37 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@given(json_values.map(json.dumps) | st.text())
-def test_whatever_comes_is_understood_or_refused(body: str) -> None:
-    with contextlib.suppress(StartEventError):
-        assert isinstance(read_start_event(body, SOURCE), StartEvent)
+ids = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
+details = st.fixed_dictionaries(
+    {"export_id": ids | ids | json_values},
+    optional={
+        "context": st.dictionaries(st.text(max_size=3), json_values, max_size=3) | json_values,
+        "group": st.fixed_dictionaries({"id": ids | json_values, "size": st.integers(-1, 10_001) | json_values}),
+    },
+)
+events = details | details.map(envelope) | json_values
+
+
+def outcome(read: Callable[[Any, str], StartEvent], event: Any) -> StartEvent | str:
+    """What is understood, or the words with which it is refused; any other exception is the test's failure."""
+    try:
+        return read(event, SOURCE)
+    except StartEventError as refused:
+        return str(refused)
+
+
+def is_sound(result: StartEvent | str) -> bool:
+    if isinstance(result, str):
+        return re.match(r"[a-zA-Z_.-]+: (must be|is needed)", result) is not None
+    return read_start_event(json.dumps(detail_of(result)), SOURCE) == result
+
+
+@given((events | events.map(json.dumps).map(notification)).map(json.dumps) | st.text())
+def test_whatever_comes_is_understood_or_refused_by_field_and_rule(body: str) -> None:
+    assert is_sound(outcome(read_start_event, body))
+
+
+@given(events)
+def test_whatever_was_parsed_already_is_understood_or_refused_by_field_and_rule(event: Any) -> None:
+    result = outcome(understand, event)
+    assert isinstance(result, StartEvent) or is_sound(result)

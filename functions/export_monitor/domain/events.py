@@ -79,21 +79,16 @@ def _message(watch: Watch, evidence: Evidence, event: JsonObject) -> Message:
     )
 
 
-def _ever_smaller(
-    job: ExportJob | None, failure: Failure | None
-) -> Iterator[tuple[dict[str, Any] | None, Failure | None]]:
-    if job is None:
-        yield None, failure
-        return
-    whole = {name: value for name, value in job.body.items() if name not in ("href", "result")}
+def _ever_smaller(job: ExportJob | None, failure: Failure | None) -> Iterator[tuple[JsonObject, Failure | None]]:
+    whole = {name: value for name, value in job.body.items() if name not in ("href", "result")} if job else {}
     yield whole, failure
     yield {name: value for name, value in whole.items() if name in _DOCUMENTED_FIELDS}, failure
     clipped = failure and Failure(failure.reason, failure.message[:_CLIPPED_CHARACTERS], failure.code, failure.status)
-    yield {"id": job.id, "state": job.state}, clipped
+    yield {"id": job.id, "state": job.state} if job else {}, clipped
 
 
 def _event(
-    watch: Watch, evidence: Evidence, job: JsonObject | None, failure: Failure | None, now: float, api_base_url: str
+    watch: Watch, evidence: Evidence, job: JsonObject, failure: Failure | None, now: float, api_base_url: str
 ) -> dict[str, Any]:
     finished = evidence.job.finished_at if evidence.job else None
     group = watch.start.group

@@ -19,7 +19,7 @@ _numbers = itertools.count()
 @contextmanager
 def telemetry() -> Iterator[tuple[Telemetry, Metrics, io.StringIO]]:
     stream = io.StringIO()
-    logger = Logger(service=f"stack-{next(_numbers)}", stream=stream, location=None)
+    logger = Logger(service=f"telemetry-{next(_numbers)}", stream=stream, location=None)
     metrics = Metrics(namespace="CgcExportMonitor", service="a-stack")
     yield Telemetry(logger, metrics), metrics, stream
     # Metrics are the class's, not the instance's.

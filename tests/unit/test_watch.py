@@ -1,0 +1,136 @@
+"""A batch where time runs out or something is not foreseen; the ordinary ways are tested with real parts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from export_monitor.domain.claims import Claim, RefusedClaim
+from export_monitor.domain.events import Message
+from export_monitor.domain.model import ExportJob, JobAnswer, QueueMessage
+from export_monitor.domain.patience import Patience
+from export_monitor.domain.poll_schedule import PollSchedule
+from export_monitor.watch import ExportWatch, Invocation
+from tests.fakes import RecordingReporter
+
+NOW = 1_700_000_000.0
+HOUR = 3600.0
+FAILED = ExportJob("", "FAILED", {"id": "e", "state": "FAILED"})
+
+
+class World:
+    """Every part that a watch needs: an API whose jobs have all failed, and AWS, which does as it is told."""
+
+    def __init__(self, *export_ids: str, sent_at: float = NOW) -> None:
+        self.messages = [
+            QueueMessage(f"m-{export_id}", "receipt", f'{{"export_id": "{export_id}"}}', sent_at, 1)
+            for export_id in export_ids
+        ]
+        self.answers: dict[str, JobAnswer] = {export_id: replace(FAILED, id=export_id) for export_id in export_ids}
+        self.published: list[str] = []
+        self.hidden: dict[str, float] = {}
+        self.set_aside_with: dict[str, str] = {}
+        self.report = RecordingReporter()
+        self.fails: dict[str, Exception] = {}
+
+    def look(self, time_left: float = 60) -> list[str]:
+        schedule = PollSchedule(5, 900, 96 * HOUR)
+        watch = ExportWatch(
+            api=self, objects=self, queue=self, ledger=self, topic=self, report=self.report,  # type: ignore[arg-type]
+            patience=Patience(schedule, 72 * HOUR, 120, 300, 24 * HOUR),
+            start_event_source="cgc.exports", api_base_url="https://api", random=lambda: 0.5,
+        )  # fmt: skip
+        return watch.look_at(self.messages, Invocation(NOW, NOW + 60, self.clock(time_left)))
+
+    def clock(self, time_left: float) -> Callable[[], float]:
+        # The first look at the clock sets the reserve; then the time is up.
+        answers = iter([60.0])
+        return lambda: next(answers, time_left)
+
+    def read_jobs(self, export_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, JobAnswer]:
+        self._may_fail("read_jobs")
+        return self.answers
+
+    def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
+        self._may_fail("claim")
+        return {}
+
+    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
+        self.published += [message.event_id for message in messages]
+        return {}
+
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None:
+        self._may_fail("record")
+
+    def hide(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]:
+        self.hidden = {message.message_id: seconds for message, seconds in delays}
+        return [message for message, _ in delays] if "hide" in self.fails else []
+
+    def set_aside(self, message: QueueMessage, error: str) -> None:
+        self._may_fail("set_aside")
+        self.set_aside_with[message.message_id] = error
+
+    def _may_fail(self, call: str) -> None:
+        if call in self.fails:
+            raise self.fails[call]
+
+
+def test_nothing_is_published_when_the_time_is_up() -> None:
+    world = World("a")
+    assert world.look(time_left=1) == ["m-a"]
+    assert world.published == []
+    assert world.hidden == {"m-a": 1.0}
+
+
+def test_surprise_while_asking_keeps_every_message_for_its_poll_delay() -> None:
+    world = World("a", "b", sent_at=NOW - 1000)
+    world.fails["read_jobs"] = RuntimeError("odd")
+    assert world.look() == ["m-a", "m-b"]
+    assert world.hidden == {"m-a": 100.0, "m-b": 100.0}
+    assert world.report.counts["UnforeseenErrors"] == 1
+    assert world.report.told("unforeseen_error")
+
+
+def test_surprise_with_one_export_disturbs_no_other() -> None:
+    world = World("a", "b")
+    world.answers["a"] = replace(FAILED, id="a", finished_at=float("nan"))
+    assert world.look() == ["m-a"]
+    assert world.published == ["b:failed:EXPORT_FAILED"]
+
+
+def test_surprise_after_publishing_keeps_the_messages() -> None:
+    world = World("a")
+    world.fails["record"] = TimeoutError("busy")
+    assert world.look() == ["m-a"]
+
+
+def test_surprise_leaves_what_is_settled_already() -> None:
+    class Fragile(RecordingReporter):
+        def note(self, event: str, **fields: Any) -> None:
+            if fields["export_id"] == "a":
+                raise OSError("no log")
+
+    world = World("a", "b")
+    world.report = Fragile()
+    assert world.look() == ["m-b"]
+    assert len(world.published) == 2
+
+
+def test_surprise_at_the_last_moment_goes_to_the_dead_letter_queue_with_why() -> None:
+    world = World("a", sent_at=NOW - 96 * HOUR)
+    world.fails["claim"] = RuntimeError("odd")
+    assert world.look() == []
+    assert world.set_aside_with == {"m-a": "unforeseen error: RuntimeError: odd"}
+
+
+def test_message_that_cannot_even_be_set_aside_is_kept() -> None:
+    world = World("a", sent_at=NOW - 96 * HOUR)
+    world.fails |= {"claim": RuntimeError("odd"), "set_aside": RuntimeError("odd too")}
+    assert world.look() == ["m-a"]
+    assert world.hidden == {"m-a": 60.0}
+
+
+def test_message_that_could_not_be_hidden_is_told() -> None:
+    world = World("a")
+    world.fails |= {"read_jobs": RuntimeError("odd"), "hide": RuntimeError()}
+    assert world.look() == ["m-a"]
+    assert world.report.told("message_not_hidden") == [{"message_id": "m-a"}]
