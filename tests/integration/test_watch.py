@@ -50,14 +50,14 @@ class World:
     time_left: float = 60.0
 
     def __post_init__(self) -> None:
+        self._dynamodb: Any = OneAtATime(self.aws.client("dynamodb"))
         self.watch = self.worker()
 
     def worker(self) -> ExportWatch:
         """A watch like that of another execution environment: nothing but AWS and the platform is shared."""
         settings = read_settings(self.aws.environment(self.base_url))
         aws = self.aws
-        # In AWS the writes of an item are atomic.
-        dynamodb: Any = OneAtATime(aws.client("dynamodb"))
+        dynamodb = self._dynamodb
         token = ApiToken(lambda: aws.client("secretsmanager"), aws.secret_arn)
         pace = Pace(self.share, self.monotonic)
         return ExportWatch(

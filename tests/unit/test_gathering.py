@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import Barrier
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ class Platform:
         self.volume = volume
         self.remembered = remembered
         self.see = see
-        self.asked: list[object] = []
+        self.asked: list[tuple[Any, ...]] = []
 
     def read_jobs(self, export_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, JobAnswer]:
         self.asked.append(("jobs", list(export_ids)))
