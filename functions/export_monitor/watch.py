@@ -170,8 +170,10 @@ class ExportWatch:
 
     def _settle(self, look: Look, settled: Settled, batch: _Batch) -> None:
         if settled.fate is Fate.KEPT:
-            batch.keep(look.message, settled.seconds)
-            tell_kept(look, settled.seconds, settled.because or "", self.report)
+            age = look.watch.age(look.now)
+            seconds = self.patience.schedule.within_budget(settled.seconds, age, look.watch.receives)
+            batch.keep(look.message, seconds)
+            tell_kept(look, seconds, settled.because or "", self.report)
         elif settled.fate is Fate.PUBLISHED:
             batch.done(look.message)
             tell_published(look, self.report)

@@ -64,7 +64,7 @@ def test_failed_job_has_failed_with_the_api_s_own_words() -> None:
     assert evidence.file == FILE
 
 
-@pytest.mark.parametrize("error", [{}, {"status": "x", "code": True, "message": None, "more_info": 7}])
+@pytest.mark.parametrize("error", [{}, {"message": ""}, {"status": "x", "code": True, "message": 7, "more_info": 7}])
 def test_failed_job_without_a_sound_error_has_failed_all_the_same(error: dict[str, object]) -> None:
     result = verdict(Answers(replace(JOB, state="FAILED", error=error)))
     assert result == Failed(Failure(Reason.EXPORT_FAILED, "The platform gave no message."))
@@ -166,9 +166,9 @@ def test_object_is_looked_at_once_the_job_is_completed() -> None:
     assert not needs_object(replace(JOB, state="FAILED"))
 
 
-@pytest.mark.parametrize("value", [7, "7"])
-def test_whole_numbers_may_be_written_as_text(value: object) -> None:
-    assert whole_number(value) == 7
+@pytest.mark.parametrize(("value", "number"), [(7, 7), ("7", 7), (-7, -7), ("9" * 18, 10**18 - 1)])
+def test_whole_numbers_may_be_written_as_text(value: object, number: int) -> None:
+    assert whole_number(value) == number
 
 
 @pytest.mark.parametrize("value", [True, 7.0, "-7", "7.0", "\u0667", "", None, "9" * 19])

@@ -243,6 +243,11 @@ def test_subject_is_at_most_99_printable_ascii_characters(name: str) -> None:
         assert subject == subject.strip()
 
 
+def test_long_subject_is_cut_and_what_ascii_has_not_is_replaced() -> None:
+    assert len(message(replace(EVIDENCE, file=a_file(name="x" * 300))).subject) == 99
+    assert message(replace(EVIDENCE, file=a_file(name="~ü\n漢~"))).subject == "Export completed: ~???~"
+
+
 def test_subject_says_what_happened_to_which_file() -> None:
     assert message().subject == "Export completed: reads.txt"
     assert message(failure=FAILURE).subject == "Export failed (EXPORT_FAILED): reads.txt"
@@ -267,6 +272,15 @@ def test_failure_s_words_are_cut_down_last() -> None:
     assert message(failure=huge).size_bytes <= MAX_MESSAGE_BYTES
     told = event(failure=huge)["data"]["failure"]
     assert (len(told["message"]), told["code"], told["more_info"]) == (2000, 9107, None)
+
+
+def test_message_is_whole_up_to_256_kib_and_cut_down_beyond() -> None:
+    def sent(novel: int) -> Message:
+        return message(replace(EVIDENCE, job=a_job(body={**JOB.body, "novel": "x" * novel})))
+
+    room = 256 * 1024 - sent(0).size_bytes
+    assert sent(room).size_bytes == 256 * 1024
+    assert sent(room + 1).size_bytes < 10_000
 
 
 def test_size_is_all_that_sns_counts() -> None:

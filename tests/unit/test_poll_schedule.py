@@ -52,6 +52,12 @@ def test_delay_is_not_stretched_while_the_receives_are_within_the_plan() -> None
     assert SCHEDULE.within_budget(10, HOUR, 751) == pytest.approx((SCHEDULE.horizon_seconds - HOUR) / 229)
 
 
+def test_last_receives_are_spent_on_one_look_at_the_end() -> None:
+    for receives in (979, 980, 999):
+        assert SCHEDULE.within_budget(10, 90 * HOUR, receives) == SCHEDULE.horizon_seconds - 90 * HOUR
+    assert SCHEDULE.within_budget(10, SCHEDULE.horizon_seconds, 999, until=SCHEDULE.horizon_seconds + 60) == 60
+
+
 def test_no_message_is_hidden_for_longer_than_sqs_can_after_a_minute_of_handling() -> None:
     assert SCHEDULE.within_budget(DAY, 0, 1) <= 12 * HOUR - 60
     assert SCHEDULE.within_budget(10, 0, 999) <= 12 * HOUR - 60

@@ -81,6 +81,13 @@ def test_nothing_is_published_when_the_time_is_up() -> None:
     assert world.hidden == {"m-a": 1.0}
 
 
+def test_end_that_cannot_be_published_is_tried_again_as_often_as_receives_are_left() -> None:
+    world = World("a", sent_at=NOW - HOUR)
+    world.messages = [replace(message, receives=900) for message in world.messages]
+    world.look(time_left=1)
+    assert world.hidden["m-a"] > HOUR / 2
+
+
 def test_surprise_while_asking_keeps_every_message_for_its_poll_delay() -> None:
     world = World("a", "b", sent_at=NOW - 1000)
     world.fails["read_jobs"] = RuntimeError("odd")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from export_monitor.adapters import bodies
@@ -121,6 +121,7 @@ def test_file_id_that_may_not_enter_a_path_is_none(file_id: Any) -> None:
     assert job.file_id is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*COMPLETED, "result", "error"]), json_values))
 def test_job_is_read_whatever_its_other_fields_hold(fields: dict[str, Any]) -> None:
     job = bodies.read_job({**fields, "id": "a", "state": "RUNNING"}, "a")

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from export_monitor.adapters.pace import Pace
@@ -37,6 +37,7 @@ def test_share_comes_back_as_the_requests_leave_the_window_one_by_one() -> None:
     assert pace.admit()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 20), st.lists(st.floats(0, 20), max_size=200))
 def test_no_sixty_seconds_see_more_requests_than_the_share(share: int, pauses: list[float]) -> None:
     clock = Clock(0)
