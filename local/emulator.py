@@ -68,7 +68,13 @@ def emulator() -> Iterator[Emulator]:
     environment = os.environ | CREDENTIALS | {"AWS_DEFAULT_REGION": REGION}
     root = Path(__file__).resolve().parent.parent
     with subprocess.Popen(  # noqa: S603 -- this interpreter and this module
-        command, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command,
+        cwd=root,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Ctrl-C at a terminal is for who runs the stack, not for its parts.
+        start_new_session=True,
     ) as server:
         try:
             dialogue = _Dialogue(server)

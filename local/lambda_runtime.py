@@ -142,6 +142,8 @@ class _Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # Ctrl-C at a terminal is for who runs the stack, not for its parts.
+            start_new_session=True,
         )
         self._watcher = threading.Thread(target=self._watch, args=[log], daemon=True)
         self._watcher.start()

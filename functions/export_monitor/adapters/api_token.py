@@ -47,7 +47,7 @@ def _token_in(secret: str | None) -> str:
     if text.startswith("{"):
         try:
             token = json.loads(text).get("auth_token")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise TokenUnavailableError("the secret is neither a token nor JSON") from None
         text = token.strip() if isinstance(token, str) else ""
     # What is not plain text, a line break above all, must never reach a header.
