@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from local.artifact import ROOT, function_artifact, runtime_client
+from local.aws_proxy import AwsProxy, aws_proxy
 from local.deployment import Deployment, deploy
 from local.emulator import Emulator, emulator
 from local.export_jobs import Job
@@ -56,10 +57,12 @@ class Stack:
 
     `parameters` override the template's. `timeout_seconds` overrides the function's time limit and
     `batching_window_seconds` the mapping's; `show_again_at_once` is that of the mapping. `log` is called with each
-    line that the function logs, from another thread; `log_lines` keeps them all.
+    line that the function logs, from another thread; `log_lines` keeps them all. `aws` is between the function and the
+    emulator: it knows the function's calls, and may be told to let them fail.
     """
 
     emulator: Emulator
+    aws: AwsProxy
     api_url: str
     secret_arn: str
     deployment: Deployment
@@ -99,6 +102,7 @@ class Stack:
         with ExitStack() as parts:
             artifact, client = function_artifact(), runtime_client()
             self.emulator = parts.enter_context(emulator())
+            self.aws = parts.enter_context(aws_proxy(self.emulator.endpoint_url))
             self.api_url = parts.enter_context(serve(self.platform, self._api_port))
             self._create_what_exists_before()
             self.deployment = self._deploy()
@@ -109,7 +113,7 @@ class Stack:
                     self.deployment.function,
                     artifact,
                     client,
-                    endpoint_url=self.emulator.endpoint_url,
+                    endpoint_url=self.aws.endpoint_url,
                     timeout_seconds=self._timeout_seconds,
                     log=self._keep_log_line,
                 )

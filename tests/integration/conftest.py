@@ -34,6 +34,7 @@ def deployed() -> Iterator[Stack]:
 def stack(deployed: Stack) -> Iterator[Stack]:
     """The stack with an empty queue, a new process and nothing amiss; the test steps the mapping."""
     deployed.platform.faults.clear()
+    deployed.aws.fault_for = lambda _: None
     deployed.platform.tokens = {TOKEN}
     deployed.platform.deliver = deliver_to(deployed)
     deployed.client("secretsmanager").put_secret_value(SecretId=deployed.secret_arn, SecretString=TOKEN)

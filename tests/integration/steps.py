@@ -1,7 +1,10 @@
 """Steps that several tests of the contract's promises take."""
 
 import time
+from dataclasses import dataclass, field
+from threading import Lock
 
+from local.aws_faults import AwsCall, AwsFault
 from local.export_jobs import AT_ONCE, Job, documented_completed
 from local.mapping import EventSourceMapping
 from local.stack import Stack
@@ -33,3 +36,22 @@ def run_until_drained(stack: Stack, mapping: EventSourceMapping, seconds: float 
         mapping.run_once()
         time.sleep(0.1)
     assert drained(stack)
+
+
+@dataclass
+class NthCall:
+    """For an `AwsProxy`: the nth call of an operation meets a fault, no other does; `met` tells whether it has come."""
+
+    operation: str
+    nth: int
+    fault: AwsFault
+    met: bool = False
+    _seen: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def __call__(self, call: AwsCall) -> AwsFault | None:
+        with self._lock:
+            self._seen += call.operation == self.operation
+            is_due = call.operation == self.operation and self._seen == self.nth
+            self.met = self.met or is_due
+        return self.fault if is_due else None

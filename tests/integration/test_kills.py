@@ -4,17 +4,18 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from local.artifact import function_artifact, runtime_client
+from local.aws_faults import Interrupted
 from local.faults import Hang, Match
 from local.lambda_runtime import ExecutionEnvironment
 from local.mapping import EventSourceMapping
 from local.platform import Platform
 from local.stack import Stack
-from tests.integration.intercepting_proxy import Interception, proxy
-from tests.integration.steps import completed, drained, run_until_drained
+from tests.integration.steps import NthCall, completed, drained, run_until_drained
 
 
 @pytest.mark.parametrize(
@@ -34,33 +35,32 @@ from tests.integration.steps import completed, drained, run_until_drained
     ],
 )
 def test_kill_at_any_moment_loses_no_export(
-    stack: Stack, platform: Platform, operation: str, moment: str, nth: int, at_most: int
+    stack: Stack, platform: Platform, operation: str, moment: Literal["before", "after"], nth: int, at_most: int
 ) -> None:
     export_ids = [f"{name}-{operation}-{moment}-{nth}" for name in ("done", "done-too", "running")]
     for export_id in export_ids:
         platform.add_job(completed(export_id))
         stack.send(json.dumps({"export_id": export_id}))
     platform.add_job(replace(completed(export_ids[-1]), steps=((0, "RUNNING"), (4, "COMPLETED"))))
-    interception = Interception(operation, moment, nth)  # type: ignore[arg-type]
-    with proxy(stack.emulator.endpoint_url, interception) as endpoint_url:
-        environment = ExecutionEnvironment(
-            stack.deployment.function,
-            function_artifact(),
-            runtime_client(),
-            endpoint_url=endpoint_url,
-            timeout_seconds=5,
-            log=stack._keep_log_line,
-        )
-        interception.act = environment.kill
-        mapping = EventSourceMapping(
-            replace(stack.deployment.mapping, batching_window_seconds=0.2),
-            stack.client("sqs"),
-            [environment],
-            show_again_at_once=True,
-        )
-        run_until_drained(stack, mapping)
-        environment.kill()
-    assert interception.acted.is_set()
+    environment = ExecutionEnvironment(
+        stack.deployment.function,
+        function_artifact(),
+        runtime_client(),
+        endpoint_url=stack.aws.endpoint_url,
+        timeout_seconds=5,
+        log=stack._keep_log_line,
+    )
+    killed = NthCall(operation, nth, Interrupted(moment, environment.kill))
+    stack.aws.fault_for = killed
+    mapping = EventSourceMapping(
+        replace(stack.deployment.mapping, batching_window_seconds=0.2),
+        stack.client("sqs"),
+        [environment],
+        show_again_at_once=True,
+    )
+    run_until_drained(stack, mapping)
+    environment.kill()
+    assert killed.met
     published = [one.event["id"] for one in stack.receive(timeout_seconds=0)]
     assert set(published) == {f"{export_id}:completed" for export_id in export_ids}
     assert max(published.count(event_id) for event_id in published) <= at_most
