@@ -2,8 +2,9 @@
 an account of AWS in moto."""
 
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +15,7 @@ import boto3
 from botocore.stub import Stubber
 from requests.structures import CaseInsensitiveDict
 
+from export_monitor.adapters.aws import AWS_ERRORS, CALL_LIMIT_SECONDS, AwsCalls
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
 from local.export_jobs import Job
 
@@ -82,6 +84,29 @@ class FakeExchange:
     def asked(self) -> list[str]:
         """Method and path below ``/v2`` of each request."""
         return [f"{one.method} {one.url.partition('/v2')[2]}" for one in self.requests]
+
+
+class InTurn(AwsCalls):
+    """Makes AWS's calls one after the other, in the thread that asks; pauses are noted and not made."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+        super().__init__(lambda: math.inf, self.pauses.append)
+
+    def side_by_side(
+        self, calls: Sequence[Callable[[], Any]], within_seconds: float = CALL_LIMIT_SECONDS
+    ) -> list[Any]:
+        return [_made(call) for call in calls]
+
+
+def _made(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except AWS_ERRORS as error:
+        return error
+
+
+IN_TURN = InTurn()
 
 
 class OneAtATime:

@@ -4,7 +4,6 @@ What several exports share is asked once, and what does not depend on each other
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from export_monitor.domain.assessment import Answers, file_to_read, may_read_volume, needs_object
@@ -14,17 +13,11 @@ from export_monitor.domain.model import (
     JobAnswer,
     MissingObject,
     ObjectAnswer,
-    Obstacle,
     RefusedObject,
     Volume,
     VolumeAnswer,
 )
 from export_monitor.domain.object_location import is_on_amazon_s3
-
-# S3 answers in tens of milliseconds and one batch has at most 100 objects; each client keeps so many connections.
-SIDE_BY_SIDE = 16
-
-_NO_TIME = Obstacle("the invocation's time is up", unasked=True)
 
 TimeLeft = Callable[[], float]
 
@@ -39,9 +32,9 @@ class Api(Protocol):
 
 
 class Objects(Protocol):
-    """S3, safe to call from several threads."""
+    """S3: an answer for each, in the order of asking, within so many seconds."""
 
-    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer: ...
+    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]: ...
 
 
 def gather(overdue: Mapping[str, bool], api: Api, objects: Objects, time_left: TimeLeft) -> dict[str, Answers]:
@@ -68,7 +61,7 @@ def _look(
     remembered = {name: api.remembered_volume(name) for name in sorted(set(named.values()))}
     read = {name: volume or api.read_volume(name, time_left) for name, volume in remembered.items()}
     volumes: dict[str, VolumeAnswer] = {export_id: read[name] for export_id, name in named.items()}
-    seen = _look_side_by_side(completed, volumes, objects, time_left)
+    seen = _look_at_all(completed, volumes, objects, time_left)
     # A volume may have been pointed elsewhere since it was read, so nothing is called missing by memory.
     doubtful = {
         export_id: named[export_id]
@@ -80,22 +73,16 @@ def _look(
     for export_id in moved:
         del seen[export_id]
         volumes[export_id] = afresh[named[export_id]]
-    return volumes, seen | _look_side_by_side(moved, volumes, objects, time_left)
+    return volumes, seen | _look_at_all(moved, volumes, objects, time_left)
 
 
-def _look_side_by_side(
+def _look_at_all(
     jobs: Mapping[str, ExportJob], volumes: Mapping[str, VolumeAnswer], objects: Objects, time_left: TimeLeft
 ) -> dict[str, ObjectAnswer]:
-    def look(one: tuple[Volume, ExportJob]) -> ObjectAnswer:
-        return objects.look(*one) if time_left() > 0 else _NO_TIME
-
     wanted: list[tuple[Volume, ExportJob]] = []
     for export_id, job in jobs.items():
         volume = volumes.get(export_id)
         if isinstance(volume, Volume) and is_on_amazon_s3(volume):
             wanted.append((volume, job))
-    if not wanted:
-        return {}
-    with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(wanted))) as pool:
-        answers = pool.map(look, wanted)
-        return {job.id: answer for (_, job), answer in zip(wanted, answers, strict=True)}
+    answers = objects.look(wanted, time_left()) if wanted else []
+    return {job.id: answer for (_, job), answer in zip(wanted, answers, strict=True)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
+from export_monitor.adapters.aws import Deadline
 from export_monitor.announcement import Announcement
 from export_monitor.bootstrap import bootstrap
 from export_monitor.domain.model import QueueMessage
@@ -24,15 +25,17 @@ metrics = Metrics()
 @metrics.log_metrics
 def handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
     """Handle one invocation. A batch's answer names the messages that stay in the queue."""
-    watch, announcement = _parts()
+    watch, announcement, deadline = _parts()
+    invocation = _invocation(context)
+    deadline.begin(invocation.time_left)
     if not _is_batch(event):
         return dict(announcement.announce(event))
-    kept = watch.look_at([_message(record) for record in event["Records"]], _invocation(context))
+    kept = watch.look_at([_message(record) for record in event["Records"]], invocation)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
 
 
 @cache
-def _parts() -> tuple[ExportWatch, Announcement]:
+def _parts() -> tuple[ExportWatch, Announcement, Deadline]:
     return bootstrap(os.environ, logger, metrics)
 
 

@@ -28,16 +28,17 @@ class Ending:
 
 
 class Fate(Enum):
-    """What became of an ending."""
+    """What became of an ending: its event is out; or it waits its turn; or AWS did not do its part."""
 
     PUBLISHED = auto()
     PUBLISHED_BEFORE = auto()
-    KEPT = auto()
+    WAITING = auto()
+    HELD_BACK = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An ending's fate; one that is kept is to be looked at again in so many seconds."""
+    """An ending's fate; one whose event is not out is to be looked at again in so many seconds."""
 
     ending: Ending
     fate: Fate
@@ -75,7 +76,7 @@ def publish_once(
 ) -> list[Settled]:
     """Publish endings of different exports, each once. `claim_until` (epoch seconds) is the invocation's deadline."""
     refused = claims.claim([_claim(ending) for ending in endings], now, claim_until)
-    over, busy, granted = _sorted(endings, refused)
+    over, unclaimed, granted = _sorted(endings, refused)
     failures = topic.publish([ending.message for ending in granted])
     published = [ending for ending in granted if ending.message.event_id not in failures]
     claims.record([_claim(ending) for ending in published], [_claim(ending) for ending in over], now)
@@ -83,9 +84,9 @@ def publish_once(
     return [
         *(Settled(ending, Fate.PUBLISHED) for ending in published),
         *(Settled(ending, Fate.PUBLISHED_BEFORE) for ending in over),
-        *(Settled(ending, Fate.KEPT, wait, "another worker is publishing it") for ending, wait in busy),
+        *(_unclaimed(ending, refused[ending.watch.start.export_id]) for ending in unclaimed),
         *(
-            Settled(ending, Fate.KEPT, beyond, failures[ending.message.event_id])
+            Settled(ending, Fate.HELD_BACK, beyond, failures[ending.message.event_id])
             for ending in granted
             if ending.message.event_id in failures
         ),
@@ -94,10 +95,10 @@ def publish_once(
 
 def _sorted(
     endings: Sequence[Ending], refused: dict[str, RefusedClaim]
-) -> tuple[list[Ending], list[tuple[Ending, float]], list[Ending]]:
-    """Endings that are over, those that wait for a live claim with for how long, and those that may be published."""
+) -> tuple[list[Ending], list[Ending], list[Ending]]:
+    """Endings that are over, those that may not be published yet, and those that may."""
     over: list[Ending] = []
-    busy: list[tuple[Ending, float]] = []
+    unclaimed: list[Ending] = []
     granted: list[Ending] = []
     for ending in endings:
         claim = refused.get(ending.watch.start.export_id)
@@ -106,8 +107,13 @@ def _sorted(
         elif claim.refusal is Refusal.OVER:
             over.append(ending)
         else:
-            busy.append((ending, claim.wait_seconds + _BEYOND_CLAIM_SECONDS))
-    return over, busy, granted
+            unclaimed.append(ending)
+    return over, unclaimed, granted
+
+
+def _unclaimed(ending: Ending, claim: RefusedClaim) -> Settled:
+    fate = Fate.HELD_BACK if claim.refusal is Refusal.UNKNOWN else Fate.WAITING
+    return Settled(ending, fate, claim.wait_seconds + _BEYOND_CLAIM_SECONDS, claim.because)
 
 
 def _claim(ending: Ending) -> Claim:

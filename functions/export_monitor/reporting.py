@@ -63,9 +63,11 @@ def tell_waiting(look: Look, delay_seconds: float, because: str, report: Reporte
     _tell(look, "waiting", report, delay_seconds, because)
 
 
-def tell_kept(look: Look, delay_seconds: float, because: str, report: Reporter) -> None:
-    """The watch has ended, but its event could not be published yet."""
+def tell_kept(look: Look, delay_seconds: float, because: str, report: Reporter, *, held_back: bool) -> None:
+    """The watch has ended, but its event is not published yet; `held_back` where AWS did not do its part."""
     report.count("ExportsWaiting")
+    if held_back:
+        report.count("EventsHeldBack")
     _tell(look, "kept", report, delay_seconds, because)
 
 

@@ -5,15 +5,15 @@ queue instead. Whatever else happens, it is kept.
 """
 
 import random as random_module
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from export_monitor.domain.assessment import Answers, assess
 from export_monitor.domain.events import ending_message
-from export_monitor.domain.model import Faulty, QueueMessage, Watch
-from export_monitor.domain.patience import Patience, Wait, decide, fault_key, healed_after, poll_delay
+from export_monitor.domain.model import Evidence, Faulty, Obstacle, QueueMessage, Verdict, Watch
+from export_monitor.domain.patience import End, Patience, Sight, Wait, decide, fault_key, healed_after, poll_delay
 from export_monitor.domain.start_events import StartEventError, read_start_event
 from export_monitor.gathering import Api, Objects, gather
 from export_monitor.publication import Claims, Ending, Fate, Settled, Topic, publish_once, rounds
@@ -45,7 +45,7 @@ class Queue(Protocol):
 class Ledger(Claims, Protocol):
     """The ledger of publications, which also remembers faults: see adapters.ledger."""
 
-    def fault_first_seen_at(self, export_id: str, fault: str, now: float, healed_after: float) -> float: ...
+    def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle]: ...
 
 
 @dataclass(slots=True)
@@ -89,28 +89,34 @@ class ExportWatch:
     def look_at(self, messages: Sequence[QueueMessage], invocation: Invocation) -> list[str]:
         """Handle each message once; the ids of those that stay in the queue, hidden until they are due."""
         batch = _Batch(invocation, min(_RESERVE_SECONDS, invocation.time_left() * _RESERVE_SHARE))
-        watches = self._understand(messages, batch)
+        watches, rejected = self._understand(messages)
         if watches:
             oldest = max(watch.age(invocation.now) for _, watch in watches)
             self.report.measure_seconds("OldestWatchAgeSeconds", oldest)
             with self._keeping(watches, batch):
                 answers = gather(self._overdue(watches, batch), self.api, self.objects, batch.may_ask_for)
                 self._publish(self._decide(watches, answers, batch), batch)
+        # Last, so that a dead-letter queue that does not answer holds nothing up.
+        for message, error in rejected:
+            self._set_aside(message, error, batch)
         for message in self.queue.hide(batch.kept):
             self.report.warn("message_not_hidden", message_id=message.message_id)
         return [message.message_id for message, _ in batch.kept]
 
-    def _understand(self, messages: Sequence[QueueMessage], batch: _Batch) -> list[tuple[QueueMessage, Watch]]:
-        watches = []
+    def _understand(
+        self, messages: Sequence[QueueMessage]
+    ) -> tuple[list[tuple[QueueMessage, Watch]], list[tuple[QueueMessage, str]]]:
+        """The watches that messages stand for, and the messages that are not understood, each with why."""
+        watches, rejected = [], []
         for message in messages:
             try:
                 start = read_start_event(message.body, self.start_event_source)
             except StartEventError as error:
                 self.report.count("StartEventsRejected")
-                self._set_aside(message, str(error), batch)
-                continue
-            watches.append((message, Watch(start, message.message_id, message.sent_at, message.receives)))
-        return watches
+                rejected.append((message, str(error)))
+            else:
+                watches.append((message, Watch(start, message.message_id, message.sent_at, message.receives)))
+        return watches, rejected
 
     def _overdue(self, watches: Sequence[tuple[QueueMessage, Watch]], batch: _Batch) -> dict[str, bool]:
         overdue: dict[str, bool] = {}
@@ -123,29 +129,39 @@ class ExportWatch:
         self, watches: Sequence[tuple[QueueMessage, Watch]], answers: dict[str, Answers], batch: _Batch
     ) -> list[Look]:
         """Look at each; those whose watch is over come back, the others are kept."""
-        ends = []
+        now = batch.invocation.now
+        assessed: list[tuple[QueueMessage, Watch, Verdict, Evidence]] = []
         for message, watch in watches:
             with self._keeping([(message, watch)], batch):
-                look = self._look(message, watch, answers[watch.start.export_id], batch.invocation.now)
-                if isinstance(look.decision, Wait):
-                    tell_waiting(look, look.decision.seconds, look.decision.because, self.report)
-                    batch.keep(message, look.decision.seconds)
+                assessed.append((message, watch, *assess(answers[watch.start.export_id], now)))
+        sights = {sight for _, watch, verdict, _ in assessed if (sight := self._sight(watch, verdict, now))}
+        first_seen_at = self.ledger.first_seen_at(sights, now) if sights else {}
+        ends = []
+        for message, watch, verdict, evidence in assessed:
+            with self._keeping([(message, watch)], batch):
+                sight = self._sight(watch, verdict, now)
+                decision = self._decision(watch, verdict, first_seen_at[sight] if sight else None, now)
+                look = Look(message, watch, now, verdict, evidence, decision)
+                if isinstance(decision, Wait):
+                    tell_waiting(look, decision.seconds, decision.because, self.report)
+                    batch.keep(message, decision.seconds)
                 else:
                     ends.append(look)
         return ends
 
-    def _look(self, message: QueueMessage, watch: Watch, answers: Answers, now: float) -> Look:
-        verdict, evidence = assess(answers, now)
-        first_seen_at = None
-        if isinstance(verdict, Faulty):
-            first_seen_at = self.ledger.fault_first_seen_at(
-                watch.start.export_id,
-                fault_key(verdict.failure),
-                now,
-                healed_after(watch.age(now), self.patience.schedule),
-            )
-        decision = decide(verdict, watch, now, first_seen_at, self.patience, self.random())
-        return Look(message, watch, now, verdict, evidence, decision)
+    def _sight(self, watch: Watch, verdict: Verdict, now: float) -> Sight | None:
+        if not isinstance(verdict, Faulty):
+            return None
+        healed = healed_after(watch.age(now), self.patience.schedule)
+        return Sight(watch.start.export_id, fault_key(verdict.failure), healed)
+
+    def _decision(
+        self, watch: Watch, verdict: Verdict, first_seen_at: float | Obstacle | None, now: float
+    ) -> Wait | End:
+        if isinstance(first_seen_at, Obstacle):
+            # How long the fault has been there is not known, so nothing ends by it.
+            return Wait(poll_delay(watch, now, self.patience, self.random()), first_seen_at.text)
+        return decide(verdict, watch, now, first_seen_at, self.patience, self.random())
 
     def _publish(self, looks: Sequence[Look], batch: _Batch) -> None:
         now, deadline_at = batch.invocation.now, batch.invocation.deadline_at
@@ -160,7 +176,7 @@ class ExportWatch:
                 if batch.may_publish():
                     settled = publish_once(part, self.ledger, self.topic, now, deadline_at)
                 else:
-                    settled = [Settled(ending, Fate.KEPT, 1.0, "the invocation's time is up") for ending in part]
+                    settled = [Settled(ending, Fate.WAITING, 1.0, "the invocation's time is up") for ending in part]
                 for one in settled:
                     self._settle(by_message[one.ending.watch.message_id], one, batch)
 
@@ -169,11 +185,12 @@ class ExportWatch:
         return Ending(look.watch, message)
 
     def _settle(self, look: Look, settled: Settled, batch: _Batch) -> None:
-        if settled.fate is Fate.KEPT:
+        if settled.fate in (Fate.WAITING, Fate.HELD_BACK):
             age = look.watch.age(look.now)
             seconds = self.patience.schedule.within_budget(settled.seconds, age, look.watch.receives)
             batch.keep(look.message, seconds)
-            tell_kept(look, seconds, settled.because or "", self.report)
+            held_back = settled.fate is Fate.HELD_BACK
+            tell_kept(look, seconds, settled.because or "", self.report, held_back=held_back)
         elif settled.fate is Fate.PUBLISHED:
             batch.done(look.message)
             tell_published(look, self.report)

@@ -27,7 +27,7 @@ from local.export_jobs import AT_ONCE, NEVER, Job, documented_completed, documen
 from local.faults import Close, Drip, Fault, Hang, Html, LeftOut, Match, OtherJob, Raw, Redirect, Status, Truncated
 from local.platform import Platform
 from local.simulated_api import serve
-from tests.fakes import TOKEN, AwsAccount, Clock, OneAtATime, RecordingReporter
+from tests.fakes import IN_TURN, TOKEN, AwsAccount, Clock, OneAtATime, RecordingReporter
 
 HOUR = 3600.0
 TIMEOUT, LAST_MOMENT = 72 * HOUR, 96 * HOUR
@@ -58,14 +58,14 @@ class World:
         settings = read_settings(self.aws.environment(self.base_url))
         aws = self.aws
         dynamodb = self._dynamodb
-        token = ApiToken(lambda: aws.client("secretsmanager"), aws.secret_arn)
+        token = ApiToken(IN_TURN, lambda: aws.client("secretsmanager"), aws.secret_arn)
         pace = Pace(self.share, self.monotonic)
         return ExportWatch(
             api=CgcApi(self.base_url, HttpExchange(), token, pace, self.report.count, self.monotonic, lambda: self.now),
-            objects=ExportedObjects(lambda: aws.client("s3"), settings.export_buckets),
-            queue=ExportQueue(lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url),
-            ledger=Ledger(lambda: dynamodb, settings.ledger_table_name),
-            topic=EventsTopic(lambda: aws.client("sns"), aws.topic_arn),
+            objects=ExportedObjects(IN_TURN, lambda: aws.client("s3"), settings.export_buckets),
+            queue=ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url),
+            ledger=Ledger(IN_TURN, lambda: dynamodb, settings.ledger_table_name),
+            topic=EventsTopic(IN_TURN, lambda: aws.client("sns"), aws.topic_arn),
             report=self.report,
             patience=settings.patience,
             start_event_source=settings.start_event_source,
@@ -379,6 +379,13 @@ class Vanishing:
         raise SystemExit
 
 
+class Breaking:
+    """A topic that breaks in a way that nobody foresaw."""
+
+    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
+        raise RuntimeError("odd")
+
+
 class Refusing:
     """A topic that takes nothing."""
 
@@ -647,7 +654,7 @@ class TestApi:
 class TestSurprises:
     def test_error_that_nobody_foresaw_keeps_the_message_and_is_told(self, world: World) -> None:
         world.platform.add_job(completed("a"))
-        world.aws.client("dynamodb").delete_table(TableName="ledger")
+        world.watch = replace(world.watch, topic=Breaking())
         message = world.announced("a", age=1000)
         assert world.look(message) == [message]
         assert world.report.counts["UnforeseenErrors"] == 1
@@ -656,12 +663,13 @@ class TestSurprises:
 
     def test_error_at_one_export_does_not_disturb_the_others(self, world: World) -> None:
         class Surprising(ExportedObjects):
-            def look(self, volume: Any, job: Any) -> Any:
-                return object() if job.id == "b" else super().look(volume, job)
+            def look(self, wanted: Any, within_seconds: float) -> Any:
+                answers = super().look(wanted, within_seconds)
+                return [object() if job.id == "b" else answer for (_, job), answer in zip(wanted, answers, strict=True)]
 
         for export_id in "abc":
             world.platform.add_job(completed(export_id))
-        surprising = Surprising(lambda: world.aws.client("s3"), ["bucket"])
+        surprising = Surprising(IN_TURN, lambda: world.aws.client("s3"), ["bucket"])
         world.watch = replace(world.watch, objects=surprising)
         messages = [world.announced(export_id) for export_id in "abc"]
         assert world.look(*messages) == [messages[1]]
@@ -686,19 +694,28 @@ class TestSurprises:
 
     def test_error_at_the_last_moment_sets_the_message_aside(self, world: World) -> None:
         world.platform.add_job(completed("a"))
-        world.aws.client("dynamodb").delete_table(TableName="ledger")
+        world.watch = replace(world.watch, topic=Breaking())
         early, late = world.announced("a", age=LAST_MOMENT - 1), world.announced("a", age=LAST_MOMENT + 1)
         assert world.look(early, late) == [early]
         [letter] = world.aws.dead_letters()
         assert letter["Body"] == late.body
         assert letter["MessageAttributes"]["error"]["StringValue"].startswith("unforeseen error: ")
 
+    def test_event_that_the_ledger_holds_back_is_kept_beyond_the_last_moment(self, world: World) -> None:
+        world.platform.add_job(completed("a"))
+        world.aws.client("dynamodb").delete_table(TableName="ledger")
+        message = world.announced("a", age=LAST_MOMENT + 1)
+        assert world.look(message) == [message]
+        assert world.report.counts["EventsHeldBack"] == 1
+        assert world.last_line["because"].startswith("DynamoDB: ")
+        assert world.aws.published() == []
+
     def test_message_that_cannot_be_hidden_because_sqs_is_away_is_kept(self, world: World) -> None:
         def away() -> Any:
             raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
 
         world.platform.add_job(completed("slow", steps=NEVER))
-        world.watch = replace(world.watch, queue=ExportQueue(away, "exports", "dead-letters"))
+        world.watch = replace(world.watch, queue=ExportQueue(IN_TURN, away, "exports", "dead-letters"))
         message = world.announced("slow")
         assert world.look(message) == [message]
         assert len(world.report.told("message_not_hidden")) == 1

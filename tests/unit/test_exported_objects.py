@@ -1,7 +1,7 @@
 """What is asked of S3 for an object, to the letter, and what is made of its answers."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from export_monitor.adapters.objects import ExportedObjects
+from export_monitor.adapters.threads import LateError
 from export_monitor.domain.model import (
     AccessControl,
     ByteEnds,
@@ -25,6 +26,7 @@ from export_monitor.domain.model import (
     Unread,
     Volume,
 )
+from tests.fakes import IN_TURN, InTurn
 
 VOLUME = Volume("o/v", "s3", "bucket", "runs")
 JOB = ExportJob("e", "COMPLETED", {}, location="reads.bam")
@@ -41,7 +43,7 @@ class Bucket:
         self.client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
         self.stub = Stubber(self.client)
         self.clock = 0.0
-        self.objects = ExportedObjects(lambda: self.client, ["bucket"], lambda: self.clock)
+        self.objects = ExportedObjects(IN_TURN, lambda: self.client, ["bucket"], lambda: self.clock)
 
     def answers(self, operation: str, answer: dict[str, Any], **request: Any) -> None:
         self.stub.add_response(operation, answer, {"Bucket": "bucket"} | request)
@@ -59,7 +61,8 @@ class Bucket:
         self.answers("get_object", {"Body": body}, Key=key, Range=f"bytes={span}", **pin)
 
     def look(self, job: ExportJob = JOB, volume: Volume = VOLUME) -> Any:
-        return self.objects.look(volume, job)
+        [answer] = self.objects.look([(volume, job)], 10.0)
+        return answer
 
 
 @pytest.fixture
@@ -140,8 +143,19 @@ def test_s3_that_cannot_be_reached_is_an_obstacle() -> None:
         def head_object(self, **request: Any) -> None:
             raise EndpointConnectionError(endpoint_url="https://s3")
 
-    objects = ExportedObjects(Unreachable, ["bucket"])  # type: ignore[arg-type,return-value]
-    assert objects.look(VOLUME, JOB) == Obstacle("S3 cannot be reached (EndpointConnectionError)")
+    objects = ExportedObjects(IN_TURN, Unreachable, ["bucket"])  # type: ignore[arg-type,return-value]
+    assert objects.look([(VOLUME, JOB)], 10.0) == [Obstacle("S3 cannot be reached (EndpointConnectionError)")]
+
+
+def test_look_that_is_late_is_an_obstacle_and_one_that_was_not_begun_was_not_asked() -> None:
+    class Late(InTurn):
+        def side_by_side(self, calls: Sequence[Any], within_seconds: float = 0) -> list[Any]:
+            assert (len(calls), within_seconds) == (2, 7.0)
+            return [LateError(begun=True), LateError(begun=False)]
+
+    answers = ExportedObjects(Late(), None, ["bucket"]).look([(VOLUME, JOB)] * 2, 7.0)  # type: ignore[arg-type]
+    assert [isinstance(answer, Obstacle) and answer.unasked for answer in answers] == [False, True]
+    assert all(isinstance(answer, Obstacle) and answer.text.startswith("S3: ") for answer in answers)
 
 
 def test_small_object_is_read_at_once_pinned_to_its_etag(bucket: Bucket) -> None:

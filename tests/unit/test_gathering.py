@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from export_monitor.domain.model import (
     Volume,
     VolumeAnswer,
 )
-from export_monitor.gathering import SIDE_BY_SIDE, gather
+from export_monitor.gathering import gather
 
 VOLUME = Volume("o/v", "s3", "bucket", "")
 MOVED = replace(VOLUME, prefix="moved")
@@ -53,6 +52,7 @@ class Platform:
         self.remembered = remembered
         self.see = see
         self.asked: list[tuple[Any, ...]] = []
+        self.looked_within: list[float] = []
 
     def read_jobs(self, export_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, JobAnswer]:
         self.asked.append(("jobs", list(export_ids)))
@@ -69,9 +69,10 @@ class Platform:
     def remembered_volume(self, name: str) -> Volume | None:
         return self.remembered
 
-    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
-        self.asked.append(("object", job.id, volume.prefix))
-        return self.see(volume)
+    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
+        self.looked_within.append(within_seconds)
+        self.asked += [("object", job.id, volume.prefix) for volume, job in wanted]
+        return [self.see(volume) for volume, _ in wanted]
 
     time_left = 10.0
 
@@ -142,20 +143,18 @@ def test_object_missing_by_the_volume_as_it_is_now_is_missing() -> None:
     assert platform.asked.count(("object", "a", "")) == 1
 
 
-def test_no_object_is_looked_at_when_the_time_is_up() -> None:
+def test_objects_are_looked_at_within_the_time_that_is_left() -> None:
     platform = Platform(job("a"))
-    platform.time_left = 0.0
-    seen = platform.gather()["a"].object
-    assert isinstance(seen, Obstacle)
-    assert seen.unasked
-    assert ("object", "a", "") not in platform.asked
+    platform.time_left = 4.0
+    platform.gather()
+    assert platform.looked_within == [4.0]
 
 
 class HalfEmpty(Platform):
     """A bucket that holds the object of export `a` alone."""
 
-    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
-        return FOUND if job.id == "a" else MISSING
+    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
+        return [FOUND if job.id == "a" else MISSING for _, job in wanted]
 
 
 @pytest.mark.parametrize("afresh", [Obstacle("outage"), Denied(Denial.HIDDEN, "m"), MOVED])
@@ -177,17 +176,6 @@ def test_volume_that_was_just_read_is_not_read_again() -> None:
     platform = Platform(job("a"), see=lambda _: MISSING)
     assert platform.gather()["a"].object is MISSING
     assert platform.asked.count(("volume", "o/v")) == 1
-
-
-def test_many_objects_are_looked_at_side_by_side() -> None:
-    together = Barrier(SIDE_BY_SIDE)
-
-    def see(_: Volume) -> ObjectAnswer:
-        together.wait(timeout=30)  # breaks, and so fails, where fewer look at once
-        return FOUND
-
-    platform = Platform(*(job(f"e{number}") for number in range(2 * SIDE_BY_SIDE)), see=see)
-    assert [answers.object for answers in platform.gather().values()] == [FOUND] * 2 * SIDE_BY_SIDE
 
 
 def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:

@@ -60,7 +60,7 @@ def test_watch_whose_event_was_published_before_is_over_without_another() -> Non
 def test_live_claim_keeps_the_message_until_it_ends() -> None:
     books = Books(refused={"a": RefusedClaim(Refusal.BUSY, wait_seconds=40)})
     [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE)
-    assert (settled.fate, settled.seconds) == (Fate.KEPT, 41)
+    assert (settled.fate, settled.seconds) == (Fate.WAITING, 41)
     assert books.notes[1:] == [("publish", []), ("record", [], [])]
 
 
@@ -69,7 +69,7 @@ def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_re
     settled = {one.ending.watch.start.export_id: one for one in publish_once(
         [ending("a"), ending("b")], books, books, NOW, DEADLINE)}  # fmt: skip
     assert settled["b"].fate is Fate.PUBLISHED
-    assert (settled["a"].fate, settled["a"].because) == (Fate.KEPT, "SNS: InternalError")
+    assert (settled["a"].fate, settled["a"].because) == (Fate.HELD_BACK, "SNS: InternalError")
     assert settled["a"].seconds == DEADLINE - NOW + 1
     assert books.notes[2] == ("record", ["b:completed"], [])
 
@@ -84,8 +84,8 @@ def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_re
     assert [(one.ending.watch.message_id, one.fate) for one in settled] == [
         ("m-sent", Fate.PUBLISHED),
         ("m-over", Fate.PUBLISHED_BEFORE),
-        ("m-busy", Fate.KEPT),
-        ("m-failing", Fate.KEPT),
+        ("m-busy", Fate.WAITING),
+        ("m-failing", Fate.HELD_BACK),
     ]
     assert books.notes[1:] == [
         ("publish", ["failing:completed", "sent:completed"]),

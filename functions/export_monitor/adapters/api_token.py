@@ -3,7 +3,9 @@
 import json
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
+
+from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +20,8 @@ class TokenUnavailableError(Exception):
 class ApiToken:
     """The token in one secret, whose string is the token itself or a JSON object with the key `auth_token`."""
 
-    def __init__(self, client: "Callable[[], SecretsManagerClient]", secret_arn: str) -> None:
+    def __init__(self, calls: AwsCalls, client: "Callable[[], SecretsManagerClient]", secret_arn: str) -> None:
+        self._calls = calls
         self._client = client
         self._secret_arn = secret_arn
         self._token: str | None = None
@@ -31,11 +34,10 @@ class ApiToken:
         """The token as the secret holds it now. Raises TokenUnavailableError."""
         self._token = None
         try:
-            secret = self._client().get_secret_value(SecretId=self._secret_arn)
-        except ClientError as error:
-            raise TokenUnavailableError(f"the secret cannot be read: {error.response['Error']['Code']}") from None
-        except BotoCoreError as error:
-            raise TokenUnavailableError(f"the secret cannot be read: {type(error).__name__}") from None
+            secret = self._calls.one(lambda: self._client().get_secret_value(SecretId=self._secret_arn))
+        except AWS_ERRORS as error:
+            why = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            raise TokenUnavailableError(f"the secret cannot be read: {why}") from None
         self._token = _token_in(secret.get("SecretString"))
         return self._token
 

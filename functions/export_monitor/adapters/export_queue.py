@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from export_monitor.adapters.aws import AwsCalls, AwsError
 from export_monitor.domain.model import JsonObject, QueueMessage
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
-    from types_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef, MessageAttributeValueTypeDef
+    from types_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        ChangeMessageVisibilityBatchResultTypeDef,
+        MessageAttributeValueTypeDef,
+    )
 
 _BATCH_ENTRIES = 10
 _MAX_ATTRIBUTES = 10
@@ -25,7 +28,10 @@ _ATTEMPTS = 2
 class ExportQueue:
     """Hides, sends and sets aside messages."""
 
-    def __init__(self, client: "Callable[[], SQSClient]", queue_url: str, dead_letter_queue_url: str) -> None:
+    def __init__(
+        self, calls: AwsCalls, client: "Callable[[], SQSClient]", queue_url: str, dead_letter_queue_url: str
+    ) -> None:
+        self._calls = calls
         self._client = client
         self._queue_url = queue_url
         self._dead_letter_queue_url = dead_letter_queue_url
@@ -33,25 +39,23 @@ class ExportQueue:
     def send(self, detail: JsonObject) -> str:
         """Put a start event into the queue; the id of its message comes back."""
         body = json.dumps(detail, separators=(",", ":"))
-        return self._client().send_message(QueueUrl=self._queue_url, MessageBody=body)["MessageId"]
+        sent = self._calls.one(lambda: self._client().send_message(QueueUrl=self._queue_url, MessageBody=body))
+        return sent["MessageId"]
 
     def hide(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]:
         """Hide messages for so many seconds each. Those that SQS would not hide come back: theirs is the time-out."""
         by_id = {str(number): message for number, (message, _) in enumerate(delays)}
         entries = [_hide_entry(number, message, seconds) for number, (message, seconds) in enumerate(delays)]
         for _ in range(_ATTEMPTS):
-            entries = [entry for batch in _by_ten(entries) for entry in self._hide_batch(batch)]
+            batches = _by_ten(entries)
+            answers = self._calls.side_by_side([self._hide_call(batch) for batch in batches])
+            entries = [one for batch, answer in zip(batches, answers, strict=True) for one in _failed(batch, answer)]
         return [by_id[entry["Id"]] for entry in entries]
 
-    def _hide_batch(
+    def _hide_call(
         self, entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]"
-    ) -> "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]":
-        try:
-            answer = self._client().change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
-        except (BotoCoreError, ClientError):
-            return entries
-        failed = {failure["Id"] for failure in answer.get("Failed", ())}
-        return [entry for entry in entries if entry["Id"] in failed]
+    ) -> "Callable[[], ChangeMessageVisibilityBatchResultTypeDef]":
+        return lambda: self._client().change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
 
     def set_aside(self, message: QueueMessage, error: str) -> None:
         """Copy a message, unchanged but for the attribute `error`, to the dead-letter queue."""
@@ -59,8 +63,10 @@ class ExportQueue:
         attributes = {name: _as_sent(value) for name, value in islice(others, _MAX_ATTRIBUTES - 1)}
         printable = "".join(c if c.isprintable() else "?" for c in error)[:_ERROR_CHARACTERS]
         attributes["error"] = {"DataType": "String", "StringValue": printable}
-        self._client().send_message(
-            QueueUrl=self._dead_letter_queue_url, MessageBody=message.body, MessageAttributes=attributes
+        self._calls.one(
+            lambda: self._client().send_message(
+                QueueUrl=self._dead_letter_queue_url, MessageBody=message.body, MessageAttributes=attributes
+            )
         )
 
 
@@ -69,6 +75,16 @@ def _hide_entry(
 ) -> "ChangeMessageVisibilityBatchRequestEntryTypeDef":
     whole = max(1, math.ceil(seconds))
     return {"Id": str(number), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": whole}
+
+
+def _failed(
+    entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]",
+    answer: "ChangeMessageVisibilityBatchResultTypeDef | AwsError",
+) -> "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]":
+    if isinstance(answer, Exception):
+        return entries
+    failed = {failure["Id"] for failure in answer.get("Failed", ())}
+    return [entry for entry in entries if entry["Id"] in failed]
 
 
 def _as_sent(value: Mapping[str, Any]) -> "MessageAttributeValueTypeDef":

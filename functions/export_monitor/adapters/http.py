@@ -6,13 +6,13 @@ left alone where a server drips the head of its answer.
 """
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 import urllib3
+
+from export_monitor.adapters.threads import LateError, Threads
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -49,22 +49,21 @@ class HttpExchange:
     """Sends requests one after the other over kept connections."""
 
     def __init__(self) -> None:
-        self._begin_anew()
-
-    def _begin_anew(self) -> None:
         self._session = _new_session()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="http")
+        self._threads = Threads(1)
 
     def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
         """Send and wait for the whole answer, at most so long. Raises NoAnswerError."""
-        exchange = self._executor.submit(_exchange, self._session, request, limit_seconds)
-        try:
-            return exchange.result(limit_seconds + 0.5)
-        except FutureTimeoutError:
+        session = self._session
+        # Half a second more, since who gives up by itself leaves the thread and the session free.
+        [outcome] = self._threads.run([lambda: _exchange(session, request, limit_seconds)], limit_seconds + 0.5)
+        if isinstance(outcome, LateError):
             # The thread may be busy for as long as the server likes, and its session must not be shared.
-            self._executor.shutdown(wait=False)
-            self._begin_anew()
-            raise NoAnswerError(f"no answer within {limit_seconds:.0f} s", slow=True) from None
+            self._session = _new_session()
+            raise NoAnswerError(f"no answer within {limit_seconds:.0f} s", slow=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
 
 def _new_session() -> requests.Session:

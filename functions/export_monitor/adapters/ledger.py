@@ -8,46 +8,54 @@ fault_…_first, fault_…_last   a fault's first and last sight (epoch seconds)
 expires_at     when DynamoDB may remove the item (epoch seconds): well over the 30 days that the contract promises
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.events import event_id
-from export_monitor.domain.patience import FAULTS
+from export_monitor.domain.model import Obstacle
+from export_monitor.domain.patience import FAULTS, Sight
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 KEPT_SECONDS = 45 * 24 * 3600
 # A transaction that met another one on the same item is tried again; botocore does not do so by itself.
-_CONFLICT_ATTEMPTS = 4
-_CONFLICT_PAUSE_SECONDS = 0.05
+_CLAIM_ATTEMPTS = 4
+# What SNS has cannot be called back, so it is recorded as long as there is time: in these pauses, a minute and more.
+_RECORD_ATTEMPTS = 30
+_TOGETHER_ATTEMPTS = 3
+_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 2.0
 
 
 class Ledger:
     """Claims before publishing, records after it, and remembers when faults were seen."""
 
-    def __init__(
-        self, client: "Callable[[], DynamoDBClient]", table_name: str, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, calls: AwsCalls, client: "Callable[[], DynamoDBClient]", table_name: str) -> None:
+        self._calls = calls
         self._client = client
         self._table_name = table_name
-        self._sleep = sleep
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
         """Claim exports, each at most once, in one transaction; by export, those that were refused, and why.
 
         Times are in epoch seconds. A single claim that cannot be given cancels the transaction, so it is repeated
-        without that one.
+        without that one. Where DynamoDB fails, the claims may stand nevertheless, and are to be waited for.
         """
         refused: dict[str, RefusedClaim] = {}
         wanted = list(claims)
         attempts = 0
         while wanted:
-            reasons = self._write([self._claim_update(claim, now, until) for claim in wanted])
+            try:
+                reasons = self._write([self._claim_update(claim, now, until) for claim in wanted])
+            except AWS_ERRORS as error:
+                unknown = RefusedClaim(Refusal.UNKNOWN, until - now, _told(error))
+                return refused | {claim.export_id: unknown for claim in wanted}
             lost = {
                 claim.export_id: _refusal(claim, reason.get("Item", {}), now)
                 for claim, reason in zip(wanted, reasons, strict=True)
@@ -58,37 +66,46 @@ class Ledger:
                 break
             if not lost:
                 attempts += 1
-                if attempts == _CONFLICT_ATTEMPTS:
+                if attempts == _CLAIM_ATTEMPTS:
                     return refused | {c.export_id: RefusedClaim(Refusal.BUSY) for c in wanted}
-                self._sleep(_CONFLICT_PAUSE_SECONDS * attempts)
+                self._calls.pause(_pause(attempts))
             wanted = [claim for claim in wanted if claim.export_id not in lost]
         return refused
 
     def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None:
-        """Record in one transaction what was published and which messages have ended; claims and faults go.
+        """Record what was published and which messages have ended; claims and faults go.
 
-        `over` are watches that end because their event had been published before. Raises TimeoutError where other
-        transactions stood in the way each time.
+        `over` are watches that end because their event had been published before. All are written in one transaction,
+        and one by one where something keeps standing in its way. Raises LateError or TimeoutError where it could not
+        be done.
         """
         updates = [self._record_update(claim, now) for claim in published]
         updates += [self._over_update(claim, now) for claim in over]
-        for attempt in range(1, _CONFLICT_ATTEMPTS + 1):
-            if not updates or all(reason["Code"] == "None" for reason in self._write(updates)):
+        for attempt in range(1, _RECORD_ATTEMPTS + 1):
+            updates = self._unwritten(updates, together=attempt <= _TOGETHER_ATTEMPTS)
+            if not updates:
                 return
-            self._sleep(_CONFLICT_PAUSE_SECONDS * attempt)
-        raise TimeoutError("the ledger was busy")
+            self._calls.pause(_pause(attempt))
+        raise TimeoutError("what was published could not be recorded")
 
-    def fault_first_seen_at(self, export_id: str, fault: str, now: float, healed_after: float) -> float:
-        """Note that a fault is seen, and say since when it has been, in epoch seconds.
+    def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle]:
+        """Note that faults are seen, and say of each since when it has been, in epoch seconds.
 
-        One that went unseen for `healed_after` seconds had healed and counts from now. It costs one write, and a
-        second one after healing.
+        One that went unseen for too long had healed and counts from now. It costs one write, and a second one after
+        healing.
         """
-        first, last = _fault_attributes(fault)
-        before = self._set_fault(export_id, f"SET {first} = if_not_exists({first}, :now), {last} = :now", now)
-        if last not in before or float(before[last]["N"]) >= now - healed_after:
+        outcomes = self._calls.side_by_side([partial(self._first_seen_at, sight, now) for sight in sights])
+        return {
+            sight: Obstacle(_told(outcome)) if isinstance(outcome, Exception) else outcome
+            for sight, outcome in zip(sights, outcomes, strict=True)
+        }
+
+    def _first_seen_at(self, sight: Sight, now: float) -> float:
+        first, last = _fault_attributes(sight.fault)
+        before = self._set_fault(sight.export_id, f"SET {first} = if_not_exists({first}, :now), {last} = :now", now)
+        if last not in before or float(before[last]["N"]) >= now - sight.healed_after:
             return float(before[first]["N"]) if first in before else now
-        self._set_fault(export_id, f"SET {first} = :now, {last} = :now", now)
+        self._set_fault(sight.export_id, f"SET {first} = :now, {last} = :now", now)
         return now
 
     def _set_fault(self, export_id: str, update: str, now: float) -> dict[str, Any]:
@@ -101,15 +118,30 @@ class Ledger:
         )
         return dict(answer.get("Attributes", {}))
 
+    def _unwritten(self, updates: list[dict[str, Any]], *, together: bool) -> list[dict[str, Any]]:
+        """Write, and say what could not be written, for whatever reason."""
+        if together:
+            try:
+                is_written = all(reason["Code"] == "None" for reason in self._write(updates))
+            except AWS_ERRORS:
+                return updates
+            return [] if is_written else updates
+        client = self._client()
+        outcomes = self._calls.side_by_side([partial(client.update_item, **update) for update in updates])
+        return [update for update, outcome in zip(updates, outcomes, strict=True) if isinstance(outcome, Exception)]
+
     def _write(self, updates: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Write all or nothing; a reason for each update, whose code is None where it did not stand in the way."""
+        if not updates:
+            return []
+        client = self._client()
         try:
             if len(updates) == 1:
                 # A lone write needs no transaction, which costs twice as much.
-                self._client().update_item(**updates[0])
+                self._calls.one(partial(client.update_item, **updates[0]))
             else:
                 transaction: list[Any] = [{"Update": update} for update in updates]
-                self._client().transact_write_items(TransactItems=transaction)
+                self._calls.one(partial(client.transact_write_items, TransactItems=transaction))
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "TransactionCanceledException":
@@ -172,6 +204,14 @@ def _completed(claim: Claim) -> str:
 
 def _fault_attributes(fault: str) -> tuple[str, str]:
     return f"fault_{fault}_first", f"fault_{fault}_last"
+
+
+def _pause(attempt: int) -> float:
+    return float(min(_PAUSE_SECONDS * 2 ** (attempt - 1), _LONGEST_PAUSE_SECONDS))
+
+
+def _told(error: Exception) -> str:
+    return f"DynamoDB: {error}"
 
 
 def _expiry(now: float) -> dict[str, str]:

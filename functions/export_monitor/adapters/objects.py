@@ -1,12 +1,15 @@
 """Exported objects in S3: what HeadObject says of them, a few of their bytes, their grants; or missing, or refused."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from export_monitor.adapters.aws import AwsCalls, AwsError
+from export_monitor.adapters.threads import LateError
 from export_monitor.domain import grants, integrity
 from export_monitor.domain.model import (
     AccessControl,
@@ -34,22 +37,28 @@ _BUCKET_REMEMBERED_SECONDS = 900.0
 
 
 class ExportedObjects:
-    """Looks at objects in the buckets that it is given, and asks for no others. Safe to call from several threads."""
+    """Looks at objects in the buckets that it is given, and asks for no others."""
 
     def __init__(
         self,
+        calls: AwsCalls,
         client: "Callable[[], S3Client]",
         buckets: Collection[str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._calls = calls
         self._client = client
         self._buckets = frozenset(buckets)
         self._monotonic = monotonic
         self._without_acls: dict[str, tuple[float, bool]] = {}
         self._owners: dict[str, tuple[float, str]] = {}
 
-    def look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
-        """The first of the keys that the job's location may mean and that exists, with what its checks need."""
+    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
+        """For each, the first of the keys that the job's location may mean and that exists, as its checks need it."""
+        looks = [partial(self._look, volume, job) for volume, job in wanted]
+        return [_in_time(outcome) for outcome in self._calls.side_by_side(looks, within_seconds)]
+
+    def _look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
         if volume.bucket not in self._buckets:
             return RefusedObject(volume.bucket, f"The bucket {volume.bucket} is not one of ExportBuckets.")
         keys = candidate_keys(volume.prefix, job.location or "")
@@ -159,6 +168,12 @@ class ExportedObjects:
         owner = self._client().get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
         self._owners[bucket] = (self._monotonic(), owner)
         return owner
+
+
+def _in_time(outcome: ObjectAnswer | AwsError) -> ObjectAnswer:
+    if isinstance(outcome, Exception):
+        return Obstacle(f"S3: {outcome}", unasked=isinstance(outcome, LateError) and not outcome.begun)
+    return outcome
 
 
 def _status(error: ClientError) -> int:

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from export_monitor.adapters.aws import AwsCalls
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
-    from types_boto3_sns.type_defs import MessageAttributeValueTypeDef, PublishBatchRequestEntryTypeDef
+    from types_boto3_sns.type_defs import (
+        MessageAttributeValueTypeDef,
+        PublishBatchRequestEntryTypeDef,
+        PublishBatchResponseTypeDef,
+    )
 
 _BATCH_ENTRIES = 10
 
@@ -17,25 +20,28 @@ _BATCH_ENTRIES = 10
 class EventsTopic:
     """Publishes messages."""
 
-    def __init__(self, client: "Callable[[], SNSClient]", topic_arn: str) -> None:
+    def __init__(self, calls: AwsCalls, client: "Callable[[], SNSClient]", topic_arn: str) -> None:
+        self._calls = calls
         self._client = client
         self._topic_arn = topic_arn
 
     def publish(self, messages: Sequence[Message]) -> dict[str, str]:
         """Publish, and say why which messages were not, by the id of their event."""
+        batches = list(_batches(messages))
         failures: dict[str, str] = {}
-        for batch in _batches(messages):
-            try:
-                answer = self._client().publish_batch(
-                    TopicArn=self._topic_arn,
-                    PublishBatchRequestEntries=[_entry(number, message) for number, message in enumerate(batch)],
-                )
-            except (BotoCoreError, ClientError) as error:
-                failures |= {message.event_id: f"SNS: {type(error).__name__}: {error}" for message in batch}
+        for batch, answer in zip(
+            batches, self._calls.side_by_side([self._call(batch) for batch in batches]), strict=True
+        ):
+            if isinstance(answer, Exception):
+                failures |= {message.event_id: f"SNS: {type(answer).__name__}: {answer}" for message in batch}
                 continue
             for failed in answer.get("Failed", ()):
                 failures[batch[int(failed["Id"])].event_id] = f"SNS: {failed['Code']}"
         return failures
+
+    def _call(self, batch: Sequence[Message]) -> "Callable[[], PublishBatchResponseTypeDef]":
+        entries = [_entry(number, message) for number, message in enumerate(batch)]
+        return lambda: self._client().publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
 
 
 def _batches(messages: Sequence[Message]) -> Iterator[list[Message]]:

@@ -14,15 +14,21 @@ class Claim:
 
 
 class Refusal(Enum):
-    """Why a claim was not given: the watch is over or its event was published; or somebody else is about to."""
+    """Why a claim was not given.
+
+    The watch is over or its event was published; somebody else is about to; or nobody knows, since the ledger could
+    not be asked.
+    """
 
     OVER = auto()
     BUSY = auto()
+    UNKNOWN = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedClaim:
-    """A claim that was not given; a live claim of another worker ends in so many seconds."""
+    """A claim that was not given, for how many seconds to wait before the next try, and why."""
 
     refusal: Refusal
     wait_seconds: float = 0.0
+    because: str = "another worker is publishing it"

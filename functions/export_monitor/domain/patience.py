@@ -54,6 +54,15 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """A fault of an export, seen now. One that went unseen for `healed_after` seconds had healed."""
+
+    export_id: str
+    fault: str
+    healed_after: float
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Look again in so many seconds; `because` says what is waited for."""
 

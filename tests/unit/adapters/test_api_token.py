@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from export_monitor.adapters.api_token import ApiToken, TokenUnavailableError
-from tests.fakes import stubbed
+from tests.fakes import IN_TURN, stubbed
 
 ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:cgc-AbCdEf"
 ASKED = {"SecretId": ARN}
@@ -16,7 +16,7 @@ ANSWER = {"ARN": ARN, "Name": "cgc"}
 def token_in(secret: dict[str, Any]) -> str:
     with stubbed("secretsmanager") as (client, stub):
         stub.add_response("get_secret_value", ANSWER | secret, ASKED)
-        return ApiToken(lambda: client, ARN).current()
+        return ApiToken(IN_TURN, lambda: client, ARN).current()
 
 
 @pytest.mark.parametrize(
@@ -37,15 +37,25 @@ def test_token_is_the_string_or_the_auth_token_of_a_json_object(secret: str) -> 
     [
         " \n\t",
         "s3cret\nX-Injected: 1",
+        "s3cret\rX-Injected: 1",
+        "s3cret\u2028X-Injected: 1",
         "s3cret s3cret",
         "s3cret\x00",
+        "s3cret\x7f",
         "\ufeffs3cret",
+        '\ufeff{"auth_token": "s3cret"}',
         "s3crét",
         "{s3cret",
         "{}",
         '{"auth_token": ""}',
         '{"auth_token": "  "}',
         '{"auth_token": ["s3cret"]}',
+        '{"auth_token": {"auth_token": "s3cret"}}',
+        '{"auth_token": null, "token": "s3cret"}',
+        '{"auth_token": 53, "token": "s3cret"}',
+        '{"auth_token": "\\ufeffs3cret"}',
+        '{"auth_token": "s3cr\\u00e9t"}',
+        pytest.param('{"auth_token": ' * 100_000 + '"s3cret"', id="nested without end"),
         '{"auth_token": "s3cret\\r\\nX-Injected: 1"}',
         '{"Auth_Token": "s3cret"}',
     ],
@@ -67,7 +77,7 @@ def test_secret_that_cannot_be_read_is_told_with_the_reason(code: str) -> None:
     with stubbed("secretsmanager") as (client, stub):
         stub.add_client_error("get_secret_value", code, expected_params=ASKED)
         with pytest.raises(TokenUnavailableError, match=code):
-            ApiToken(lambda: client, ARN).current()
+            ApiToken(IN_TURN, lambda: client, ARN).current()
 
 
 def test_secrets_manager_that_cannot_be_reached_is_a_secret_that_cannot_be_read() -> None:
@@ -75,14 +85,14 @@ def test_secrets_manager_that_cannot_be_reached_is_a_secret_that_cannot_be_read(
         raise EndpointConnectionError(endpoint_url="https://secretsmanager.us-east-1.amazonaws.com")
 
     with pytest.raises(TokenUnavailableError, match="EndpointConnectionError"):
-        ApiToken(unreachable, ARN).current()
+        ApiToken(IN_TURN, unreachable, ARN).current()
 
 
 def test_token_is_read_once_and_afresh_when_asked() -> None:
     with stubbed("secretsmanager") as (client, stub):
         stub.add_response("get_secret_value", ANSWER | {"SecretString": "old"}, ASKED)
         stub.add_response("get_secret_value", ANSWER | {"SecretString": "new"}, ASKED)
-        token = ApiToken(lambda: client, ARN)
+        token = ApiToken(IN_TURN, lambda: client, ARN)
         assert [token.current(), token.current()] == ["old", "old"]
         assert [token.afresh(), token.current()] == ["new", "new"]
 
@@ -92,7 +102,7 @@ def test_token_that_could_not_be_read_afresh_is_not_used_any_more() -> None:
         stub.add_response("get_secret_value", ANSWER | {"SecretString": "old"}, ASKED)
         stub.add_client_error("get_secret_value", "AccessDeniedException", expected_params=ASKED)
         stub.add_response("get_secret_value", ANSWER | {"SecretString": "new"}, ASKED)
-        token = ApiToken(lambda: client, ARN)
+        token = ApiToken(IN_TURN, lambda: client, ARN)
         assert token.current() == "old"
         with pytest.raises(TokenUnavailableError):
             token.afresh()

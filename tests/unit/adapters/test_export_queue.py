@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from export_monitor.adapters.export_queue import ExportQueue
 from export_monitor.domain.model import QueueMessage
-from tests.fakes import REGION, stubbed
+from tests.fakes import IN_TURN, REGION, stubbed
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/exports"
 DEAD_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters"
@@ -45,14 +45,14 @@ def failure(position: int) -> dict[str, Any]:
 class TestHide:
     def test_nothing_to_hide_asks_nothing(self) -> None:
         with stubbed("sqs") as (client, _):
-            assert ExportQueue(lambda: client, URL, DEAD_URL).hide([]) == []
+            assert ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL).hide([]) == []
 
     def test_delay_is_rounded_up_to_whole_seconds_and_never_none(self) -> None:
         delays = [0.0, 0.2, 1.0, 4.01, 43_000.0]
         with stubbed("sqs") as (client, stub):
             request = hidden(*((n, n, whole) for n, whole in enumerate([1, 1, 1, 5, 43_000])))
             stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
-            queue = ExportQueue(lambda: client, URL, DEAD_URL)
+            queue = ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL)
             assert queue.hide([(message(n), delay) for n, delay in enumerate(delays)]) == []
 
     def test_messages_are_hidden_by_ten(self) -> None:
@@ -60,7 +60,7 @@ class TestHide:
             for first, last in ((0, 10), (10, 20), (20, 21)):
                 request = hidden(*((n, n, 5) for n in range(first, last)))
                 stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
-            queue = ExportQueue(lambda: client, URL, DEAD_URL)
+            queue = ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL)
             assert queue.hide([(message(n), 5.0) for n in range(21)]) == []
 
     def test_message_that_was_not_hidden_is_tried_again_alone(self) -> None:
@@ -68,7 +68,7 @@ class TestHide:
         with stubbed("sqs") as (client, stub):
             stub.add_response("change_message_visibility_batch", answers[0], hidden((0, 0, 5), (1, 1, 7), (2, 2, 9)))
             stub.add_response("change_message_visibility_batch", answers[1], hidden((1, 1, 7)))
-            queue = ExportQueue(lambda: client, URL, DEAD_URL)
+            queue = ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL)
             assert queue.hide([(message(0), 5.0), (message(1), 7.0), (message(2), 9.0)]) == []
 
     def test_message_that_cannot_be_hidden_is_told(self) -> None:
@@ -76,7 +76,7 @@ class TestHide:
         with stubbed("sqs") as (client, stub):
             stub.add_response("change_message_visibility_batch", answer, hidden((0, 0, 5), (1, 1, 5)))
             stub.add_response("change_message_visibility_batch", answer, hidden((1, 1, 5)))
-            queue = ExportQueue(lambda: client, URL, DEAD_URL)
+            queue = ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL)
             assert queue.hide([(message(0), 5.0), (message(1), 5.0)]) == [message(1)]
 
     def test_refused_request_does_not_keep_the_next_ten_from_being_hidden(self) -> None:
@@ -88,14 +88,14 @@ class TestHide:
                     stub.add_client_error("change_message_visibility_batch", "Throttled", expected_params=request)
                 else:
                     stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
-            queue = ExportQueue(lambda: client, URL, DEAD_URL)
+            queue = ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL)
             assert queue.hide([(one, 5.0) for one in messages]) == messages[:10]
 
     def test_sqs_that_cannot_be_reached_hides_nothing(self) -> None:
         def unreachable() -> Any:
             raise EndpointConnectionError(endpoint_url=URL)
 
-        assert ExportQueue(unreachable, URL, DEAD_URL).hide([(message(), 5.0)]) == [message()]
+        assert ExportQueue(IN_TURN, unreachable, URL, DEAD_URL).hide([(message(), 5.0)]) == [message()]
 
     def test_real_queue_s_refusals_are_read(self) -> None:
         with mock_aws():
@@ -104,7 +104,7 @@ class TestHide:
             client.send_message(QueueUrl=url, MessageBody="{}")
             [received] = client.receive_message(QueueUrl=url, VisibilityTimeout=1)["Messages"]
             good = QueueMessage("good", received["ReceiptHandle"], "{}", 0.0, 1)
-            queue = ExportQueue(lambda: client, url, url)
+            queue = ExportQueue(IN_TURN, lambda: client, url, url)
             assert queue.hide([(good, 60.0), (message(1), 60.0)]) == [message(1)]
             counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             assert counts["ApproximateNumberOfMessagesNotVisible"] == "1"
@@ -130,7 +130,9 @@ class TestSetAside:
         }
         with stubbed("sqs") as (client, stub):
             stub.add_response("send_message", {"MessageId": "m"}, expected)
-            ExportQueue(lambda: client, URL, DEAD_URL).set_aside(message(0, body, attributes), "body: must be JSON")
+            ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL).set_aside(
+                message(0, body, attributes), "body: must be JSON"
+            )
 
     @pytest.mark.parametrize("number", [9, 10])
     def test_error_replaces_an_attribute_only_where_ten_are_taken(self, number: int) -> None:
@@ -156,7 +158,7 @@ class TestSetAside:
                     "error": {"DataType": "String", "StringValue": "export_id: must be ? ? ? ?? é"}
                 },
             })  # fmt: skip
-            ExportQueue(lambda: client, URL, DEAD_URL).set_aside(message(), error)
+            ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL).set_aside(message(), error)
 
     def test_long_error_is_cut(self) -> None:
         with mock_aws():
@@ -166,12 +168,12 @@ class TestSetAside:
         with stubbed("sqs") as (client, stub):
             stub.add_client_error("send_message", "AccessDenied")
             with pytest.raises(ClientError, match="AccessDenied"):
-                ExportQueue(lambda: client, URL, DEAD_URL).set_aside(message(), "a reason")
+                ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL).set_aside(message(), "a reason")
 
     def _set_aside(self, attributes: dict[str, Any], error: str = "a reason") -> dict[str, Any]:
         client = boto3.client("sqs", region_name=REGION)
         url = client.create_queue(QueueName="dead-letters")["QueueUrl"]
-        ExportQueue(lambda: client, URL, url).set_aside(message(0, "{}", attributes), error)
+        ExportQueue(IN_TURN, lambda: client, URL, url).set_aside(message(0, "{}", attributes), error)
         [letter] = client.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
         return dict(letter["MessageAttributes"])
 
@@ -181,7 +183,7 @@ def test_start_event_is_sent_as_its_detail() -> None:
     with mock_aws():
         client = boto3.client("sqs", region_name=REGION)
         url = client.create_queue(QueueName="exports")["QueueUrl"]
-        message_id = ExportQueue(lambda: client, url, DEAD_URL).send(detail)
+        message_id = ExportQueue(IN_TURN, lambda: client, url, DEAD_URL).send(detail)
         [sent] = client.receive_message(QueueUrl=url)["Messages"]
     assert sent["MessageId"] == message_id
     assert json.loads(sent["Body"]) == detail

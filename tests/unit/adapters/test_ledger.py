@@ -8,12 +8,16 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import ANY
 from moto import mock_aws
 
 from export_monitor.adapters.ledger import KEPT_SECONDS, Ledger
+from export_monitor.adapters.threads import LateError
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from tests.fakes import REGION, OneAtATime, stubbed
+from export_monitor.domain.model import Obstacle
+from export_monitor.domain.patience import Sight
+from tests.fakes import IN_TURN, REGION, InTurn, OneAtATime, stubbed
 
 TABLE = "ledger"
 NOW = 1_700_000_000.25
@@ -38,7 +42,7 @@ def client() -> Iterator[Any]:
 
 @pytest.fixture
 def ledger(client: Any) -> Ledger:
-    return Ledger(lambda: client, TABLE)
+    return Ledger(IN_TURN, lambda: client, TABLE)
 
 
 def item(client: Any, export_id: str = "a") -> dict[str, Any]:
@@ -60,7 +64,7 @@ class TestClaims:
 
     def test_no_wish_asks_nothing(self) -> None:
         with stubbed("dynamodb") as (client, _):
-            ledger = Ledger(lambda: client, TABLE)
+            ledger = Ledger(IN_TURN, lambda: client, TABLE)
             assert ledger.claim([], NOW, DEADLINE) == {}
             ledger.record([], [], NOW)
 
@@ -159,7 +163,7 @@ def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: 
     published: list[str] = []
 
     def work(_: int) -> None:
-        ledger = Ledger(lambda: atomic, TABLE)
+        ledger = Ledger(IN_TURN, lambda: atomic, TABLE)
         begin.wait()
         for _ in range(10):
             refused = ledger.claim(claims, NOW, DEADLINE)
@@ -187,20 +191,20 @@ class TestConflicts:
         )
 
     def test_cancelled_claims_are_tried_again_after_a_pause(self) -> None:
-        pauses: list[float] = []
+        calls = InTurn()
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CONFLICT, self.NONE)
             stub.add_client_error("transact_write_items", "TransactionInProgressException")
             stub.add_response("transact_write_items", {})
-            assert Ledger(lambda: client, TABLE, pauses.append).claim(self.BOTH, NOW, DEADLINE) == {}
-        assert len(pauses) == 2
-        assert all(0 < pause < 1 for pause in pauses)
+            assert Ledger(calls, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE) == {}
+        assert len(calls.pauses) == 2
+        assert all(0 < pause < 1 for pause in calls.pauses)
 
     def test_lost_claim_is_left_out_of_the_next_try(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.CONFLICT)
             stub.add_response("update_item", {})
-            refused = Ledger(lambda: client, TABLE, list[float]().append).claim(self.BOTH, NOW, DEADLINE)
+            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
         assert refused == {"a": RefusedClaim(Refusal.OVER)}
 
     @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
@@ -209,76 +213,133 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             for _ in range(4):
                 stub.add_client_error(call, "TransactionConflictException")
-            refused = Ledger(lambda: client, TABLE, list[float]().append).claim(claims, NOW, DEADLINE)
+            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(claims, NOW, DEADLINE)
         assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in claims}
 
     def test_record_that_meets_another_transaction_is_tried_again(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.NONE, self.CONFLICT)
             stub.add_response("transact_write_items", {})
-            Ledger(lambda: client, TABLE, list[float]().append).record(self.BOTH[:1], self.BOTH[1:], NOW)
+            Ledger(IN_TURN, lambda: client, TABLE).record(self.BOTH[:1], self.BOTH[1:], NOW)
 
-    def test_record_that_meets_others_each_time_raises(self) -> None:
+    def test_record_that_keeps_meeting_others_is_written_one_by_one_until_all_is(self) -> None:
+        calls = InTurn()
         with stubbed("dynamodb") as (client, stub):
-            for _ in range(4):
+            for _ in range(3):
                 self.cancelled(stub, self.CONFLICT, self.NONE)
-            with pytest.raises(TimeoutError):
-                Ledger(lambda: client, TABLE, list[float]().append).record(self.BOTH, [], NOW)
+            stub.add_response("update_item", {}, self.update_of("a"))
+            stub.add_client_error("update_item", "TransactionConflictException", expected_params=self.update_of("b"))
+            stub.add_response("update_item", {}, self.update_of("b"))
+            Ledger(calls, lambda: client, TABLE).record(self.BOTH, [], NOW)
+        assert calls.pauses == [0.05, 0.1, 0.2, 0.4]
+
+    def update_of(self, export_id: str) -> dict[str, Any]:
+        others = ("UpdateExpression", "ExpressionAttributeValues")
+        return {"TableName": TABLE, "Key": {"export_id": {"S": export_id}}, **dict.fromkeys(others, ANY)}
+
+    def test_record_that_fails_for_any_reason_is_tried_as_long_as_there_is_time(self) -> None:
+        class Ending(InTurn):
+            def pause(self, seconds: float) -> None:
+                super().pause(seconds)
+                if len(self.pauses) == 5:
+                    raise LateError(begun=False)
+
+        with stubbed("dynamodb") as (client, stub):
+            for call in ["transact_write_items"] * 3 + ["update_item"] * 4:
+                stub.add_client_error(call, "ProvisionedThroughputExceededException")
+            with pytest.raises(LateError):
+                Ledger(Ending(), lambda: client, TABLE).record(self.BOTH, [], NOW)
+
+    def test_record_that_can_never_be_written_raises(self) -> None:
+        def away() -> Any:
+            raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+        class Away:
+            update_item = transact_write_items = staticmethod(lambda **_: away())
+
+        calls = InTurn()
+        with pytest.raises(TimeoutError):
+            Ledger(calls, Away, TABLE).record(self.BOTH, [], NOW)  # type: ignore[arg-type]
+        # Together longer than any invocation of the template's function has for it.
+        assert sum(calls.pauses) > 45
 
     @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
-    def test_table_that_cannot_be_written_raises(self, claims: tuple[Claim, ...]) -> None:
+    def test_claims_that_cannot_be_written_may_stand_and_are_waited_for(self, claims: tuple[Claim, ...]) -> None:
         with stubbed("dynamodb") as (client, stub):
             call = "update_item" if len(claims) == 1 else "transact_write_items"
             stub.add_client_error(call, "AccessDeniedException")
-            with pytest.raises(ClientError, match="AccessDenied"):
-                Ledger(lambda: client, TABLE).claim(claims, NOW, DEADLINE)
+            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(claims, NOW, DEADLINE)
+        for claim in claims:
+            assert refused[claim.export_id].refusal is Refusal.UNKNOWN
+            assert refused[claim.export_id].wait_seconds == 45
+            assert "AccessDenied" in refused[claim.export_id].because
+
+    def test_lost_claims_stay_lost_where_the_next_try_fails(self) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            self.cancelled(stub, self.CHECK, self.NONE)
+            stub.add_client_error("update_item", "InternalServerError")
+            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
+        assert [refused[export_id].refusal for export_id in "ab"] == [Refusal.OVER, Refusal.UNKNOWN]
 
     def test_live_claim_of_a_cancelled_transaction_says_how_long_to_wait(self) -> None:
         live = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW + 30) * 1000))}}}
         lapsed = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW - 1) * 1000))}}}
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, live, lapsed)
-            refused = Ledger(lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
+            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
         assert refused == {
             "a": RefusedClaim(Refusal.BUSY, pytest.approx(30, abs=0.002)),
             "b": RefusedClaim(Refusal.BUSY, 0.0),
         }
 
 
+def seen(ledger: Ledger, export_id: str, fault: str, now: float) -> float | Obstacle:
+    """Since when a fault that is seen now has been seen."""
+    sight = Sight(export_id, fault, HEALED)
+    return ledger.first_seen_at([sight], now)[sight]
+
+
 class TestFaults:
     FAULT = "VOLUME_UNAVAILABLE"
 
     def test_patience_counts_from_the_first_sight(self, ledger: Ledger) -> None:
-        sights = [ledger.fault_first_seen_at("a", self.FAULT, NOW + after, HEALED) for after in (0, 30, 900, 1800)]
+        sights = [seen(ledger, "a", self.FAULT, NOW + after) for after in (0, 30, 900, 1800)]
         assert sights == [pytest.approx(NOW, abs=0.001)] * 4
 
     def test_sight_costs_one_write(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             stub.add_response("update_item", {})
-            Ledger(lambda: client, TABLE).fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+            assert seen(Ledger(IN_TURN, lambda: client, TABLE), "a", self.FAULT, NOW) == NOW
 
     def test_fault_that_went_unseen_for_too_long_had_healed_and_counts_anew(self, ledger: Ledger) -> None:
-        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
-        assert ledger.fault_first_seen_at("a", self.FAULT, NOW + 900, HEALED) == pytest.approx(NOW, abs=0.001)
+        seen(ledger, "a", self.FAULT, NOW)
+        assert seen(ledger, "a", self.FAULT, NOW + 900) == pytest.approx(NOW, abs=0.001)
         anew = NOW + 900 + 901
-        assert ledger.fault_first_seen_at("a", self.FAULT, anew, HEALED) == pytest.approx(anew, abs=0.001)
-        assert ledger.fault_first_seen_at("a", self.FAULT, anew + 60, HEALED) == pytest.approx(anew, abs=0.001)
+        assert seen(ledger, "a", self.FAULT, anew) == pytest.approx(anew, abs=0.001)
+        assert seen(ledger, "a", self.FAULT, anew + 60) == pytest.approx(anew, abs=0.001)
 
     def test_faults_of_another_kind_or_export_are_counted_apart(self, ledger: Ledger) -> None:
-        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+        seen(ledger, "a", self.FAULT, NOW)
         for export_id, fault in (("a", "OBJECT"), ("b", self.FAULT)):
-            assert ledger.fault_first_seen_at(export_id, fault, NOW + 60, HEALED) == pytest.approx(NOW + 60, abs=0.001)
+            assert seen(ledger, export_id, fault, NOW + 60) == pytest.approx(NOW + 60, abs=0.001)
 
     def test_fault_ends_with_the_watch(self, ledger: Ledger) -> None:
-        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
-        ledger.fault_first_seen_at("a", "OBJECT", NOW, HEALED)
+        seen(ledger, "a", self.FAULT, NOW)
+        seen(ledger, "a", "OBJECT", NOW)
         ledger.claim([FAILED], NOW + 60, DEADLINE)
         ledger.record([FAILED], [], NOW + 60)
         for fault in (self.FAULT, "OBJECT"):
-            assert ledger.fault_first_seen_at("a", fault, NOW + 61, HEALED) == pytest.approx(NOW + 61, abs=0.001)
+            assert seen(ledger, "a", fault, NOW + 61) == pytest.approx(NOW + 61, abs=0.001)
 
     def test_sight_of_a_fault_leaves_what_was_published_alone(self, ledger: Ledger) -> None:
         ledger.claim([COMPLETED], NOW, DEADLINE)
         ledger.record([COMPLETED], [], NOW)
-        ledger.fault_first_seen_at("a", self.FAULT, NOW, HEALED)
+        seen(ledger, "a", self.FAULT, NOW)
         assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].refusal is Refusal.OVER
+
+    def test_sight_that_cannot_be_noted_says_nothing_of_its_age(self) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            stub.add_client_error("update_item", "ThrottlingException")
+            answer = seen(Ledger(IN_TURN, lambda: client, TABLE), "a", self.FAULT, NOW)
+        assert isinstance(answer, Obstacle)
+        assert "ThrottlingException" in answer.text

@@ -7,7 +7,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from export_monitor.adapters.topic import EventsTopic
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message
-from tests.fakes import stubbed
+from tests.fakes import IN_TURN, stubbed
 
 ARN = "arn:aws:sns:us-east-1:123456789012:events"
 
@@ -41,7 +41,7 @@ def published(*batches: list[Message], failed: dict[int, dict[str, Any]] | None 
         for number, batch in enumerate(batches):
             answer = {"Failed": list((failed or {}).values())} if number == 0 else {}
             stub.add_response("publish_batch", answer, entries(*batch))
-        return EventsTopic(lambda: client, ARN).publish([one for batch in batches for one in batch])
+        return EventsTopic(IN_TURN, lambda: client, ARN).publish([one for batch in batches for one in batch])
 
 
 def test_nothing_to_publish_asks_nothing() -> None:
@@ -65,7 +65,7 @@ def test_size_counts_bytes_of_attributes_and_subject_too() -> None:
     with stubbed("sns") as (client, stub):
         for ids in (["0", "1"], ["0"]):
             stub.add_response("publish_batch", {"Successful": [{"Id": one} for one in ids]})
-        assert EventsTopic(lambda: client, ARN).publish(batch) == {}
+        assert EventsTopic(IN_TURN, lambda: client, ARN).publish(batch) == {}
 
 
 def test_number_attribute_is_a_number() -> None:
@@ -81,7 +81,7 @@ def test_number_attribute_is_a_number() -> None:
             },
         }
         stub.add_response("publish_batch", {}, expected)
-        assert EventsTopic(lambda: client, ARN).publish([failed]) == {}
+        assert EventsTopic(IN_TURN, lambda: client, ARN).publish([failed]) == {}
 
 
 def test_message_that_sns_refused_is_told_and_the_others_are_published() -> None:
@@ -95,7 +95,7 @@ def test_batch_that_sns_refused_is_told_whole_and_the_next_is_published(code: st
     with stubbed("sns") as (client, stub):
         stub.add_client_error("publish_batch", code, expected_params=entries(*first))
         stub.add_response("publish_batch", {}, entries(message(10)))
-        failures = EventsTopic(lambda: client, ARN).publish([*first, message(10)])
+        failures = EventsTopic(IN_TURN, lambda: client, ARN).publish([*first, message(10)])
     assert set(failures) == {one.event_id for one in first}
     assert all(code in failure for failure in failures.values())
 
@@ -104,5 +104,5 @@ def test_sns_that_cannot_be_reached_publishes_nothing() -> None:
     def unreachable() -> Any:
         raise EndpointConnectionError(endpoint_url="https://sns.us-east-1.amazonaws.com")
 
-    [failure] = EventsTopic(unreachable, ARN).publish([message(0)]).values()
+    [failure] = EventsTopic(IN_TURN, unreachable, ARN).publish([message(0)]).values()
     assert "EndpointConnectionError" in failure

@@ -1,0 +1,71 @@
+"""Calls of AWS, none of which outlasts the invocation that makes them."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from export_monitor.adapters.threads import LateError, Result, Threads
+
+# How a call fails: refused by the service, not reached, or not answered in time.
+AwsError = ClientError | BotoCoreError | LateError
+AWS_ERRORS = (ClientError, BotoCoreError, LateError)
+# So many calls are made side by side, and so many connections each client keeps.
+SIDE_BY_SIDE = 16
+# Twice what a client waits for a connection and an answer (bootstrap), without what it waits between its two tries.
+CALL_LIMIT_SECONDS = 12.0
+
+
+class Deadline:
+    """What is left of the present invocation, in seconds, for the work and for handing messages back after it."""
+
+    def __init__(self) -> None:
+        self._time_left: Callable[[], float] = lambda: math.inf
+        self._to_hand_back = self._to_return = 0.0
+
+    def begin(self, time_left: Callable[[], float]) -> None:
+        """Begin an invocation; a twelfth of its time is kept for handing back, a sixtieth for returning."""
+        total = time_left()
+        self._time_left = time_left
+        self._to_hand_back = total / 12
+        self._to_return = total / 60
+
+    def left_for_work(self) -> float:
+        return self._time_left() - self._to_hand_back
+
+    def left_for_handing_back(self) -> float:
+        return self._time_left() - self._to_return
+
+
+class AwsCalls:
+    """Makes calls in threads, and cuts them off when there is no time left (`time_left` is in seconds)."""
+
+    def __init__(self, time_left: Callable[[], float], sleep: Callable[[float], None] = time.sleep) -> None:
+        self._threads = Threads(SIDE_BY_SIDE)
+        self._time_left = time_left
+        self._sleep = sleep
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another try. Raises LateError where that leaves no time for it."""
+        if self._time_left() <= seconds:
+            raise LateError(begun=False)
+        self._sleep(seconds)
+
+    def one(self, call: Callable[[], Result]) -> Result:
+        """What the call gives. Raises what it raises, one of AWS_ERRORS as a rule."""
+        [outcome] = self.side_by_side([call])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def side_by_side(
+        self, calls: Sequence[Callable[[], Result]], within_seconds: float = CALL_LIMIT_SECONDS
+    ) -> list[Result | AwsError]:
+        """What each call gives, or how it failed. Raises the first surprise, which is none of AWS_ERRORS."""
+        outcomes = self._threads.run(calls, min(within_seconds, self._time_left()))
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not isinstance(outcome, AWS_ERRORS):
+                raise outcome
+        return cast("list[Result | AwsError]", outcomes)

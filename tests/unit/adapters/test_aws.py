@@ -1,0 +1,109 @@
+"""Calls of AWS: side by side, cut off at the end of the invocation, and what is made of those that are late."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from botocore.exceptions import ClientError
+
+from export_monitor.adapters.aws import SIDE_BY_SIDE, AwsCalls, Deadline
+from export_monitor.adapters.threads import LateError
+
+REFUSED = ClientError({"Error": {"Code": "Throttling"}}, "Publish")
+
+
+@pytest.fixture
+def hanging() -> Iterator[Callable[[], str]]:
+    """A call that comes back only when the test is over."""
+    over = threading.Event()
+
+    def hang() -> str:
+        over.wait()
+        return "too late"
+
+    yield hang
+    over.set()
+
+
+def refuse() -> str:
+    raise REFUSED
+
+
+def calls(time_left: float = 60.0) -> AwsCalls:
+    return AwsCalls(lambda: time_left)
+
+
+def test_call_gives_what_it_gives_and_raises_what_it_raises() -> None:
+    assert calls().one(lambda: 7) == 7
+    with pytest.raises(ClientError):
+        calls().one(refuse)
+
+
+def test_failure_of_one_call_leaves_the_others_alone() -> None:
+    assert calls().side_by_side([lambda: "a", refuse, lambda: "b"]) == ["a", REFUSED, "b"]
+
+
+def test_surprise_is_no_failure_of_aws() -> None:
+    def break_down() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        calls().side_by_side([lambda: "a", break_down])
+
+
+def test_many_calls_are_made_side_by_side() -> None:
+    together = threading.Barrier(SIDE_BY_SIDE)
+    # The barrier breaks, and so the test fails, where fewer calls are made at once.
+    assert len(calls().side_by_side([lambda: together.wait(timeout=30)] * 2 * SIDE_BY_SIDE)) == 2 * SIDE_BY_SIDE
+
+
+def test_call_that_hangs_is_late_and_disturbs_neither_its_neighbours_nor_later_ones(
+    hanging: Callable[[], str],
+) -> None:
+    some = calls()
+    first, second = some.side_by_side([hanging, lambda: "in time"], within_seconds=0.2)
+    assert isinstance(first, LateError)
+    assert first.begun
+    assert second == "in time"
+    assert some.one(lambda: "later") == "later"
+
+
+def test_call_that_had_to_wait_for_a_thread_was_not_begun(hanging: Callable[[], str]) -> None:
+    made: list[str] = []
+    outcomes = calls().side_by_side(
+        [hanging] * SIDE_BY_SIDE + [lambda: made.append("late")],  # type: ignore[list-item, func-returns-value]
+        within_seconds=0.2,
+    )
+    assert [isinstance(one, LateError) and one.begun for one in outcomes] == [True] * SIDE_BY_SIDE + [False]
+    assert made == []
+
+
+def test_time_that_is_left_cuts_a_call_off(hanging: Callable[[], str]) -> None:
+    with pytest.raises(LateError, match="did not answer in time"):
+        calls(time_left=0.1).one(hanging)
+
+
+def test_no_call_is_made_without_time_for_it() -> None:
+    made: list[int] = []
+    with pytest.raises(LateError, match="no time left"):
+        calls(time_left=0.0).one(lambda: made.append(1))
+    assert made == []
+
+
+def test_pause_is_made_only_where_time_is_left_after_it() -> None:
+    pauses: list[float] = []
+    some = AwsCalls(lambda: 3.0, pauses.append)
+    some.pause(2.9)
+    with pytest.raises(LateError):
+        some.pause(3.0)
+    assert pauses == [2.9]
+
+
+def test_deadline_keeps_time_for_handing_back_and_for_returning() -> None:
+    left = 60.0
+    deadline = Deadline()
+    assert deadline.left_for_work() == deadline.left_for_handing_back() == float("inf")
+    deadline.begin(lambda: left)
+    left = 20.0
+    assert deadline.left_for_work() == 15.0
+    assert deadline.left_for_handing_back() == 19.0
