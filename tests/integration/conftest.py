@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.emulator import ACCOUNT_ID, REGION
 from local.export_jobs import documented_failed
 from local.platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
+from tests.integration.role import rights_exceeded
 
 FILE = "576159f7f53e9e1de6ae7b5f0"
 QUICK = {
@@ -15,6 +17,7 @@ QUICK = {
     "MaxPollSeconds": "1",
     "ObjectGraceSeconds": "0",
     "NotFoundGraceSeconds": "0",
+    "KmsKeyArns": f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
 
 
@@ -25,9 +28,19 @@ def deployed() -> Iterator[Stack]:
     platform.add_volume("rfranklin/output", bucket="bucket")
     platform.add_file(FILE, name="output.vcf", size=1234, project="rfranklin/my-project")
     platform.add_job(documented_failed())
-    with Stack(platform, parameters=QUICK, polls=False, workers=4, batching_window_seconds=0.1) as stack:
+    with Stack(
+        platform,
+        buckets=("bucket", "versions"),
+        parameters=QUICK,
+        polls=False,
+        workers=4,
+        batching_window_seconds=0.1,
+    ) as stack:
+        enabled = {"Status": "Enabled"}
+        stack.client("s3").put_bucket_versioning(Bucket="versions", VersioningConfiguration=enabled)
         yield stack
         assert TOKEN not in "\n".join(stack.log_lines)
+        assert rights_exceeded(stack) == set()
 
 
 @pytest.fixture

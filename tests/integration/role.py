@@ -1,0 +1,75 @@
+"""The function's role beside the calls that the function makes."""
+
+from ast import literal_eval
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from local.aws_faults import AwsCall
+from local.emulator import ACCOUNT_ID, REGION
+from local.stack import Stack
+
+# IAM's action for a call, where it is not the call's own name ("Actions, resources, and condition keys" of each
+# service in the Service Authorization Reference).
+_ACTIONS = {
+    "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "HeadObject": "s3:GetObject",
+    "PublishBatch": "sns:Publish",
+    "TransactWriteItems": "dynamodb:UpdateItem",
+}
+# Asked for one version, the action is another.
+_OF_A_VERSION = {"s3:GetObject": "s3:GetObjectVersion", "s3:GetObjectAcl": "s3:GetObjectVersionAcl"}
+
+Right = tuple[str, str]
+
+
+def rights_used(calls: Iterable[AwsCall]) -> set[Right]:
+    """Action and resource of each call."""
+    return {(_action(call), _arn(call)) for call in calls}
+
+
+def rights_given(stack: Stack) -> set[Right]:
+    """Action and resource pattern of each allowing statement of the function's role, as deployed."""
+    iam, role = stack.client("iam"), stack.deployment.physical_ids["ExportMonitorRole"]
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    # The emulator gives a document as Python writes it, where IAM gives it as JSON.
+    documents = [literal_eval(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]) for name in names]
+    return {
+        (action, resource)
+        for document in documents
+        for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    }
+
+
+def covers(given: Right, used: Right) -> bool:
+    """Whether the right that is given allows the one that is used."""
+    return given[0] == used[0] and fnmatchcase(used[1], given[1])
+
+
+def rights_exceeded(stack: Stack) -> set[Right]:
+    """What the stack's function did without a right to."""
+    given = rights_given(stack)
+    return {used for used in rights_used(stack.aws.calls) if not any(covers(right, used) for right in given)}
+
+
+def _action(call: AwsCall) -> str:
+    action = _ACTIONS.get(call.operation, f"{call.service}:{call.operation}")
+    return _OF_A_VERSION.get(action, action) if call.versioned else action
+
+
+def _arn(call: AwsCall) -> str:
+    match call.service:
+        case "sqs":
+            return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{call.resource.rpartition('/')[2]}"
+        case "dynamodb":
+            return f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{call.resource}"
+        case "s3":
+            return f"arn:aws:s3:::{call.resource}"
+    return call.resource
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]

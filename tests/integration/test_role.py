@@ -1,0 +1,68 @@
+"""The function's role allows what the function does, and nothing else but what is listed here with its reason."""
+
+import json
+from dataclasses import replace
+
+from local.export_jobs import documented_failed
+from local.platform import Platform
+from local.stack import Stack
+from tests.integration.role import covers, rights_exceeded, rights_given, rights_used
+from tests.integration.steps import completed, run_until_drained
+
+USED_IN_ITS_NAME = {
+    "sqs:ReceiveMessage": "the event source mapping receives with the function's role",
+    "sqs:DeleteMessage": "the event source mapping deletes what was handled",
+    "sqs:GetQueueAttributes": "the event source mapping asks how many messages there are",
+    "logs:CreateLogStream": "Lambda writes the function's log with its role",
+    "logs:PutLogEvents": "likewise",
+    "xray:PutTraceSegments": "Lambda's active tracing sends with its role",
+    "xray:PutTelemetryRecords": "likewise",
+}
+CARRIED_BY_NO_CALL = {
+    "s3:ListBucket": "with it S3 answers 404 where a key does not exist, without it 403",
+    "kms:Decrypt": "S3 and Secrets Manager decrypt with the role of who reads",
+}
+EXCEPTIONS = USED_IN_ITS_NAME | CARRIED_BY_NO_CALL
+
+
+def test_every_right_is_used_and_no_call_goes_beyond_them(stack: Stack, platform: Platform) -> None:
+    for bucket in ("bucket", "versions"):
+        stack.client("s3").put_bucket_ownership_controls(
+            Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
+        )
+    platform.add_volume("rfranklin/versions", bucket="versions")
+    properties = {"sse_algorithm": "AES256", "aws_canned_acl": "bucket-owner-full-control"}
+    done = replace(completed("role-done"), location="role.dat", properties=properties)
+    for job in (
+        done,
+        replace(done, id="role-version", volume="rfranklin/versions"),
+        replace(done, id="role-later", steps=((0, "RUNNING"), (8, "COMPLETED"))),
+        documented_failed(id="role-failed"),
+    ):
+        platform.add_job(job)
+        stack.send(json.dumps({"export_id": job.id}))
+    stack.send("not understood")
+    stack.invoke({"detail-type": "Export Started", "source": "cgc.exports", "detail": {"export_id": "role-unknown"}})
+    run_until_drained(stack, stack.mapping)
+    assert {one.event["id"] for one in stack.receive(timeout_seconds=0)} == {
+        "role-done:completed",
+        "role-version:completed",
+        "role-later:completed",
+        "role-failed:failed:EXPORT_FAILED",
+        "role-unknown:failed:EXPORT_NOT_FOUND",
+    }
+    assert rights_exceeded(stack) == set()
+    used = rights_used(stack.aws.calls)
+    # A bucket is there for each kind of object, so that of S3's rights it is the action that must be used.
+    used_actions = {action for action, _ in used}
+    unused = {
+        action
+        for action, resource in rights_given(stack)
+        if not any(covers((action, resource), one) for one in used)
+        and not (action.startswith("s3:") and action in used_actions)
+    }
+    assert unused == EXCEPTIONS.keys()
+
+
+def test_rights_that_are_listed_as_exceptions_are_used_by_no_call(stack: Stack) -> None:
+    assert {action for action, _ in rights_used(stack.aws.calls)}.isdisjoint(EXCEPTIONS)
