@@ -5,10 +5,12 @@ it for this machine. Both take the same list, requirements.txt, and leave out th
 """
 
 import argparse
+import compileall
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ROOT / "functions" / "export_monitor"
@@ -58,6 +60,20 @@ def prune(artifact: Path) -> None:
                 path.unlink()
 
 
+def compile_all(artifact: Path, target_python: str | None) -> None:
+    """Add byte code, which the target could not keep: Lambda's code folder is read-only, and so compiled at each start.
+
+    Unchecked, since Lambda does not keep the times by which sources are compared with their byte code.
+    """
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if target_python not in (None, running):
+        print(f"No byte code: that of Python {target_python} is not made by {running}. Cold starts take twice as long.")
+        return
+    compileall.compile_dir(
+        artifact, stripdir=artifact, quiet=1, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+    )
+
+
 def main() -> None:
     """Read the command line, build."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -70,6 +86,7 @@ def main() -> None:
     install(options.into, options.python, options.platform)
     prune(options.into)
     shutil.copytree(CODE, options.into / CODE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    compile_all(options.into, options.python)
 
 
 if __name__ == "__main__":
