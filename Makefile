@@ -9,12 +9,15 @@ PYTHON_3_13 := $(shell $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] =
 		$$python -c '' 2>/dev/null && echo $$python && break; done)
 VENV_3_13 := .venv-3.13
 VENV_SAM := .venv-sam
+VENV_CHECKOV := .venv-checkov
+VENV_AUDIT := .venv-audit
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
+export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test check format lint types imports coverage template artifact clean
+.PHONY: help demo local test check format lint types imports coverage template policies artifact audit clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,7 +34,7 @@ ifneq ($(PYTHON_3_13),)
 	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile
 endif
 
-check: format lint types imports coverage test template artifact ## run every gate that CI has
+check: format lint types imports coverage test template policies artifact ## run every gate that CI has
 
 format: $(VENV)/dev.installed ## check the format of the code
 	$(BIN)/ruff format --check .
@@ -54,11 +57,18 @@ coverage: $(VENV)/dev.installed ## hold branch coverage of functions/ by the tes
 template: $(VENV_SAM)/installed ## validate the SAM template
 	$(VENV_SAM)/bin/sam validate --lint --region us-east-1
 
+policies: $(VENV)/local.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the template becomes
+	$(BIN)/python -m tools.translated_template .build/template.json
+	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --file .build/template.json --skip-download --compact --quiet
+
 artifact: $(VENV_SAM)/installed ## build what is deployed
 	$(VENV_SAM)/bin/sam build
 
+audit: $(VENV_AUDIT)/installed ## look for known vulnerabilities in what is deployed (asks the package index, so it is no part of check)
+	$(VENV_AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.txt
+
 clean: ## remove everything that a task made
-	rm -rf $(VENV) $(VENV_3_13) $(VENV_SAM) .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV_3_13) $(VENV_SAM) $(VENV_CHECKOV) $(VENV_AUDIT) .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 # --- what the tasks need --------------------------------------------------------------------------------------
 $(VENV)/local.installed: local/requirements.txt
@@ -82,8 +92,18 @@ $(VENV_SAM)/installed: requirements-sam.txt
 	$(VENV_SAM)/bin/pip install --quiet -r requirements-sam.txt
 	@touch $@
 
+$(VENV_CHECKOV)/installed: requirements-checkov.txt
+	test -x $(VENV_CHECKOV)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_CHECKOV)
+	$(VENV_CHECKOV)/bin/pip install --quiet -r requirements-checkov.txt
+	@touch $@
+
+$(VENV_AUDIT)/installed: requirements-audit.txt
+	test -x $(VENV_AUDIT)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_AUDIT)
+	$(VENV_AUDIT)/bin/pip install --quiet -r requirements-audit.txt
+	@touch $@
+
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------
 .PHONY: build-ExportMonitorFunction
 build-ExportMonitorFunction:
-	$(PYTHON) tools/build_function.py "$(ARTIFACTS_DIR)" --python 3.13 \
+	$(or $(PYTHON_3_13),$(PYTHON)) tools/build_function.py "$(ARTIFACTS_DIR)" --python 3.13 \
 		--platform manylinux_2_28_aarch64 --platform manylinux2014_aarch64

@@ -9,7 +9,7 @@ What the API itself says of a thing, that it is unknown or not shown, is a value
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -218,7 +218,8 @@ class CgcApi:
         closed = self._pace.closed_for()
         if closed:
             raise BatchOverError("the API's rate limit is used up", wait_seconds=closed, unasked=True)
-        headers = {"X-SBG-Auth-Token": token(), "Content-Type": "application/json"}
+        secret = token()
+        headers = {"X-SBG-Auth-Token": secret, "Content-Type": "application/json"}
         limit = min(_CALL_LIMIT_SECONDS, time_left())
         if limit < _LEAST_SECONDS:
             raise BatchOverError("the invocation's time is up", unasked=True)
@@ -231,7 +232,8 @@ class CgcApi:
             kind = BatchOverError if error.slow else NotAnsweredError
             raise kind(f"the API cannot be reached: {error}") from None
         self._heed_rate_limit(answer)
-        return answer
+        # What the API says ends up in log lines and events, and an API may repeat what it was sent.
+        return replace(answer, body=answer.body.replace(secret.encode(), b"(the token)"))
 
     def _current_token(self) -> str:
         try:

@@ -450,6 +450,15 @@ class TestToken:
         talk = Conversation(always(status, {"code": 1, "message": "…"}))
         assert "t0ken" not in repr(talk.jobs("a", "b"))
 
+    @pytest.mark.parametrize("status", [400, 403, 404, 500])
+    def test_token_that_the_api_repeats_is_taken_out_of_its_answer(self, status: int) -> None:
+        talk = Conversation(always(status, {"code": 1, "message": "who is t0ken?"}))
+        assert "who is (the token)?" in repr(talk.jobs("a"))
+
+    def test_token_that_a_job_repeats_is_taken_out_of_it(self) -> None:
+        talk = Conversation(always(200, {"id": "a", "state": "FAILED", "error": {"message": "t0ken"}}))
+        assert talk.jobs("a")["a"].error == {"message": "(the token)"}
+
 
 class TestVolumes:
     BODY: Mapping[str, Any] = {"id": "rfranklin/output", "service": {"type": "s3", "bucket": "b"}}

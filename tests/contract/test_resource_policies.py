@@ -1,0 +1,303 @@
+"""Who may do what with the stack's resources, in the template as CloudFormation gets it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from local.artifact import ROOT
+from local.translation import translate
+from tools.translated_template import CODE_URI, EVERY_PART
+
+TEMPLATE = ROOT / "template.yaml"
+LEAST = {name: EVERY_PART[name] for name in ("TokenSecretArn", "ExportBuckets")}
+WHOLE: Mapping[str, Any] = translate(TEMPLATE, EVERY_PART, CODE_URI)["Resources"]
+BARE: Mapping[str, Any] = translate(TEMPLATE, LEAST, CODE_URI)["Resources"]
+STACKS = pytest.mark.parametrize("resources", [WHOLE, BARE], ids=["every part", "no optional part"])
+
+Statement = Mapping[str, Any]
+
+
+def properties_of(resource_type: str, resources: Mapping[str, Any] = WHOLE) -> dict[str, Mapping[str, Any]]:
+    """The properties of every resource of a type, by logical id."""
+    return {name: one["Properties"] for name, one in resources.items() if one["Type"] == resource_type}
+
+
+def target(node: Any) -> Any:
+    """The logical id that a `Ref` or a `GetAtt` names; anything else as it is."""
+    match node:
+        case {"Ref": name} | {"Fn::GetAtt": [name, "Arn"]}:
+            return name
+    return node
+
+
+def texts(node: Any) -> list[Any]:
+    """A value or a list of values, with `Fn::Sub` and `Fn::Split` worked out as far as they hold no resource."""
+    match node:
+        case {"Fn::Split": [separator, joined]}:
+            return [part for text in texts(joined) for part in text.split(separator)]
+        case {"Fn::Sub": [text, names]}:
+            for name, value in names.items():
+                text = text.replace(f"${{{name}}}", value)
+            return [text]
+        case list():
+            return [one for part in node for one in texts(part)]
+    return [target(node)]
+
+
+def policies_on(resource_type: str, resources: Mapping[str, Any] = WHOLE) -> dict[str, list[Statement]]:
+    """The statements on each queue, or topic: one policy each."""
+    lists = {"AWS::SQS::QueuePolicy": "Queues", "AWS::SNS::TopicPolicy": "Topics"}
+    on: dict[str, list[Statement]] = {}
+    for policy in properties_of(resource_type, resources).values():
+        [subject] = map(target, policy[lists[resource_type]])
+        # A second policy would take the place of the first.
+        assert subject not in on
+        on[subject] = policy["PolicyDocument"]["Statement"]
+    return on
+
+
+def allowed(statements: list[Statement]) -> dict[str, Statement]:
+    """What is allowed, by the name of its statement."""
+    return {one["Sid"]: one for one in statements if one["Effect"] == "Allow"}
+
+
+def role_statements(resources: Mapping[str, Any] = WHOLE) -> list[Statement]:
+    [role] = properties_of("AWS::IAM::Role", resources).values()
+    [policy] = role["Policies"]
+    return list(policy["PolicyDocument"]["Statement"])
+
+
+def every_policy(resources: Mapping[str, Any]) -> Iterator[Statement]:
+    """Every statement of every policy, the one that says who may be the role among them."""
+    [role] = properties_of("AWS::IAM::Role", resources).values()
+    yield from role["AssumeRolePolicyDocument"]["Statement"]
+    yield from role_statements(resources)
+    for resource_type in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        for statements in policies_on(resource_type, resources).values():
+            yield from statements
+
+
+@STACKS
+@pytest.mark.parametrize(
+    ("resource_type", "policy_type", "action"),
+    [
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "sqs:*"),
+        # A topic's policy takes actions of SNS one by one, and publishing is the one that carries data.
+        ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "sns:Publish"),
+    ],
+)
+def test_every_queue_and_topic_refuses_what_comes_without_tls(
+    resources: Mapping[str, Any], resource_type: str, policy_type: str, action: str
+) -> None:
+    on = policies_on(policy_type, resources)
+    assert len(on) == 2
+    assert on.keys() == properties_of(resource_type, resources).keys()
+    for subject, statements in on.items():
+        [denied] = [one for one in statements if one["Effect"] == "Deny" and one["Sid"] == "TlsOnly"]
+        assert denied["Principal"] == "*"
+        assert denied["Action"] == action
+        assert target(denied["Resource"]) == subject
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_export_queue_lets_in_the_rule_of_the_stack_and_the_topics_that_are_named() -> None:
+    lets_in = allowed(policies_on("AWS::SQS::QueuePolicy")["ExportQueue"])
+    assert lets_in.keys() == {"StartEventRule", "StartEventTopics"}
+    rule, topics = lets_in["StartEventRule"], lets_in["StartEventTopics"]
+    assert rule["Principal"] == {"Service": "events.amazonaws.com"}
+    assert rule["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["StartEventRule", "Arn"]}}}
+    assert topics["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert topics["Condition"] == {"ArnEquals": {"aws:SourceArn": EVERY_PART["StartEventTopicArns"].split(",")}}
+    assert {one["Action"] for one in (rule, topics)} == {"sqs:SendMessage"}
+
+
+def test_no_topic_is_let_in_where_none_is_named() -> None:
+    assert allowed(policies_on("AWS::SQS::QueuePolicy", BARE)["ExportQueue"]).keys() == {"StartEventRule"}
+
+
+def test_dead_letter_queue_lets_in_the_rule_of_the_stack_alone() -> None:
+    [rule] = allowed(policies_on("AWS::SQS::QueuePolicy")["DeadLetterQueue"]).values()
+    assert rule["Principal"] == {"Service": "events.amazonaws.com"}
+    assert rule["Action"] == "sqs:SendMessage"
+    assert rule["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["StartEventRule", "Arn"]}}}
+
+
+def test_events_are_published_by_the_function_alone() -> None:
+    role = {"Fn::GetAtt": ["ExportMonitorRole", "Arn"]}
+    statements = policies_on("AWS::SNS::TopicPolicy")["ExportEventsTopic"]
+    [publisher] = allowed(statements).values()
+    assert publisher["Principal"] == {"AWS": role}
+    assert publisher["Action"] == "sns:Publish"
+    # Those whom a policy of their own allows to publish are kept out too.
+    [others] = [one for one in statements if one["Sid"] == "NobodyElse"]
+    assert (others["Effect"], others["Principal"], others["Action"]) == ("Deny", "*", "sns:Publish")
+    assert others["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": role}}
+
+
+def test_alarms_are_published_by_alarms_of_this_account_alone() -> None:
+    [publisher] = allowed(policies_on("AWS::SNS::TopicPolicy")["AlarmsTopic"]).values()
+    assert publisher["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert publisher["Action"] == "sns:Publish"
+    assert publisher["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    [source] = publisher["Condition"]["ArnLike"].values()
+    assert source["Fn::Sub"].endswith(":${AWS::AccountId}:alarm:*")
+
+
+@STACKS
+def test_every_service_that_is_let_in_speaks_for_a_source_that_is_named(resources: Mapping[str, Any]) -> None:
+    services = [
+        one
+        for resource_type in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+        for statements in policies_on(resource_type, resources).values()
+        for one in allowed(statements).values()
+        if "Service" in one["Principal"]
+    ]
+    assert len(services) >= 3
+    for one in services:
+        [named] = [condition for test, condition in one["Condition"].items() if test in ("ArnEquals", "ArnLike")]
+        assert named.keys() == {"aws:SourceArn"}
+
+
+@STACKS
+def test_nothing_is_allowed_with_an_asterisk_but_tracing_and_the_objects_of_the_buckets(
+    resources: Mapping[str, Any],
+) -> None:
+    wide = set()
+    for one in every_policy(resources):
+        if one["Effect"] != "Allow":
+            continue
+        assert "NotAction" not in one
+        assert "NotResource" not in one
+        assert "NotPrincipal" not in one
+        assert "*" not in json.dumps([one["Action"], one.get("Principal")])
+        wide |= {(one["Sid"], text) for text in texts(one.get("Resource", [])) if "*" in text}
+    assert wide == {
+        # X-Ray has no resources to name.
+        ("Trace", "*"),
+        ("LookAtObjects", "arn:aws:s3:::first-bucket/*"),
+        ("LookAtObjects", "arn:aws:s3:::second.bucket/*"),
+    }
+
+
+def test_role_names_its_resources_one_by_one() -> None:
+    resources = {one["Sid"]: texts(one["Resource"]) for one in role_statements()}
+    del resources["Trace"], resources["LookAtObjects"]
+    assert resources == {
+        "WriteItsLog": ["ExportMonitorLogGroup"],
+        "WatchExports": ["ExportQueue"],
+        "SetAsideWhatIsNotUnderstood": ["DeadLetterQueue"],
+        "ReadTheToken": [EVERY_PART["TokenSecretArn"]],
+        "LookAtBuckets": ["arn:aws:s3:::first-bucket", "arn:aws:s3:::second.bucket"],
+        "Decrypt": EVERY_PART["KmsKeyArns"].split(","),
+        "PublishOnce": ["Ledger"],
+        "Publish": ["ExportEventsTopic"],
+    }
+
+
+def test_role_may_not_change_a_bucket_or_its_objects() -> None:
+    actions = {action for one in role_statements() for action in texts(one["Action"])}
+    of_s3 = {action for action in actions if action.startswith("s3:")}
+    assert of_s3
+    assert all(re.match(r"s3:(Get|List)", action) for action in of_s3)
+
+
+def test_keys_decrypt_for_s3_and_secrets_manager_alone_and_only_where_they_are_named() -> None:
+    [decrypt] = [one for one in role_statements() if one["Sid"] == "Decrypt"]
+    assert decrypt["Action"] == "kms:Decrypt"
+    assert decrypt["Condition"] == {"StringLike": {"kms:ViaService": ["s3.*", "secretsmanager.*"]}}
+    assert "kms:" not in json.dumps(role_statements(BARE))
+
+
+def test_role_is_lambda_s_and_has_no_policy_of_someone_else_s() -> None:
+    [role] = properties_of("AWS::IAM::Role").values()
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert "ManagedPolicyArns" not in role
+    assert target(properties_of("AWS::Lambda::Function")["ExportMonitorFunction"]["Role"]) == "ExportMonitorRole"
+
+
+def test_nobody_beside_the_account_s_own_principals_may_invoke_the_function() -> None:
+    types = {one["Type"] for one in WHOLE.values()}
+    assert not types & {"AWS::Lambda::Permission", "AWS::Lambda::Url"}
+
+
+def test_queues_and_the_events_topic_are_encrypted_with_keys_that_cost_nothing() -> None:
+    queues = properties_of("AWS::SQS::Queue")
+    assert [queue["SqsManagedSseEnabled"] for queue in queues.values()] == [True, True]
+    keys = {name: topic.get("KmsMasterKeyId") for name, topic in properties_of("AWS::SNS::Topic").items()}
+    assert keys == {"ExportEventsTopic": "alias/aws/sns", "AlarmsTopic": None}
+
+
+def test_topic_without_encryption_carries_alarm_states_and_nothing_else() -> None:
+    tells_alarms = {
+        name
+        for name, resource in WHOLE.items()
+        if "AlarmsTopic" in json.dumps(resource)
+        and resource["Type"] not in ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy")
+    }
+    assert tells_alarms == {"AlarmsMail", *properties_of("AWS::CloudWatch::Alarm")}
+
+
+def test_function_is_told_where_the_token_is_and_not_what_it_is() -> None:
+    variables = properties_of("AWS::Lambda::Function")["ExportMonitorFunction"]["Environment"]["Variables"]
+    assert variables["TOKEN_SECRET_ARN"] == EVERY_PART["TokenSecretArn"]
+    assert "{{resolve:" not in TEMPLATE.read_text()
+
+
+# For each parameter that has a pattern, a value that it takes.
+TAKEN = EVERY_PART | {
+    "ExportBuckets": "a-bucket",
+    "StartEventTopicArns": "arn:aws:sns:us-east-1:123456789012:starts",
+    "EventBusName": "default",
+    "StartEventSource": "cgc.exports",
+    "ApiBaseUrl": "https://cgc-api.sbgenomics.com/v2",
+}
+PATTERNS = {
+    name: one["AllowedPattern"]
+    for name, one in yaml_parse(TEMPLATE.read_text())["Parameters"].items()
+    if "AllowedPattern" in one
+}
+# What means something to IAM (a wildcard, a policy variable) or ends a JSON string, and what never shows.
+HOSTILE = ("*", "?", "${aws:username}", '"', "'", "\\", " ", "\n", "\0", "\u200b")
+# An address may hold most of these, and enters no policy.
+HOSTILE_IN_AN_ADDRESS = ("*", " ", "\n")
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_parameter_takes_what_would_widen_or_break_a_policy(name: str) -> None:
+    taken = TAKEN[name]
+    assert re.fullmatch(PATTERNS[name], taken)
+    for hostile in HOSTILE_IN_AN_ADDRESS if name == "NotificationEmail" else HOSTILE:
+        assert not re.fullmatch(PATTERNS[name], hostile)
+        for at in range(len(taken) + 1):
+            for rest in (taken[at:], taken[at + 1 :], ""):
+                assert not re.fullmatch(PATTERNS[name], taken[:at] + hostile + rest)
+
+
+def test_every_text_that_enters_a_policy_has_a_pattern() -> None:
+    parameters = yaml_parse(TEMPLATE.read_text())["Parameters"]
+    free = {
+        name
+        for name, one in parameters.items()
+        if one["Type"] in ("String", "CommaDelimitedList") and not one.keys() & {"AllowedPattern", "AllowedValues"}
+    }
+    assert free == set()
+
+
+def test_pattern_takes_neither_a_whole_account_nor_another_service() -> None:
+    def takes(name: str, value: str) -> bool:
+        return re.fullmatch(PATTERNS[name], value) is not None
+
+    assert not takes("TokenSecretArn", "arn:aws:secretsmanager:us-east-1:123456789012:secret:cgc-token")
+    assert not takes("TokenSecretArn", "arn:aws:ssm:us-east-1:123456789012:parameter/cgc-token-AbCdEf")
+    assert not takes("StartEventTopicArns", "arn:aws:iam::123456789012:root")
+    assert not takes("KmsKeyArns", "arn:aws:kms:us-east-1:123456789012:alias/mine")
+    assert not takes("ExportBuckets", "arn:aws:s3:::bucket")
+    assert not takes("ExportBuckets", "bucket/key")
+    assert not takes("ApiBaseUrl", "http://cgc-api.sbgenomics.com/v2")
+    assert not takes("ApiBaseUrl", "https://user@cgc-api.sbgenomics.com/v2")
+    assert not takes("ApiBaseUrl", "http://localhost.example.org/v2")

@@ -1,0 +1,96 @@
+"""`docs/security.md` names what exists, and leaves out no right and no exception of the template."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
+TEMPLATE: Mapping[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
+RESOURCES: Mapping[str, Any] = TEMPLATE["Resources"]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the tables below a heading, sections within it included; their heads are left out."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    tables = [block.splitlines()[2:] for block in section.split("\n\n") if block.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for table in tables for line in table]
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in a text between backticks."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+@cache
+def functions_in(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text("utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def is_a_test(name: str) -> bool:
+    path, _, function = name.partition("::")
+    return function.startswith("test_") and (ROOT / path).is_file() and function in functions_in(path)
+
+
+def is_a_place(name: str) -> bool:
+    """Whether it is a module of the function, another file, or a resource or parameter of the template."""
+    files = (ROOT / "functions" / "export_monitor" / name, ROOT / name)
+    return any(path.is_file() for path in files) or name in RESOURCES or name in TEMPLATE["Parameters"]
+
+
+def role_statements() -> Iterator[Mapping[str, Any]]:
+    for policy in RESOURCES["ExportMonitorRole"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def test_every_threat_names_where_it_is_met_and_which_test_shows_it() -> None:
+    threats = rows("Threats")
+    assert len(threats) > 30
+    for threat, _, where, shown_by in threats:
+        assert quoted(where), threat
+        assert quoted(shown_by), threat
+        assert [place for place in quoted(where) if not is_a_place(place)] == [], threat
+        assert [test for test in quoted(shown_by) if not is_a_test(test)] == [], threat
+
+
+def test_every_right_of_the_role_is_explained() -> None:
+    told = [(quoted(statement)[0], quoted(allows)) for statement, allows, *_ in rows("Least privilege")]
+    given = [
+        (one["Sid"], one["Action"] if isinstance(one["Action"], list) else [one["Action"]]) for one in role_statements()
+    ]
+    assert told == given
+
+
+def test_everything_that_keeps_data_is_told_with_its_encryption() -> None:
+    keeps = {"AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
+    told = {name for what, *_ in rows("Encryption") for name in quoted(what)}
+    assert told - {"ExportMonitorFunction"} == {name for name, one in RESOURCES.items() if one["Type"] in keeps}
+
+
+def test_every_exception_from_the_scanner_s_rules_has_its_reason() -> None:
+    exceptions = [
+        one
+        for resource in RESOURCES.values()
+        for one in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert exceptions
+    for one in exceptions:
+        assert re.fullmatch(r"CKV2?_AWS_\d+", one["id"])
+        assert one["comment"].endswith(".")
+
+
+def test_ci_audits_what_is_deployed() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "check.yml").read_text("utf-8"))
+    runs = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
+    assert {"make check", "make audit"} <= set(runs)
+    recipe = (ROOT / "Makefile").read_text("utf-8").partition("\naudit: ")[2].partition("\n\n")[0]
+    assert "pip-audit --strict" in recipe
+    assert "--requirement requirements.txt" in recipe

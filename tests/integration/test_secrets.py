@@ -1,0 +1,121 @@
+"""Secrets of every kind, given to the built function: what holds no token is waited for, told, and never shown."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from local.aws_faults import AwsCall, AwsFault, Refused
+from local.platform import Platform
+from local.stack import TOKEN, Stack
+from tests.integration.steps import completed, drained, run_until_drained
+
+# Part of each text that holds no token, so that it is known wherever it turns up.
+HIDDEN = "s3cret"
+_numbers = itertools.count()
+
+
+def put(stack: Stack, secret: str | bytes) -> None:
+    kept: dict[str, Any] = {"SecretBinary" if isinstance(secret, bytes) else "SecretString": secret}
+    stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, **kept)
+
+
+def announce(stack: Stack, platform: Platform) -> str:
+    """Announce an export that has completed; gives its id."""
+    export_id = f"secret-{next(_numbers)}"
+    platform.add_job(completed(export_id))
+    stack.send(json.dumps({"export_id": export_id}))
+    return export_id
+
+
+def look_and_wait(stack: Stack) -> None:
+    """One invocation, that keeps the message and counts a refused token."""
+    invocation = stack.mapping.run_once()
+    assert invocation is not None
+    assert invocation.status == "returned"
+    assert not drained(stack)
+    assert stack.receive(timeout_seconds=0) == []
+    [metrics] = [line for line in stack.logs() if "TokenRefused" in line]
+    assert metrics["TokenRefused"] == [1.0]
+
+
+def mend_and_conclude(stack: Stack, export_id: str) -> None:
+    """Put the good token into the secret: the export is concluded by the process that runs already."""
+    put(stack, TOKEN)
+    run_until_drained(stack, stack.mapping)
+    assert [one.event["id"] for one in stack.receive()] == [f"{export_id}:completed"]
+    started_anew = [line["cold_start"] for line in stack.logs() if "cold_start" in line]
+    assert len(started_anew) >= 2
+    assert not any(started_anew[1:])
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        " \n\t",
+        f"\ufeff{TOKEN}-{HIDDEN}",
+        f"{TOKEN}-{HIDDEN}-é",
+        f'{{"auth_token": "{TOKEN}-{HIDDEN}"',
+        json.dumps({"token": f"{TOKEN}-{HIDDEN}"}),
+        json.dumps({"auth_token": [f"{TOKEN}-{HIDDEN}"]}),
+        f"{TOKEN}-{HIDDEN}".encode(),
+        f"{TOKEN}\nX-Injected: {HIDDEN}",
+        f"{TOKEN}\r\nX-Injected: {HIDDEN}",
+        json.dumps({"auth_token": f"{TOKEN}\r\n\r\nGET /v2/user HTTP/1.1\r\nX-Injected: {HIDDEN}"}),
+    ],
+    ids=[
+        "white space", "byte order mark", "not ASCII", "broken JSON", "JSON without the key", "key with a list",
+        "binary", "newline inside", "carriage return inside", "newline inside of JSON",
+    ],
+)  # fmt: skip
+def test_secret_that_holds_no_token_is_waited_for_unasked_untold_and_healed_without_a_restart(
+    stack: Stack, platform: Platform, secret: str | bytes
+) -> None:
+    put(stack, secret)
+    asked_before = len(platform.requests)
+    export_id = announce(stack, platform)
+    look_and_wait(stack)
+    assert len(platform.requests) == asked_before
+    mend_and_conclude(stack, export_id)
+    assert all(one.token_was_right for one in platform.requests[asked_before:])
+    assert not any("x-injected" in one.header_names for one in platform.requests)
+    assert HIDDEN not in "\n".join(stack.log_lines)
+
+
+def test_secret_that_was_spoilt_when_the_token_was_rotated_splits_no_header(stack: Stack, platform: Platform) -> None:
+    before = announce(stack, platform)
+    run_until_drained(stack, stack.mapping)
+    assert [one.event["id"] for one in stack.receive()] == [f"{before}:completed"]
+    # The platform knows the new token only, and the worker still keeps the old one.
+    platform.tokens = {"the-new-token"}
+    put(stack, f"the-new-token\nX-Injected: {HIDDEN}")
+    export_id = announce(stack, platform)
+    look_and_wait(stack)
+    assert platform.requests[-1].status == 401
+    assert not any("x-injected" in one.header_names for one in platform.requests)
+    platform.tokens = {"the-new-token", TOKEN}
+    mend_and_conclude(stack, export_id)
+    assert HIDDEN not in "\n".join(stack.log_lines)
+
+
+def test_token_that_the_api_refuses_is_read_afresh_and_told_without_it(stack: Stack, platform: Platform) -> None:
+    put(stack, f"another-{HIDDEN}")
+    export_id = announce(stack, platform)
+    look_and_wait(stack)
+    assert [one.status for one in platform.requests[-2:]] == [401, 401]
+    mend_and_conclude(stack, export_id)
+    assert HIDDEN not in "\n".join(stack.log_lines)
+
+
+def test_secret_that_may_not_be_read_is_told_by_the_code_of_the_refusal(stack: Stack, platform: Platform) -> None:
+    def refuse(call: AwsCall) -> AwsFault | None:
+        return Refused(400, "AccessDeniedException") if call.service == "secretsmanager" else None
+
+    stack.aws.fault_for = refuse
+    export_id = announce(stack, platform)
+    look_and_wait(stack)
+    [look] = [line for line in stack.logs() if line.get("export_id") == export_id]
+    assert look["obstacle"] == "the secret cannot be read: AccessDeniedException"
+    stack.aws.fault_for = lambda _: None
+    mend_and_conclude(stack, export_id)

@@ -1,0 +1,38 @@
+"""Write the template as CloudFormation gets it, with every optional part, for a scanner that does not know SAM.
+
+`python -m tools.translated_template FILE` (from the folder of the repository).
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.artifact import ROOT
+from local.translation import translate
+
+# A value for each parameter without a default, and for each that has a part of the template depend on it.
+EVERY_PART: Mapping[str, str] = {
+    "TokenSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:cgc-token-AbCdEf",
+    "ExportBuckets": "first-bucket,second.bucket",
+    "StartEventTopicArns": "arn:aws:sns:us-east-1:123456789012:starts,arn:aws:sns:eu-west-1:210987654321:others",
+    "KmsKeyArns": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "NotificationEmail": "someone@example.org",
+}
+CODE_URI = "s3://deployment/function.zip"
+
+
+def main() -> None:
+    """Read the command line, translate, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path, help="where to write it")
+    options = parser.parse_args()
+    # SAM's translator counts its own use, and warns at the end that it told nobody.
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    options.file.parent.mkdir(parents=True, exist_ok=True)
+    options.file.write_text(json.dumps(translate(ROOT / "template.yaml", EVERY_PART, CODE_URI), indent=2))
+
+
+if __name__ == "__main__":
+    main()
