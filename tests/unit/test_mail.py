@@ -112,6 +112,7 @@ def test_mail_names_the_location_or_the_export_where_the_file_is_unknown() -> No
 
 def test_mail_says_unknown_of_names_that_the_api_did_not_give() -> None:
     nameless = a_job(body={"id": "an-export", "state": "FAILED", "destination": {"location": 7}})
+    assert "The export of an-export has" in mail(Evidence(nameless), FAILURE)
     text = mail(Evidence(nameless, a_file(name=None, project=None)), FAILURE)
     assert "File:     unknown (f)\nProject:  unknown\nVolume:   unknown, location unknown\n" in text
     assert "None" not in text

@@ -78,9 +78,17 @@ def test_type_of_a_volume_is_written_either_way(service_type: str, is_s3: bool) 
         ("runs", "a//b.vcf", ("runs/a//b.vcf", "runsa//b.vcf")),
         ("", "/", ("/",)),
         ("runs", "", ()),
+        ("", "ü" * 512, ("ü" * 512,)),
+        ("", "ü" * 513, ()),
+        ("runs", "x" * 1019, ("runs/" + "x" * 1019, "runs" + "x" * 1019)),
+        ("runs", "x" * 1020, ("runs" + "x" * 1020,)),
+        ("runs", "x" * 1021, ()),
+        ("runs", "a\ud800", ()),
     ],
 )
-def test_candidate_keys_are_tried_in_the_contract_s_order(prefix: str, location: str, keys: tuple[str, ...]) -> None:
+def test_candidate_keys_that_s3_can_hold_are_tried_in_the_contract_s_order(
+    prefix: str, location: str, keys: tuple[str, ...]
+) -> None:
     assert candidate_keys(prefix, location) == keys
 
 

@@ -63,6 +63,7 @@ def nested(depth: int) -> dict[str, Any]:
         ('{"export_id": "a", "context": {"n": 1e999}}', "body: must be JSON"),
         ('{"export_id": "a", "context": {"n": -1e999}}', "body: must be JSON"),
         ("[" * 100_000, "body: must be JSON"),
+        ('{"export_id": "a", "later": ' + "[" * 500 + "]" * 500 + "}", "body: must be JSON (it is nested too deeply)"),
         ("1" * 10_000, "body: must be JSON"),
         ("null", "body: must be a JSON object"),
         ('"text"', "body: must be a JSON object"),

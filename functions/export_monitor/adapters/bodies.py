@@ -15,14 +15,23 @@ from export_monitor.domain.timestamps import seconds
 # A file's id enters a path, so one that is anything but an id is none.
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
+# Of a pair or alone.
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object that a body is, or None where it is anything else."""
+    """The JSON object that a body is, or None where it is anything else.
+
+    A half of a character, which JSON can escape and nothing else can write, is replaced: a log, S3 or a subscriber
+    would stumble over it.
+    """
     try:
         value = strict_json.parse(body)
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    return strict_json.without_lone_surrogates(value) if _ESCAPED_SURROGATE.search(body) else value
 
 
 def error_code(body: JsonObject) -> int | None:
@@ -61,7 +70,9 @@ def read_volume(body: JsonObject, name: str) -> Volume | None:
     """The volume of this name, or None where the body is not that volume's, or is S3's and names no bucket."""
     service = _object(body, "service")
     service_type, bucket = _text(service, "type") or "s3", _text(service, "bucket")
-    if str(body.get("id", name)).lower() != name.lower() or (bucket is None and service_type.lower() == "s3"):
+    found = body.get("id", name)
+    is_it = isinstance(found, str) and found.lower() == name.lower()
+    if not is_it or (bucket is None and service_type.lower() == "s3"):
         return None
     return Volume(
         name=name,

@@ -87,7 +87,7 @@ def _file_name(data: JsonObject) -> str:
         return str(data["file"]["name"])
     destination = data["export"].get("destination")
     location = destination.get("location") if isinstance(destination, dict) else None
-    return str(location or data["export"]["id"])
+    return location if isinstance(location, str) and location else str(data["export"]["id"])
 
 
 def _printable(line: str) -> str:

@@ -11,6 +11,7 @@ from export_monitor.domain.model import Volume
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.@+-]{1,128}"
 _VOLUME_NAME = re.compile(rf"{_SEGMENT}/{_SEGMENT}")
 _AMAZON = re.compile(r"(?:https?://)?(?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?(?::\d+)?(?:/.*)?", re.IGNORECASE)
+_MAX_KEY_BYTES = 1024
 
 
 def is_volume_name(name: str) -> bool:
@@ -24,12 +25,22 @@ def is_on_amazon_s3(volume: Volume) -> bool:
 
 
 def candidate_keys(prefix: str, location: str) -> tuple[str, ...]:
-    """The keys that an object may have, the likeliest first, none twice; none where there is no location."""
+    """The keys that an object may have, the likeliest first, none twice; none where there is no location.
+
+    What S3 can hold no object under is left out: asking for it would be an error, not an answer.
+    """
     if not location:
         return ()
     joined = f"{prefix.rstrip('/')}/{location.lstrip('/')}".lstrip("/")
     keys = [joined, prefix + location]
     if location.startswith("/"):
         keys.append(location)
-    # A location of slashes alone leaves nothing of the first.
-    return tuple(dict.fromkeys(filter(None, keys)))
+    return tuple(filter(_can_be_a_key, dict.fromkeys(keys)))
+
+
+def _can_be_a_key(key: str) -> bool:
+    """Whether S3 can hold an object under it: 1 to 1,024 bytes of UTF-8. A location of slashes alone leaves less."""
+    try:
+        return 0 < len(key.encode()) <= _MAX_KEY_BYTES
+    except UnicodeEncodeError:
+        return False

@@ -13,7 +13,7 @@ from export_monitor.domain.model import Group, JsonObject, StartEvent
 DETAIL_TYPE = "Export Started"
 MAX_CONTEXT_BYTES = 8 * 1024
 MAX_GROUP_SIZE = 10_000
-# Far below what Python's JSON can nest on any supported version, with room for the event around the context.
+# Less than a body may be, with room for the event that brings it back.
 MAX_CONTEXT_DEPTH = 200
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -92,7 +92,7 @@ def _context(detail: dict[str, Any]) -> JsonObject:
     context = detail.get("context", {})
     if not isinstance(context, dict):
         raise StartEventError("context", "must be a JSON object")
-    if _depth(context) > MAX_CONTEXT_DEPTH:
+    if strict_json.depth(context) > MAX_CONTEXT_DEPTH:
         raise StartEventError("context", f"must be nested at most {MAX_CONTEXT_DEPTH} deep")
     try:
         compact = json.dumps(context, ensure_ascii=False, separators=(",", ":")).encode()
@@ -101,14 +101,6 @@ def _context(detail: dict[str, Any]) -> JsonObject:
     if len(compact) > MAX_CONTEXT_BYTES:
         raise StartEventError("context", f"must be at most {MAX_CONTEXT_BYTES} bytes of compact JSON")
     return context
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while containers := [item for item in level if isinstance(item, dict | list)]:
-        depth += 1
-        level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
-    return depth
 
 
 def _group(detail: dict[str, Any]) -> Group | None:

@@ -37,6 +37,28 @@ def test_body_that_is_no_json_object_is_none(content: bytes) -> None:
     assert bodies.json_object(content) is None
 
 
+def test_body_that_could_not_be_written_into_an_event_is_none() -> None:
+    assert bodies.json_object(b'{"a":' * 990 + b"1" + b"}" * 990) is None
+
+
+@pytest.mark.parametrize("body", [b'{"id": "\xed\xa0\x80"}', '{"id": "f"}'.encode("utf-16"), b'{"id": "\xfc"}'])
+def test_body_that_is_not_utf_8_is_none(body: bytes) -> None:
+    assert bodies.json_object(body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"name": "\\ud83e\\uddec"}', "\U0001f9ec"),
+        (b'{"name": "\\ud83e \\uddec"}', "\ufffd \ufffd"),
+        (b'{"name": "\\uDC00a"}', "\ufffda"),
+        (b'{"name": "\\\\ud83e"}', "\\ud83e"),
+    ],
+)
+def test_half_of_a_character_is_replaced(body: bytes, name: str) -> None:
+    assert bodies.json_object(body) == {"name": name}
+
+
 def test_body_that_is_a_json_object_is_read() -> None:
     assert bodies.json_object(b'{"id": "\xc3\xbc"}') == {"id": "ü"}
 
@@ -154,6 +176,7 @@ def test_volume_is_read_as_old_and_new_answers_spell_it(body: dict[str, Any], vo
         {"id": NAME, "service": {"type": "S3", "bucket": ""}},
         {"id": NAME, "service": {"type": "s3", "bucket": ["b"]}},
         {"id": "rfranklin/another", "service": SERVICE},
+        {"id": [[NAME]], "service": SERVICE},
     ],
 )
 def test_body_of_another_volume_or_without_its_bucket_is_not_the_volume(body: dict[str, Any]) -> None:

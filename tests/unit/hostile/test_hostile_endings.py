@@ -1,0 +1,194 @@
+"""What is published of a lying or broken API: only what its own job says, and what SNS and every consumer take."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from export_monitor.adapters.http import HttpAnswer
+from export_monitor.domain import strict_json
+from export_monitor.domain.assessment import assess
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message
+from export_monitor.domain.model import (
+    CheckStatus,
+    Completed,
+    Evidence,
+    ExportJob,
+    Failed,
+    Group,
+    MissingObject,
+    ObjectAnswer,
+    Obstacle,
+    RefusedObject,
+    StoredObject,
+    Verdict,
+    Volume,
+    Watch,
+)
+from export_monitor.domain.object_location import candidate_keys
+from export_monitor.domain.patience import End, Patience, Wait, decide
+from export_monitor.domain.start_events import MAX_CONTEXT_BYTES
+from export_monitor.gathering import gather
+from tests.contract.endings import published
+from tests.contract.schema_files import validator
+from tests.fakes import answer_of
+from tests.unit.builders import DAY, NOW, a_patience, a_watch, an_object
+from tests.unit.hostile.any_api import (
+    BASE,
+    ERROR,
+    FAILED_JOB,
+    FILE,
+    FILE_ANSWERS,
+    ID,
+    JOB,
+    JOB_ANSWERS,
+    VOLUME,
+    VOLUME_ANSWERS,
+    Platform,
+    check_obstacle,
+    states_in,
+)
+from tests.unit.hostile.strategies import bounded, nested
+
+OBJECTS = (
+    st.just(an_object(encryption="AES256"))
+    | st.builds(an_object, size=st.integers(0, 2**63), key=st.sampled_from(["reads.bam", "\U0001f9ec" * 256]))
+    | st.just(MissingObject("bucket", ("dir/reads.txt",)))
+    | st.builds(RefusedObject, st.just("bucket"), st.just("S3 refuses to show s3://bucket/dir/reads.txt."))
+    | st.builds(Obstacle, st.just("S3 cannot be reached"))
+)
+
+
+class Objects:
+    """S3, where the keys of a bucket that may be asked have one answer."""
+
+    def __init__(self, answer: ObjectAnswer) -> None:
+        self.answer = answer
+
+    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
+        return [self._look(volume, candidate_keys(volume.prefix, job.location or "")) for volume, job in wanted]
+
+    def _look(self, volume: Volume, keys: Sequence[str]) -> ObjectAnswer:
+        if volume.bucket != "bucket":
+            return RefusedObject(volume.bucket, f"The bucket {volume.bucket} is not one of ExportBuckets.")
+        return self.answer if keys else MissingObject(volume.bucket, ())
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the API and S3 say of an export in one look."""
+
+    job: HttpAnswer
+    volume: HttpAnswer
+    file: HttpAnswer
+    object: ObjectAnswer
+
+
+LOOKS = st.builds(Told, JOB_ANSWERS, VOLUME_ANSWERS, FILE_ANSWERS, OBJECTS)
+
+
+def told_of(job: Mapping[str, Any] | bytes) -> Told:
+    """An answer about the job, and everything else as it should be."""
+    sound = answer_of(200, VOLUME), answer_of(200, FILE), an_object(encryption="AES256")
+    return Told(answer_of(200, job), *sound)
+
+
+def failed_with(later: str) -> Told:
+    """A failed job with a field of this JSON."""
+    return told_of(f'{{"id": "{ID}", "state": "FAILED", "later": {later}}}'.encode())
+
+
+def going_to(location: Any) -> Told:
+    """A completed job whose object should be at this location."""
+    return told_of(JOB | {"destination": {"volume": "o/v", "location": location}})
+
+
+def looked_at(told: Told, watch: Watch, patience: Patience) -> tuple[Verdict, Evidence, Wait | End]:
+    """One look at an export, as the watch makes it."""
+    api = Platform(told.job, told.volume, told.file).api
+    overdue = {ID: watch.age(NOW) >= patience.timeout}
+    answers = gather(overdue, api, Objects(told.object), lambda: 45.0)[ID]
+    for answer in (answers.job, answers.volume, answers.file, answers.object):
+        check_obstacle(answer)
+    verdict, evidence = assess(answers, NOW)
+    return verdict, evidence, decide(verdict, watch, NOW, NOW, patience, random=0.5)
+
+
+def check_message(message: Message) -> None:
+    """Whatever SNS asks of a message."""
+    assert message.size_bytes <= MAX_MESSAGE_BYTES
+    assert message.body.isascii()
+    assert re.fullmatch("[!-~][ -~]{0,98}", message.subject)
+    assert len(message.attributes) <= 10
+    for value in message.attributes.values():
+        if isinstance(value, int):
+            assert abs(value) <= 10**9
+        else:
+            assert value
+            assert value.isprintable()
+            value.encode()
+
+
+def check_event(message: Message, watch: Watch) -> None:
+    """As its schema says, and in a mail without a control character."""
+    event = published(message)
+    validator(event["type"]).validate(event)
+    validator(event["type"], closed=True).validate(event)
+    # Every consumer's parser takes it: no half of a character is left, not even escaped, and nothing is bottomless.
+    json.dumps(event, ensure_ascii=False).encode()
+    assert strict_json.depth(event) < 510
+    assert event["id"].startswith(f"{watch.start.export_id}:")
+    assert event["data"]["export"]["id"] == watch.start.export_id
+    assert event["data"]["context"] == watch.start.context
+    parts = json.loads(message.body)
+    assert set(parts) == {"default", "email"}
+    assert all(line.isprintable() for line in parts["email"].split("\n"))
+
+
+@bounded(300)
+@given(LOOKS)
+def test_young_watch_is_ended_by_the_api_s_own_job_alone(told: Told) -> None:
+    watch = a_watch(context={"sample": "ü"}, group=Group("g", 2), export_id=ID)
+    verdict, evidence, decision = looked_at(told, watch, a_patience())
+    if isinstance(decision, Wait):
+        assert 0 < decision.seconds <= 12 * 3600
+        return
+    assert states_in(told.job) & {"COMPLETED", "FAILED"}
+    message = ending_message(watch, evidence, decision.failure, NOW, BASE)
+    check_message(message)
+    check_event(message, watch)
+    assert isinstance(verdict, Completed | Failed)
+    if isinstance(verdict, Completed):
+        assert evidence.verification
+        seen = isinstance(evidence.object, StoredObject)
+        assert evidence.verification.status is (CheckStatus.PASSED if seen else CheckStatus.SKIPPED)
+
+
+LONGEST = "\U0001f9ec" * 1024
+
+
+@bounded(300)
+@given(LOOKS, st.sampled_from(["", "\x01", '"', "ü", "\U0001f9ec"]))
+@example(failed_with(nested(499)), "")
+@example(failed_with(nested(700)), "")
+@example(failed_with(nested(990)), "")
+@example(failed_with('{"\\ud800": "\\udc00"}'), "")
+@example(told_of(FAILED_JOB | {"error": ERROR | {"message": "\ud800"}}), "")
+@example(told_of(FAILED_JOB | {"error": {"code": -(10**4299), "status": 10**4299}}), "")
+@example(told_of(JOB | {"state": LONGEST, "later": "x" * 300_000}), "\U0001f9ec")
+@example(going_to({"a": ["x"] * 9}), "")
+@example(going_to("\ud800"), "")
+@example(going_to(LONGEST), "\x01")
+def test_watch_at_its_last_moment_ends_with_an_event_that_every_consumer_takes(told: Told, filling: str) -> None:
+    taken = len(json.dumps(filling, ensure_ascii=False).encode()) - len('""')
+    context = {"k": filling * ((MAX_CONTEXT_BYTES - len('{"k":""}')) // taken)} if filling else {}
+    watch = a_watch(age=13.5 * DAY, context=context, group=Group("g" * 128, 10_000), export_id=ID)
+    _, evidence, decision = looked_at(told, watch, replace(a_patience(), object_grace=0))
+    assert isinstance(decision, End)
+    message = ending_message(watch, evidence, decision.failure, NOW, BASE)
+    check_message(message)
+    check_event(message, watch)
