@@ -101,6 +101,21 @@ class AwsRequest:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """A request as it reached its service, and the status of what the service answered.
+
+    The function asked at `asked_at`, the service answered at `answered_at`, in epoch seconds; with some faults the
+    answer never went back.
+    """
+
+    request: AwsRequest
+    status: int
+    fault: AwsFault | None
+    asked_at: float
+    answered_at: float
+
+
+@dataclass(frozen=True)
 class AwsAnswer:
     """An answer as it goes back."""
 

@@ -1,7 +1,8 @@
 """A proxy between the function and the emulator: it keeps a record of the calls, and lets things go wrong with them."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from local.aws_faults import (
     FaultFor,
     Interrupted,
     PartlyRefused,
+    Reached,
     Refused,
     halved,
     nothing_of_a_batch,
@@ -28,11 +30,16 @@ _OF_THE_HOP = frozenset({"connection", "content-length", "keep-alive", "server",
 
 
 class AwsProxy:
-    """A running proxy. `fault_for` may be set at any moment: it is asked for the fault that each call meets."""
+    """A running proxy.
+
+    Both may be set at any moment: `fault_for` is asked for the fault that each call meets, and `reached` is told of
+    each call that reached the service, before the answer goes back.
+    """
 
     def __init__(self, upstream: str, fault_for: FaultFor) -> None:
         self.upstream = urlsplit(upstream).netloc
         self.fault_for = fault_for
+        self.reached: Callable[[Reached], None] = lambda _: None
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._calls: list[AwsCall] = []
@@ -81,12 +88,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+    _asked_at: float
+    _fault: AwsFault | None
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = AwsRequest(self.command, self.path, headers, body)
-        fault = self.server.proxy.note(request.call)
+        self._asked_at = time.time()
+        self._fault = fault = self.server.proxy.note(request.call)
         match fault:
             case Close():
                 self.close_connection = True
@@ -100,8 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
             case PartlyRefused(code):
                 self._send(self._ask_for_half(request, code))
             case Hang(seconds):
-                self.server.proxy.stopping.wait(seconds)
-                self._send(self._ask(request))
+                # At the end of the proxy it is too late for the call to be made.
+                if not self.server.proxy.stopping.wait(seconds):
+                    self._send(self._ask(request))
             case Drip(seconds):
                 self._drip(self._ask(request), seconds)
             case None:
@@ -124,7 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
         of_the_hop = _OF_THE_HOP - {"content-length"} if request.method == "HEAD" else _OF_THE_HOP
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in of_the_hop}
         with answer:
-            return AwsAnswer(answer.status, kept, answer.read())
+            body = answer.read()
+        self.server.proxy.reached(Reached(request, answer.status, self._fault, self._asked_at, time.time()))
+        return AwsAnswer(answer.status, kept, body)
 
     def _send(self, answer: AwsAnswer) -> None:
         self.wfile.write(self._head(answer) + answer.body)

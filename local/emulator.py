@@ -124,17 +124,24 @@ def _make_writes_atomic(backend: type) -> None:
         setattr(backend, name, taking_turns(getattr(backend, name)))
 
 
+def _keep_messages(backend: type) -> None:
+    """Let SQS keep each message: moto counts the whole queue for every one that it gives, to see whether it is too old."""
+    backend.is_message_valid_based_on_retention_period = lambda *_: True  # type: ignore[attr-defined]
+
+
 def main() -> None:
     """Serve on a free port and print its number; answer with a topic's notifications to its ARN; end with the input."""
     from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 -- the parent process has no use for moto
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- likewise
     from moto.sns.models import sns_backends  # noqa: PLC0415 -- likewise
+    from moto.sqs.models import SQSBackend  # noqa: PLC0415 -- likewise
 
     # Errors inside moto alone: no line for each request, and none for what its CloudFormation does not know.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     logging.getLogger("moto").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     _make_writes_atomic(DynamoDBBackend)
+    _keep_messages(SQSBackend)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)

@@ -93,9 +93,7 @@ class InTurn(AwsCalls):
         self.pauses: list[float] = []
         super().__init__(lambda: math.inf, self.pauses.append)
 
-    def side_by_side(
-        self, calls: Sequence[Callable[[], Any]], within_seconds: float = CALL_LIMIT_SECONDS
-    ) -> list[Any]:
+    def side_by_side(self, calls: Sequence[Callable[[], Any]], within_seconds: float = CALL_LIMIT_SECONDS) -> list[Any]:
         return [_made(call) for call in calls]
 
 

@@ -25,7 +25,9 @@ TimeLeft = Callable[[], float]
 class Api(Protocol):
     """The Seven Bridges API. `time_left` says how many seconds may still be spent on asking."""
 
-    def read_jobs(self, export_ids: Sequence[str], time_left: TimeLeft) -> Mapping[str, JobAnswer]: ...
+    def read_jobs(
+        self, export_ids: Sequence[str], time_left: TimeLeft, follow_ups: Callable[[ExportJob], int]
+    ) -> Mapping[str, JobAnswer]: ...
     def read_files(self, file_ids: Sequence[str], time_left: TimeLeft) -> Mapping[str, FileAnswer]: ...
     def read_volume(self, name: str, time_left: TimeLeft) -> VolumeAnswer: ...
     def remembered_volume(self, name: str) -> Volume | None: ...
@@ -39,7 +41,13 @@ class Objects(Protocol):
 
 def gather(overdue: Mapping[str, bool], api: Api, objects: Objects, time_left: TimeLeft) -> dict[str, Answers]:
     """The answers for each export, by its id. `overdue` says of each whether its watch has timed out."""
-    answers = api.read_jobs(list(overdue), time_left)
+
+    def follow_ups(job: ExportJob) -> int:
+        has_file = file_to_read(job, is_overdue=overdue[job.id]) is not None
+        has_volume = needs_object(job) and job.volume is not None and may_read_volume(job.volume)
+        return has_file + (has_volume and api.remembered_volume(job.volume or "") is None)
+
+    answers = api.read_jobs(list(overdue), time_left, follow_ups)
     jobs = {export_id: job for export_id, job in answers.items() if isinstance(job, ExportJob)}
     wanted = {export_id: file_to_read(job, is_overdue=overdue[export_id]) for export_id, job in jobs.items()}
     file_ids = sorted({file_id for file_id in wanted.values() if file_id})

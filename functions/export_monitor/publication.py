@@ -4,19 +4,21 @@ A crash before the publication lets the claim lapse, and the redelivered message
 recording, a crash or a lost answer is the one way to a second copy of an event, and that has the same id.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.events import Message
-from export_monitor.domain.model import Watch
+from export_monitor.domain.model import UnavailableError, Watch
 
 # A DynamoDB transaction takes so many items.
 _AT_ONCE = 100
 # A message waits so much longer than the claim that it waits for.
 _BEYOND_CLAIM_SECONDS = 1.0
+_SOON_SECONDS = 1.0
+_NO_TIME = "the invocation's time is up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Claims(Protocol):
     """The ledger: see adapters.ledger."""
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]: ...
+    # Raises UnavailableError.
     def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None: ...
 
 
@@ -72,15 +75,32 @@ def rounds(endings: Sequence[Ending]) -> Iterator[list[Ending]]:
 
 
 def publish_once(
-    endings: Sequence[Ending], claims: Claims, topic: Topic, now: float, claim_until: float
+    endings: Sequence[Ending],
+    claims: Claims,
+    topic: Topic,
+    now: float,
+    claim_until: float,
+    has_time: Callable[[], bool],
 ) -> list[Settled]:
-    """Publish endings of different exports, each once. `claim_until` (epoch seconds) is the invocation's deadline."""
+    """Publish endings of different exports, each once.
+
+    `claim_until` (epoch seconds) is the invocation's deadline; `has_time` says whether enough is left to publish and to
+    record it.
+    """
+    if not has_time():
+        return [Settled(ending, Fate.WAITING, _SOON_SECONDS, _NO_TIME) for ending in endings]
     refused = claims.claim([_claim(ending) for ending in endings], now, claim_until)
     over, unclaimed, granted = _sorted(endings, refused)
+    beyond = claim_until - now + _BEYOND_CLAIM_SECONDS
+    if not has_time():
+        # The claims took it all, and stand; what is published now could not be recorded.
+        return [Settled(ending, Fate.WAITING, beyond, _NO_TIME) for ending in endings]
     failures = topic.publish([ending.message for ending in granted])
     published = [ending for ending in granted if ending.message.event_id not in failures]
-    claims.record([_claim(ending) for ending in published], [_claim(ending) for ending in over], now)
-    beyond = claim_until - now + _BEYOND_CLAIM_SECONDS
+    try:
+        claims.record([_claim(ending) for ending in published], [_claim(ending) for ending in over], now)
+    except UnavailableError as error:
+        return [Settled(ending, Fate.HELD_BACK, beyond, str(error)) for ending in endings]
     return [
         *(Settled(ending, Fate.PUBLISHED) for ending in published),
         *(Settled(ending, Fate.PUBLISHED_BEFORE) for ending in over),

@@ -173,10 +173,7 @@ class ExportWatch:
         for part in rounds(endings):
             part_looks = [by_message[ending.watch.message_id] for ending in part]
             with self._keeping([(look.message, look.watch) for look in part_looks], batch):
-                if batch.may_publish():
-                    settled = publish_once(part, self.ledger, self.topic, now, deadline_at)
-                else:
-                    settled = [Settled(ending, Fate.WAITING, 1.0, "the invocation's time is up") for ending in part]
+                settled = publish_once(part, self.ledger, self.topic, now, deadline_at, batch.may_publish)
                 for one in settled:
                     self._settle(by_message[one.ending.watch.message_id], one, batch)
 

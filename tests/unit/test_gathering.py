@@ -54,7 +54,9 @@ class Platform:
         self.asked: list[tuple[Any, ...]] = []
         self.looked_within: list[float] = []
 
-    def read_jobs(self, export_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, JobAnswer]:
+    def read_jobs(
+        self, export_ids: Sequence[str], time_left: Callable[[], float], follow_ups: Callable[[ExportJob], int]
+    ) -> Mapping[str, JobAnswer]:
         self.asked.append(("jobs", list(export_ids)))
         return self.answers
 

@@ -41,7 +41,7 @@ def ending(export_id: str, message_id: str = "m", sent_at: float = 0.0) -> Endin
 
 def test_granted_claims_are_published_and_recorded_in_this_order() -> None:
     books = Books()
-    settled = publish_once([ending("a"), ending("b")], books, books, NOW, DEADLINE)
+    settled = publish_once([ending("a"), ending("b")], books, books, NOW, DEADLINE, lambda: True)
     assert [one.fate for one in settled] == [Fate.PUBLISHED, Fate.PUBLISHED]
     assert books.notes == [
         ("claim", ["a", "b"], NOW, DEADLINE),
@@ -52,14 +52,14 @@ def test_granted_claims_are_published_and_recorded_in_this_order() -> None:
 
 def test_watch_whose_event_was_published_before_is_over_without_another() -> None:
     books = Books(refused={"a": RefusedClaim(Refusal.OVER)})
-    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE)
+    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
     assert settled.fate is Fate.PUBLISHED_BEFORE
     assert books.notes[1:] == [("publish", []), ("record", [], ["m"])]
 
 
 def test_live_claim_keeps_the_message_until_it_ends() -> None:
     books = Books(refused={"a": RefusedClaim(Refusal.BUSY, wait_seconds=40)})
-    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE)
+    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
     assert (settled.fate, settled.seconds) == (Fate.WAITING, 41)
     assert books.notes[1:] == [("publish", []), ("record", [], [])]
 
@@ -67,7 +67,7 @@ def test_live_claim_keeps_the_message_until_it_ends() -> None:
 def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_recorded() -> None:
     books = Books(failing={"a:completed": "SNS: InternalError"})
     settled = {one.ending.watch.start.export_id: one for one in publish_once(
-        [ending("a"), ending("b")], books, books, NOW, DEADLINE)}  # fmt: skip
+        [ending("a"), ending("b")], books, books, NOW, DEADLINE, lambda: True)}  # fmt: skip
     assert settled["b"].fate is Fate.PUBLISHED
     assert (settled["a"].fate, settled["a"].because) == (Fate.HELD_BACK, "SNS: InternalError")
     assert settled["a"].seconds == DEADLINE - NOW + 1
@@ -80,7 +80,7 @@ def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_re
         failing={"failing:completed": "SNS: Throttled"},
     )
     endings = [ending(name, f"m-{name}") for name in ("over", "busy", "failing", "sent")]
-    settled = publish_once(endings, books, books, NOW, DEADLINE)
+    settled = publish_once(endings, books, books, NOW, DEADLINE, lambda: True)
     assert [(one.ending.watch.message_id, one.fate) for one in settled] == [
         ("m-sent", Fate.PUBLISHED),
         ("m-over", Fate.PUBLISHED_BEFORE),
@@ -103,7 +103,7 @@ class ClosedBooks(Books):
 def test_nothing_is_published_without_a_claim() -> None:
     books = ClosedBooks()
     with pytest.raises(ConnectionError):
-        publish_once([ending("a")], books, books, NOW, DEADLINE)
+        publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
     assert books.notes == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from export_monitor.domain.claims import Claim, RefusedClaim
 from export_monitor.domain.events import Message
-from export_monitor.domain.model import ExportJob, JobAnswer, QueueMessage
+from export_monitor.domain.model import ExportJob, JobAnswer, QueueMessage, UnavailableError
 from export_monitor.domain.patience import Patience
 from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.watch import ExportWatch, Invocation
@@ -46,7 +46,9 @@ class World:
         answers = iter([60.0])
         return lambda: next(answers, time_left)
 
-    def read_jobs(self, export_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, JobAnswer]:
+    def read_jobs(
+        self, export_ids: Sequence[str], time_left: Callable[[], float], follow_ups: Callable[[ExportJob], int]
+    ) -> Mapping[str, JobAnswer]:
         self._may_fail("read_jobs")
         return self.answers
 
@@ -79,6 +81,37 @@ def test_nothing_is_published_when_the_time_is_up() -> None:
     assert world.look(time_left=1) == ["m-a"]
     assert world.published == []
     assert world.hidden == {"m-a": 1.0}
+
+
+class SlowClaim(World):
+    """A ledger that takes nearly all of the invocation's time to give a claim."""
+
+    left = 60.0
+
+    def clock(self, time_left: float) -> Callable[[], float]:
+        return lambda: self.left
+
+    def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
+        self.left = 0.2
+        return super().claim(claims, now, until)
+
+
+def test_claim_that_took_the_time_up_is_not_used_since_its_publication_could_not_be_recorded() -> None:
+    world = SlowClaim("a")
+    assert world.look() == ["m-a"]
+    assert world.published == []
+    # The claim stands until then.
+    assert world.hidden == {"m-a": 61.0}
+
+
+def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_letter() -> None:
+    world = World("a", sent_at=NOW - 96 * HOUR)
+    world.fails["record"] = UnavailableError("DynamoDB is away")
+    assert world.look() == ["m-a"]
+    assert world.published == ["a:failed:EXPORT_FAILED"]
+    assert world.set_aside_with == {}
+    assert world.report.counts["EventsHeldBack"] == 1
+    assert world.report.told("export_looked_at")[0]["because"] == "DynamoDB is away"
 
 
 def test_end_that_cannot_be_published_is_tried_again_as_often_as_receives_are_left() -> None:

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -36,7 +37,12 @@ _CALL_LIMIT_SECONDS = 10.0
 _LEAST_SECONDS = 0.5
 _BULK_RETRIED_AFTER_SECONDS = 3600.0
 _VOLUME_REMEMBERED_SECONDS = 900.0
+# Of so many exports a worker remembers in which order the API answered about them, in about 2 MB.
+_TURNS_REMEMBERED = 20_000
+# What the end of an export calls for: its file and its volume.
+_FOLLOW_UPS = 2
 _RESET_UNKNOWN_SECONDS = 60.0
+_RESET_SHORTEST_SECONDS = 1.0
 # The interval of the documented limit is five minutes; a reset further ahead than that is not believed.
 _RESET_LONGEST_SECONDS = 330.0
 # As seconds this would be the year 5138.
@@ -57,6 +63,14 @@ class NotAnsweredError(Exception):
 
 class BatchOverError(NotAnsweredError):
     """The same would befall every further question of this batch."""
+
+
+class _RateLimitedError(BatchOverError):
+    """The API's rate limit is used up; how long for is not believed where it says that it is over already."""
+
+    def __init__(self, seconds: float) -> None:
+        wait_seconds = seconds if seconds > _RESET_SHORTEST_SECONDS else None
+        super().__init__("the API's rate limit is used up", wait_seconds=wait_seconds, unasked=True)
 
 
 class Exchange(Protocol):
@@ -94,10 +108,20 @@ class CgcApi:
         self._wall_clock = wall_clock
         self._no_bulk_until: dict[str, float] = {}
         self._volumes: dict[str, tuple[float, Volume]] = {}
+        self._answered_at: dict[str, float] = {}
 
-    def read_jobs(self, export_ids: Sequence[str], time_left: TimeLeft) -> dict[str, JobAnswer]:
-        """Read export jobs: one singly, several in bulk where the platform can. `time_left` is in seconds."""
-        return self._read_many(_JOBS, export_ids, time_left)
+    def read_jobs(
+        self, export_ids: Sequence[str], time_left: TimeLeft, follow_ups: Callable[[ExportJob], int] | None = None
+    ) -> dict[str, JobAnswer]:
+        """Read export jobs: one singly, several in bulk where the platform can. `time_left` is in seconds.
+
+        `follow_ups` says how many further requests a job calls for. Where the share is short, those are asked for whose
+        last answer is longest ago, and no more of them than can be followed up.
+        """
+        in_turn = sorted(export_ids, key=lambda export_id: self._answered_at.get(export_id, float("-inf")))
+        answers = self._read_many(_JOBS, in_turn, time_left, follow_ups)
+        self._remember_turns(export_id for export_id, answer in answers.items() if not isinstance(answer, Obstacle))
+        return answers
 
     def read_files(self, file_ids: Sequence[str], time_left: TimeLeft) -> dict[str, FileAnswer]:
         """Read files: one singly, several in bulk where the platform can. `time_left` is in seconds."""
@@ -118,8 +142,20 @@ class CgcApi:
         read_at, volume = self._volumes.get(name, (float("-inf"), None))
         return volume if self._monotonic() - read_at < _VOLUME_REMEMBERED_SECONDS else None
 
+    def _remember_turns(self, answered: Iterable[str]) -> None:
+        for export_id in answered:
+            # Taken out first, so that the dict stays in the order of the turns.
+            self._answered_at.pop(export_id, None)
+            self._answered_at[export_id] = self._monotonic()
+        for export_id in list(islice(self._answered_at, max(0, len(self._answered_at) - _TURNS_REMEMBERED))):
+            del self._answered_at[export_id]
+
     def _read_many(
-        self, kind: "_Kind[Parsed]", ids: Sequence[str], time_left: TimeLeft
+        self,
+        kind: "_Kind[Parsed]",
+        ids: Sequence[str],
+        time_left: TimeLeft,
+        follow_ups: Callable[[Parsed], int] | None = None,
     ) -> dict[str, Parsed | Denied | Obstacle]:
         answers: dict[str, Parsed | Denied | Obstacle] = {}
         for start in range(0, len(ids), BULK_LIMIT):
@@ -128,19 +164,19 @@ class CgcApi:
             if len(part) > 1 and self._no_bulk_until.get(kind.bulk_path, float("-inf")) <= self._monotonic():
                 answers |= dict.fromkeys(part, Obstacle("the bulk answer lacks it"))
                 try:
-                    found, unanswered = self._read_bulk(kind, part, time_left)
+                    found, unanswered = self._read_bulk(kind, part, time_left, _FOLLOW_UPS if follow_ups else 0)
                     answers |= found
                 except NotAnsweredError as error:
                     answers |= dict.fromkeys(part, error.obstacle)
                     continue
-            answers |= self._read_singly(kind, unanswered, time_left)
+            answers |= self._read_singly(kind, unanswered, time_left, follow_ups)
         return answers
 
     def _read_bulk(
-        self, kind: "_Kind[Parsed]", ids: Sequence[str], time_left: TimeLeft
+        self, kind: "_Kind[Parsed]", ids: Sequence[str], time_left: TimeLeft, follow_ups: int
     ) -> tuple[dict[str, Parsed], Sequence[str]]:
         """What a bulk answer holds by id, and which ids need a single read; all where there is no such call."""
-        answer = self._ask("POST", kind.bulk_path, time_left, {kind.bulk_field: list(ids)})
+        answer = self._ask("POST", kind.bulk_path, time_left, {kind.bulk_field: list(ids)}, follow_ups)
         if answer.status in (404, 405) and bodies.error_code(answer.body) is None:
             self._no_bulk_until[kind.bulk_path] = self._monotonic() + _BULK_RETRIED_AFTER_SECONDS
             return {}, ids
@@ -160,24 +196,32 @@ class CgcApi:
         return found, _suspects(ids, found, errors)
 
     def _read_singly(
-        self, kind: "_Kind[Parsed]", ids: Iterable[str], time_left: TimeLeft
+        self,
+        kind: "_Kind[Parsed]",
+        ids: Iterable[str],
+        time_left: TimeLeft,
+        follow_ups: Callable[[Parsed], int] | None = None,
     ) -> dict[str, Parsed | Denied | Obstacle]:
         answers: dict[str, Parsed | Denied | Obstacle] = {}
+        owed = _FOLLOW_UPS if follow_ups else 0
         over: Obstacle | None = None
         for item_id in ids:
             if over:
                 answers[item_id] = over
                 continue
             try:
-                answers[item_id] = self._read_one(kind, item_id, time_left)
+                answer = answers[item_id] = self._read_one(kind, item_id, time_left, owed)
+                owed += follow_ups(answer) if follow_ups and not isinstance(answer, Denied) else 0
             except NotAnsweredError as error:
                 answers[item_id] = error.obstacle
                 over = error.obstacle if isinstance(error, BatchOverError) else None
         return answers
 
-    def _read_one(self, kind: "_Kind[Parsed]", item_id: str, time_left: TimeLeft) -> Parsed | Denied:
+    def _read_one(
+        self, kind: "_Kind[Parsed]", item_id: str, time_left: TimeLeft, follow_ups: int = 0
+    ) -> Parsed | Denied:
         """The thing asked for, or the API's own word that it is unknown or not shown."""
-        answer = self._ask("GET", kind.path + quote(item_id), time_left)
+        answer = self._ask("GET", kind.path + quote(item_id), time_left, follow_ups=follow_ups)
         parsed = kind.parse(answer.body, item_id)
         # The vendor's OpenAPI files a failed job's body under 409, so a job is one whatever the 2xx or 4xx status.
         if parsed is not None and (answer.status < 300 or isinstance(parsed, ExportJob)):
@@ -194,8 +238,10 @@ class CgcApi:
             return NotAnsweredError(f"an answer that is not the API's own (HTTP {answer.status})")
         return NotAnsweredError(f"the API's error {code} (HTTP {answer.status}): {bodies.error_message(answer.body)}")
 
-    def _ask(self, method: str, path: str, time_left: TimeLeft, payload: JsonObject | None = None) -> "_JsonAnswer":
-        answer = self._send(method, path, time_left, payload, self._current_token)
+    def _ask(
+        self, method: str, path: str, time_left: TimeLeft, payload: JsonObject | None = None, follow_ups: int = 0
+    ) -> "_JsonAnswer":
+        answer = self._send(method, path, time_left, payload, self._current_token, follow_ups)
         if answer.status == 401:
             answer = self._send(method, path, time_left, payload, self._fresh_token)
         if answer.status == 401:
@@ -214,16 +260,17 @@ class CgcApi:
         time_left: TimeLeft,
         payload: JsonObject | None,
         token: Callable[[], str],
+        follow_ups: int = 0,
     ) -> HttpAnswer:
         closed = self._pace.closed_for()
         if closed:
-            raise BatchOverError("the API's rate limit is used up", wait_seconds=closed, unasked=True)
+            raise _RateLimitedError(closed)
         secret = token()
         headers = {"X-SBG-Auth-Token": secret, "Content-Type": "application/json"}
         limit = min(_CALL_LIMIT_SECONDS, time_left())
         if limit < _LEAST_SECONDS:
             raise BatchOverError("the invocation's time is up", unasked=True)
-        if not self._pace.admit():
+        if not self._pace.admit(follow_ups):
             raise BatchOverError("this worker's share of the rate limit is used up", unasked=True)
         try:
             answer = self._exchange.send(HttpRequest(method, self._base_url + path, headers, payload), limit)
@@ -258,7 +305,7 @@ class CgcApi:
             self._pace.close_for(wait)
             if answer.status == 429:
                 self._count("RateLimited")
-                raise BatchOverError("the API's rate limit is used up", wait_seconds=wait, unasked=True)
+                raise _RateLimitedError(wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,4 +347,4 @@ def _until_reset(header: str | None, now: float) -> float:
     if not math.isfinite(reset):
         return _RESET_UNKNOWN_SECONDS
     seconds = reset / 1000 if reset > _MILLISECONDS_FROM else reset
-    return min(max(seconds - now, 1.0), _RESET_LONGEST_SECONDS)
+    return min(max(seconds - now, _RESET_SHORTEST_SECONDS), _RESET_LONGEST_SECONDS)

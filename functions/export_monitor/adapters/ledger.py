@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
+from export_monitor.adapters.threads import LateError
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.events import event_id
-from export_monitor.domain.model import Obstacle
+from export_monitor.domain.model import Obstacle, UnavailableError
 from export_monitor.domain.patience import FAULTS, Sight
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ class Ledger:
         """Record what was published and which messages have ended; claims and faults go.
 
         `over` are watches that end because their event had been published before. All are written in one transaction,
-        and one by one where something keeps standing in its way. Raises LateError or TimeoutError where it could not
-        be done.
+        and one by one where something keeps standing in its way. Raises UnavailableError where it could not be done.
         """
         updates = [self._record_update(claim, now) for claim in published]
         updates += [self._over_update(claim, now) for claim in over]
@@ -85,8 +85,11 @@ class Ledger:
             updates = self._unwritten(updates, together=attempt <= _TOGETHER_ATTEMPTS)
             if not updates:
                 return
-            self._calls.pause(_pause(attempt))
-        raise TimeoutError("what was published could not be recorded")
+            try:
+                self._calls.pause(_pause(attempt))
+            except LateError:
+                break
+        raise UnavailableError("what was published could not be recorded")
 
     def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle]:
         """Note that faults are seen, and say of each since when it has been, in epoch seconds.

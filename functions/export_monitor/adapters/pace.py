@@ -1,9 +1,16 @@
-"""How fast one worker may ask the API: a sliding window of a minute, and a time before which nothing is asked."""
+"""How fast one worker may ask the API: a sliding window of a minute, and a time before which nothing is asked.
 
+While more is wanted than the window holds, what begins a round of questions is spread over the minute. In one burst it
+would all go to the batch that comes first when the window opens, minute after minute.
+"""
+
+import math
 from collections import deque
 from collections.abc import Callable
 
 _WINDOW_SECONDS = 60.0
+# A portion for each five seconds, about as often as a batch comes.
+_PORTIONS = 12
 
 
 class Pace:
@@ -13,14 +20,22 @@ class Pace:
         self._limit = requests_per_window
         self._clock = clock
         self._sent: deque[float] = deque()
+        self._portion = math.ceil(requests_per_window / _PORTIONS)
+        self._short_until = float("-inf")
         self._closed_until = float("-inf")
 
-    def admit(self) -> bool:
-        """Count a request that is about to be sent, or refuse it because the window is full."""
+    def admit(self, follow_ups: int = 0) -> bool:
+        """Count a request that is about to be sent, or refuse it because the window is full.
+
+        A request whose answer may call for others is refused where these would find no room, and spread with its like
+        over the minute that follows a refusal.
+        """
         now = self._clock()
         while self._sent and now - self._sent[0] >= _WINDOW_SECONDS:
             self._sent.popleft()
-        if len(self._sent) >= self._limit:
+        is_full = len(self._sent) + follow_ups >= self._limit
+        if is_full or (follow_ups and now < self._short_until and self._has_had_its_portion(now)):
+            self._short_until = now + _WINDOW_SECONDS
             return False
         self._sent.append(now)
         return True
@@ -32,3 +47,8 @@ class Pace:
     def closed_for(self) -> float:
         """Seconds during which nothing may be asked; 0 where the way is free."""
         return max(0.0, self._closed_until - self._clock())
+
+    def _has_had_its_portion(self, now: float) -> bool:
+        if len(self._sent) < self._portion:
+            return False
+        return now - self._sent[-self._portion] < _WINDOW_SECONDS / _PORTIONS

@@ -27,6 +27,10 @@ class QueueMessage:
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+class UnavailableError(Exception):
+    """A service did not do its part; what was asked of it may be asked again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Exports that belong together: `size` different exports share the `id`."""

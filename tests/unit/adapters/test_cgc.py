@@ -347,11 +347,13 @@ class TestRateLimit:
     def test_refused_worker_asks_nothing_until_the_reset(self, reset: str | None, wait: float) -> None:
         headers = {} if reset is None else {"x-ratelimit-reset": reset}
         talk = Conversation(always(429, {"status": 429, "code": 1000, "message": "…"}, headers))
-        assert talk.jobs("a") == {"a": Obstacle("the API's rate limit is used up", pytest.approx(wait), unasked=True)}
+        # One that says that it is over already is not believed: the schedule says when to look again.
+        told = None if wait == 1 else pytest.approx(wait)
+        assert talk.jobs("a") == {"a": Obstacle("the API's rate limit is used up", told, unasked=True)}
         assert talk.report.counts == {"RateLimited": 1}
         talk.answer = earnest
         talk.clock.advance(wait - 0.5)
-        assert talk.jobs("b")["b"].wait_seconds == pytest.approx(0.5)
+        assert talk.jobs("b")["b"].unasked
         assert isinstance(talk.volume(), Obstacle)
         assert talk.files("f")["f"].unasked
         assert len(talk.asked) == 1
@@ -401,6 +403,39 @@ class TestRateLimit:
         assert [isinstance(answers[export_id], ExportJob) for export_id in "abcd"] == [True, True, False, False]
         assert answers["c"].unasked
         assert answers["d"].unasked
+
+    def test_those_answered_longest_ago_are_asked_first(self) -> None:
+        talk = Conversation(earnest, share=50).without_bulk()
+        talk.jobs("a")
+        talk.clock.advance(1)
+        talk.jobs("b")
+        asked_before = len(talk.asked)
+        talk.jobs("b", "a", "c")
+        assert talk.asked[asked_before:] == [f"GET /storage/exports/{export_id}" for export_id in "cab"]
+
+    def test_so_many_turns_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("export_monitor.adapters.cgc._TURNS_REMEMBERED", 2)
+        talk = Conversation(earnest, share=50).without_bulk()
+        for export_id in ("a", "b", "a", "c"):
+            talk.jobs(export_id)
+            talk.clock.advance(1)
+        asked_before = len(talk.asked)
+        talk.jobs("a", "c", "b")
+        assert talk.asked[asked_before:] == [f"GET /storage/exports/{export_id}" for export_id in "bac"]
+
+    def test_no_more_singly_read_jobs_are_asked_for_than_can_be_followed_up(self) -> None:
+        talk = Conversation(earnest, share=9).without_bulk()
+        asked_before = len(talk.asked)
+        answers = talk.api.read_jobs(["a", "b", "c"], lambda: 45.0, lambda _: 2)
+        # Each of the two needs three requests, and three were used up before.
+        assert [isinstance(answers[export_id], ExportJob) for export_id in "abc"] == [True, True, False]
+        assert answers["c"].unasked
+        assert len(talk.asked) == asked_before + 2
+
+    def test_jobs_are_read_in_bulk_only_where_their_ends_can_be_followed_up(self) -> None:
+        talk = Conversation(earnest, share=2)
+        assert talk.api.read_jobs(["a", "b"], lambda: 45.0, lambda _: 0)["a"].unasked
+        assert talk.asked == []
 
     def test_repeated_request_after_a_refused_token_counts_too(self) -> None:
         talk = Conversation(always(401, {"code": 90001}), share=1)

@@ -1,0 +1,276 @@
+"""Virtual time, and what stands in it for AWS: a queue with its mapping, a ledger, a topic and a bucket.
+
+Hours pass in seconds: whoever waits gives way to what happens next. Everything is in memory, and the same dice give
+the same run.
+"""
+
+import heapq
+import math
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
+from export_monitor.domain.events import Message
+from export_monitor.domain.model import ExportJob, ObjectAnswer, Obstacle, QueueMessage, StoredObject, Volume
+from export_monitor.domain.patience import Sight
+
+# As the template says of the queue, the function and the mapping.
+VISIBILITY_TIMEOUT_SECONDS = 362.0
+MAX_RECEIVES = 1000
+FUNCTION_TIMEOUT_SECONDS = 60.0
+BATCH_SIZE = 100
+BATCHING_WINDOW_SECONDS = 2.0
+# How often a poller that found less than a batch asks the queue again.
+_POLL_SECONDS = 0.5
+
+
+class VirtualTime:
+    """A clock that jumps to what happens next; calling it gives epoch seconds.
+
+    Processes are threads of which one runs at a time, each until it sleeps, so that nothing depends on the machine.
+    """
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self._now = now
+        self._order = count()
+        self._waiting: list[tuple[float, int, threading.Semaphore]] = []
+        self._given_way = threading.Semaphore(0)
+        self._errors: list[BaseException] = []
+
+    def __call__(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass, and everything happen that falls into it."""
+        at = self._now + seconds
+        if not self._waiting or at < self._waiting[0][0]:
+            self._now = at
+            return
+        turn = self._wait_until(at)
+        self._given_way.release()
+        turn.acquire()
+
+    def run(self, *processes: Callable[[], None]) -> None:
+        """Run the processes until each has ended. What one of them raises is raised here."""
+        for process in processes:
+            threading.Thread(target=self._live, args=(process, self._wait_until(self._now)), daemon=True).start()
+        while self._waiting and not self._errors:
+            self._now, _, turn = heapq.heappop(self._waiting)
+            turn.release()
+            self._given_way.acquire()
+        if self._errors:
+            raise self._errors[0]
+
+    def _wait_until(self, at: float) -> threading.Semaphore:
+        turn = threading.Semaphore(0)
+        heapq.heappush(self._waiting, (at, next(self._order), turn))
+        return turn
+
+    def _live(self, process: Callable[[], None], turn: threading.Semaphore) -> None:
+        turn.acquire()
+        try:
+            process()
+        except BaseException as error:  # noqa: BLE001 -- a thread's errors are for who runs it
+            self._errors.append(error)
+        finally:
+            self._given_way.release()
+
+
+@dataclass
+class _Kept:
+    """A message in the queue: shown from `due_at` on."""
+
+    message_id: str
+    body: str
+    sent_at: float
+    due_at: float
+    receives: int = 0
+    is_shown: bool = False
+
+
+class VirtualQueue:
+    """A standard queue: what is visible comes in no order, and each receipt hides it for the visibility timeout."""
+
+    def __init__(self, clock: Callable[[], float], dice: random.Random) -> None:
+        self._clock = clock
+        self._dice = dice
+        self._numbers = count(1)
+        self._kept: dict[str, _Kept] = {}
+        self._hidden: list[tuple[float, str]] = []
+        self._shown: list[str] = []
+        self.dead_letters: list[tuple[str, str]] = []
+        self.most_receives = 0
+        self.hides: list[tuple[float, str, float]] = []
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def send(self, body: str) -> None:
+        now = self._clock()
+        kept = _Kept(f"message-{next(self._numbers)}", body, now, now)
+        self._kept[kept.message_id] = kept
+        self._hide_until(kept, now)
+
+    def receive(self, limit: int) -> list[QueueMessage]:
+        """Up to so many of the messages that are visible now."""
+        received: list[QueueMessage] = []
+        self._show()
+        while self._shown and len(received) < limit:
+            position = self._dice.randrange(len(self._shown))
+            self._shown[position], self._shown[-1] = self._shown[-1], self._shown[position]
+            kept = self._kept[self._shown.pop()]
+            kept.receives += 1
+            self.most_receives = max(self.most_receives, kept.receives)
+            if kept.receives > MAX_RECEIVES:
+                self._move_to_dead_letters(kept.message_id, "received too often")
+                continue
+            self._hide_until(kept, self._clock() + VISIBILITY_TIMEOUT_SECONDS)
+            handle = f"{kept.message_id}/{kept.receives}"
+            received.append(QueueMessage(kept.message_id, handle, kept.body, kept.sent_at, kept.receives))
+        return received
+
+    def hide(self, delays: Sequence[tuple[QueueMessage, float]], *_: object) -> list[QueueMessage]:
+        """Hide messages for so many seconds from now, in whole seconds as SQS takes them."""
+        for message, seconds in delays:
+            kept = self._kept[message.message_id]
+            if f"{kept.message_id}/{kept.receives}" == message.receipt_handle and not kept.is_shown:
+                self._hide_until(kept, self._clock() + max(1, math.ceil(seconds)))
+                self.hides.append((self._clock(), message.message_id, seconds))
+        return []
+
+    def set_aside(self, message: QueueMessage, error: str, *_: object) -> None:
+        """What could not be understood or kept failing."""
+        self._move_to_dead_letters(message.message_id, error)
+
+    def delete(self, message_ids: Collection[str]) -> None:
+        """Forget messages that were handled."""
+        for message_id in message_ids:
+            self._kept.pop(message_id, None)
+
+    def next_due_at(self) -> float:
+        """When there will be something to receive, as far as is known now."""
+        self._show()
+        if self._shown:
+            return self._clock()
+        return self._hidden[0][0] if self._hidden else math.inf
+
+    def _hide_until(self, kept: _Kept, due_at: float) -> None:
+        kept.due_at, kept.is_shown = due_at, False
+        heapq.heappush(self._hidden, (due_at, kept.message_id))
+
+    def _show(self) -> None:
+        while self._hidden and self._hidden[0][0] <= self._clock():
+            due_at, message_id = heapq.heappop(self._hidden)
+            kept = self._kept.get(message_id)
+            # An entry may be one of a visibility that was changed since.
+            if kept and kept.due_at == due_at and not kept.is_shown:
+                kept.is_shown = True
+                self._shown.append(message_id)
+
+    def _move_to_dead_letters(self, message_id: str, error: str) -> None:
+        self.dead_letters.append((message_id, error))
+        self._kept.pop(message_id, None)
+
+
+@dataclass
+class Poller:
+    """One of the mapping's workers: gathers batches and has them looked at, one after the other.
+
+    `look_at` takes a batch and gives the ids of the messages that stay in the queue.
+    """
+
+    time: VirtualTime
+    queue: VirtualQueue
+    look_at: Callable[[list[QueueMessage]], list[str]]
+    until: float
+    longest_invocation: float = 0.0
+
+    def work(self) -> None:
+        """Work until the time is over or nothing is left to watch."""
+        while self.time() < self.until and len(self.queue):
+            batch = self._gather()
+            if batch:
+                begun_at = self.time()
+                stays = set(self.look_at(batch))
+                self.queue.delete([one.message_id for one in batch if one.message_id not in stays])
+                self.longest_invocation = max(self.longest_invocation, self.time() - begun_at)
+
+    def _gather(self) -> list[QueueMessage]:
+        """What is there, and what comes within the window that begins with the first message."""
+        batch = self.queue.receive(BATCH_SIZE)
+        if not batch:
+            self.time.sleep(min(_POLL_SECONDS, max(0.01, self.queue.next_due_at() - self.time())))
+            return []
+        window_end = self.time() + BATCHING_WINDOW_SECONDS
+        while len(batch) < BATCH_SIZE and self.time() < window_end:
+            self.time.sleep(min(_POLL_SECONDS, window_end - self.time()))
+            batch += self.queue.receive(BATCH_SIZE - len(batch))
+        return batch
+
+
+@dataclass
+class _Item:
+    """What the ledger knows of an export."""
+
+    claimed_until: float = -math.inf
+    sent: set[str] = field(default_factory=set)
+    over: set[str] = field(default_factory=set)
+
+
+class VirtualLedger:
+    """Claims and what was published, by export."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, _Item] = {}
+
+    def claim(self, claims: Sequence[Claim], now: float, until: float, *_: object) -> dict[str, RefusedClaim]:
+        refused: dict[str, RefusedClaim] = {}
+        for claim in claims:
+            item = self._items.setdefault(claim.export_id, _Item())
+            if claim.event_id in item.sent or claim.message_id in item.over:
+                refused[claim.export_id] = RefusedClaim(Refusal.OVER)
+            elif now < item.claimed_until:
+                refused[claim.export_id] = RefusedClaim(Refusal.BUSY, item.claimed_until - now)
+            else:
+                item.claimed_until = until
+        return refused
+
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], *_: object) -> None:
+        for claim in (*published, *over):
+            item = self._items.setdefault(claim.export_id, _Item())
+            item.claimed_until = -math.inf
+            item.over.add(claim.message_id)
+        for claim in published:
+            self._items[claim.export_id].sent.add(claim.event_id)
+
+    def first_seen_at(self, sights: Collection[Sight], now: float, *_: object) -> dict[Sight, float | Obstacle]:
+        """Every fault is new: none lasts in a run."""
+        return dict.fromkeys(sights, now)
+
+
+@dataclass
+class VirtualTopic:
+    """Counts the events by their ids."""
+
+    published: Counter[str] = field(default_factory=Counter)
+
+    def publish(self, messages: Sequence[Message], *_: object) -> dict[str, str]:
+        self.published.update(message.event_id for message in messages)
+        return {}
+
+
+@dataclass(frozen=True)
+class VirtualObjects:
+    """A bucket that holds whatever a completed job says that it does."""
+
+    clock: Callable[[], float]
+    size: int
+
+    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], *_: object) -> list[ObjectAnswer]:
+        return [
+            StoredObject(volume.bucket, job.location or "", self.size, "etag", self.clock()) for volume, job in wanted
+        ]

@@ -1,0 +1,224 @@
+"""Runs a campaign: announces the exports, lets things go wrong with them, and waits until every watch has ended."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+from chaos.dice import ApiFaults, Dice
+from chaos.exports import BUCKET, ELSEWHERE, OTHER_BUCKET, PATIENT_KINDS, PROJECT, VOLUME, make_exports
+from chaos.run import Letter, Received, Run
+from chaos.schedule import OTHER_JOB, Event, make_schedule
+from chaos.stage import WAYS, Stage
+from chaos.times import times_for
+from chaos.witness import Witness
+from chaos.workers import UnreliableQueue, Worker
+from local.artifact import function_artifact, runtime_client
+from local.aws_proxy import aws_proxy
+from local.export_jobs import Job
+from local.mapping import EventSourceMapping
+from local.platform import Platform
+from local.stack import TOKEN, Stack
+
+_HOUR = 3600
+Act = Callable[[], None]
+
+
+class Campaign:
+    """One campaign; `run` may be called once. `log` is called with each line that the function logs."""
+
+    def __init__(self, seed: int, exports: int, workers: int, log: Callable[[str], None] = lambda _: None) -> None:
+        self._seed = seed
+        self._random = Random(seed)
+        self._times = times_for(exports)
+        self._exports = {one.id: one for one in make_exports(exports, self._times, self._random)}
+        self._schedule = make_schedule(self._times, list(self._exports), self._random)
+        self._dice = Dice(self._schedule, self._times, self._random)
+        self._workers = workers
+        self._log = log
+        self._witness = Witness()
+        self._received: list[Received] = []
+        self._lock = threading.Lock()
+        self._todo: list[tuple[float, Act]] = []
+        self._hands = ThreadPoolExecutor(8)
+        self._doing: list[Future[None]] = []
+        self._late = 0.0
+
+    def run(self) -> Run:
+        """Run to the end, and give what was seen."""
+        with ExitStack() as parts:
+            stack = parts.enter_context(self._stack())
+            stage = Stage(stack, self._dice, self._random, self._later)
+            stack.platform.deliver = lambda job: stage.put_object(self._exports[job.id])
+            workers = [self._worker(stack, number, parts) for number in range(self._workers)]
+            mapping = self._mapping(stack, workers)
+            self._plan(stage, workers)
+            self._dice.begin()
+            mapping.start()
+            parts.callback(mapping.stop)
+            left = self._until_over(stack, stage)
+            self._hands.shutdown()
+            stage.close()
+            mapping.stop()
+            self._collect(stack)
+            return self._seen(stack, stage, workers, left)
+
+    # --- before it begins ---------------------------------------------------------------------------------------
+
+    def _stack(self) -> Stack:
+        times = self._times
+        parameters = {
+            "ExportBuckets": BUCKET,
+            "ApiRequestsPerMinute": "200",
+            "MinPollSeconds": "1",
+            "MaxPollSeconds": "5",
+            "WatchTimeoutHours": f"{times.timeout / _HOUR:.6f}",
+            "RefusalGraceHours": f"{times.refusal / _HOUR:.6f}",
+            "ObjectGraceSeconds": f"{times.object_grace:g}",
+            "NotFoundGraceSeconds": f"{times.unknown_grace:g}",
+        }
+        # The workers are the campaign's own, each with its own proxy.
+        return Stack(self._platform(), buckets=[BUCKET, OTHER_BUCKET], parameters=parameters, polls=False, workers=1)
+
+    def _platform(self) -> Platform:
+        platform = Platform(TOKEN)
+        platform.rate.limit = 1_000_000
+        platform.faults = ApiFaults(self._dice)
+        platform.add_volume(VOLUME, bucket=BUCKET)
+        platform.add_volume(ELSEWHERE, bucket=OTHER_BUCKET)
+        platform.add_job(Job(id=OTHER_JOB, file="none", volume=VOLUME, location="other.vcf", delivers=False))
+        for export in self._exports.values():
+            name = export.job.location.rpartition("/")[2]
+            platform.add_file(export.job.file, name=name, size=export.size, project=PROJECT)
+        return platform
+
+    def _worker(self, stack: Stack, number: int, parts: ExitStack) -> Worker:
+        proxy = parts.enter_context(aws_proxy(stack.emulator.endpoint_url))
+        worker = Worker(
+            number,
+            stack.deployment.function,
+            function_artifact(),
+            runtime_client(),
+            endpoint_url=proxy.endpoint_url,
+            timeout_seconds=self._times.function,
+            log=self._log,
+        )
+        parts.callback(worker.kill)
+        proxy.fault_for = self._dice.fault_for(worker.kill)
+        proxy.reached = partial(self._witness.reached, number)
+        return worker
+
+    def _mapping(self, stack: Stack, workers: Sequence[Worker]) -> EventSourceMapping:
+        # Those that are handed start events directly.
+        stack.aws.fault_for = self._dice.fault_for(stack.environments[-1].kill)
+        # Long enough for an invocation; what could not be hidden comes back after it.
+        stack.client("sqs").set_queue_attributes(
+            QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
+            Attributes={"VisibilityTimeout": str(int(self._times.function * 1.5))},
+        )
+        queue = UnreliableQueue(stack.client("sqs"), self._dice.jump, lambda: self._dice.is_on("delivered twice"))
+        configuration = replace(stack.deployment.mapping, batching_window_seconds=0.3)
+        return EventSourceMapping(configuration, queue, workers, show_again_at_once=True)
+
+    def _plan(self, stage: Stage, workers: Sequence[Worker]) -> None:
+        times, random = self._times, self._random
+        for export in self._exports.values():
+            at = random.uniform(0, times.announcing)
+            self._todo.append((at, partial(stage.begin, export)))
+            if random.random() < 0.2 and export.kind not in PATIENT_KINDS:
+                for _ in range(random.randint(1, 2)):
+                    again = at + random.uniform(0.5, 10)
+                    self._todo.append((again, partial(stage.announce, export, random.choice(WAYS))))
+        for number in range(max(3, len(self._exports) // 15)):
+            at = random.uniform(0, times.announcing / 2)
+            self._todo.append((at, partial(stage.send_bad, f"bad-{number}-of-{self._seed}", number)))
+        for kill in self._schedule.kills:
+            if kill.operation is None:
+                self._todo.append((kill.at, partial(self._kill, random.choice(workers))))
+        for number, event in enumerate(self._schedule.events):
+            self._todo += self._acts(stage, event, f"the-campaign-s-token-{number}", workers)
+
+    def _acts(self, stage: Stage, event: Event, token: str, workers: Sequence[Worker]) -> list[tuple[float, Act]]:
+        end = event.at + event.seconds
+        if event.what == "token rotated":
+            return [(event.at, partial(stage.accept_only, token)), (end, partial(stage.keep_secret, token))]
+        if event.what == "bulk missing":
+            return [
+                (event.at, partial(stage.offer_bulk, is_there=False)),
+                (end, partial(stage.offer_bulk, is_there=True)),
+                # A worker believes for an hour that there is no bulk call: that has to go with its process.
+                *((end, partial(self._kill, worker)) for worker in workers),
+            ]
+        return []
+
+    def _kill(self, worker: Worker) -> None:
+        self._dice.bit("worker killed")
+        worker.kill()
+
+    # --- until it is over -----------------------------------------------------------------------------------------
+
+    def _until_over(self, stack: Stack, stage: Stage) -> int:
+        """Do what is planned when it is due, until no message is left, or time is up; gives how many are left then."""
+        collected_at = 0.0
+        while (now := self._dice.now()) < self._times.limit:
+            with self._lock:
+                due = sorted((one for one in self._todo if one[0] <= now), key=lambda one: one[0])
+                self._todo = [one for one in self._todo if one[0] > now]
+            self._doing += [self._hands.submit(self._do, *one) for one in due]
+            if now - collected_at > 1:
+                collected_at = now
+                self._collect(stack)
+                # Twice, since a message may come to light between two counts of the emulator.
+                if self._is_done() and stage.is_idle and _messages_left(stack) == 0 == _messages_left(stack):
+                    break
+            time.sleep(0.05)
+        # What was given up, and still hangs between function and emulator, comes out now or was never published.
+        time.sleep(2)
+        return _messages_left(stack)
+
+    def _later(self, seconds: float, act: Act) -> None:
+        with self._lock:
+            self._todo.append((self._dice.now() + seconds, act))
+
+    def _do(self, due_at: float, act: Act) -> None:
+        self._late = max(self._late, self._dice.now() - due_at)
+        act()
+
+    def _is_done(self) -> bool:
+        # Asking for its result raises what an act raised.
+        self._doing = [one for one in self._doing if not one.done() or one.result()]
+        return not self._todo and not self._doing
+
+    def _collect(self, stack: Stack) -> None:
+        self._received += [Received(one.event, one.attributes) for one in stack.receive(timeout_seconds=0)]
+
+    def _seen(self, stack: Stack, stage: Stage, workers: Sequence[Worker], left: int) -> Run:
+        return Run(
+            seed=self._seed,
+            times=self._times,
+            source=f"{stack.api_url}/storage/exports",
+            stories=stage.stories,
+            bad_starts=stage.bad_starts,
+            received=self._received,
+            publications=self._witness.publications,
+            records=self._witness.records,
+            invocations=[one for worker in workers for one in worker.handled],
+            letters=[Letter(one.body, one.error) for one in stack.dead_letters()],
+            messages_left=left,
+            faults=self._dice.bitten,
+            raised=[error for worker in workers for error in worker.raised],
+            seconds=self._dice.now(),
+            late=self._late,
+        )
+
+
+def _messages_left(stack: Stack) -> int:
+    answer = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+    return sum(int(count) for count in answer["Attributes"].values())

@@ -1,0 +1,259 @@
+"""The exports of a campaign: what each one's job, file and object will be, and what must come of it."""
+
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from chaos.times import Times
+from local.demo import KEY, bam
+from local.export_jobs import Job, error_body
+
+BUCKET = "bucket"
+# A bucket that is no export bucket of the stack, and a volume that the platform does not have.
+OTHER_BUCKET = "elsewhere"
+VOLUME = "rfranklin/output"
+ELSEWHERE = "rfranklin/elsewhere"
+NO_VOLUME = "rfranklin/vanished"
+PROJECT = "rfranklin/my-project"
+PLAIN = bytes(1234)
+
+_ASKED = {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD"}
+_PUT_AS_ASKED = {"ServerSideEncryption": "AES256", "StorageClass": "STANDARD"}
+_CHECKS = ("exists", "size", "freshness", "encryption", "kms_key", "storage_class", "acl", "integrity")
+_FULL = frozenset({"exists", "size", "freshness", "encryption", "storage_class"})
+
+
+@dataclass(frozen=True)
+class End:
+    """What an export's event must say, and when it may come at the earliest.
+
+    `reason` is None where it completed. Checks that are neither in `passed` nor in `failed` must be skipped; with both
+    empty nothing was verified. `patience` (seconds) counts from the job's end, or from the start event where the API
+    never shows one (`shows_job` false) or the job never ends. `file` tells whether the event must, may or cannot know
+    the source file.
+    """
+
+    reason: str | None = None
+    passed: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+    patience: float = 0
+    shows_job: bool = True
+    ends: bool = True
+    file: str = "must"
+
+    @property
+    def checks(self) -> dict[str, str]:
+        if not self.passed | self.failed:
+            return {}
+        statuses = dict.fromkeys(self.passed, "passed") | dict.fromkeys(self.failed, "failed")
+        return {name: statuses.get(name, "skipped") for name in _CHECKS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """One export.
+
+    The platform knows the job so many seconds after the start event (None: never); the object (`body`, None: never)
+    is put into the bucket so many seconds after the job's end, with the arguments `put` of S3's PutObject.
+    """
+
+    id: str
+    kind: str
+    end: End
+    job: Job
+    job_after: float | None = 0
+    size: int = len(PLAIN)
+    body: bytes | None = PLAIN
+    body_after: float = 0
+    put: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    group: Mapping[str, Any] | None = None
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """The `detail` of its start events."""
+        optional = {"context": self.context, "group": self.group}
+        return {"export_id": self.id, **{name: value for name, value in optional.items() if value}}
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.id}:failed:{self.end.reason}" if self.end.reason else f"{self.id}:completed"
+
+    @property
+    def job_seconds(self) -> float:
+        """From the moment at which the platform knows the job to its end."""
+        return self.job.steps[-1][0] if self.end.ends else 0
+
+
+Maker = Callable[[Export, Times], Export]
+
+
+def _sound(export: Export, _: Times) -> Export:
+    return export
+
+
+def _bare(export: Export, _: Times) -> Export:
+    passed = frozenset({"exists", "size", "freshness"})
+    return _with(export, properties={}, end=End(passed=passed), put={})
+
+
+def _public(export: Export, _: Times) -> Export:
+    properties = {**_ASKED, "aws_canned_acl": "public-read"}
+    put = {**_PUT_AS_ASKED, "ACL": "public-read"}
+    return _with(export, properties=properties, end=End(passed=_FULL | {"acl"}), put=put)
+
+
+def _with_result(export: Export, _: Times) -> Export:
+    return _with(export, shows_result=True, explicit_nulls=True)
+
+
+def _kms(export: Export, _: Times) -> Export:
+    passed = frozenset({"exists", "size", "freshness", "encryption", "kms_key"})
+    properties = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": KEY}
+    return _with(
+        export,
+        properties=properties,
+        end=End(passed=passed),
+        put={"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY},
+    )
+
+
+def _bam(export: Export, _: Times) -> Export:
+    end = replace(export.end, passed=_FULL | {"integrity"})
+    return _with(export, location=f"{export.id}/reads.bam", end=end, body=bam(), size=len(bam()))
+
+
+def _cut_bam(export: Export, times: Times) -> Export:
+    cut = bam()[:-10]
+    end = End("OBJECT_MISMATCH", _FULL, frozenset({"integrity"}), times.object_grace)
+    return _with(export, location=f"{export.id}/reads.bam", end=end, body=cut, size=len(cut))
+
+
+def _wrong_size(export: Export, times: Times) -> Export:
+    end = End("OBJECT_MISMATCH", _FULL - {"size"}, frozenset({"size"}), times.object_grace)
+    return _with(export, end=end, size=len(PLAIN) + 1)
+
+
+def _missing(export: Export, times: Times) -> Export:
+    end = End("OBJECT_MISSING", failed=frozenset({"exists"}), patience=times.object_grace, file="may")
+    return _with(export, end=end, body=None)
+
+
+def _late_object(export: Export, times: Times) -> Export:
+    return replace(export, body_after=times.late)
+
+
+def _failed(export: Export, _: Times) -> Export:
+    steps = (*export.job.steps[:-1], (export.job_seconds, "FAILED"))
+    error = error_body(409, 9107, "The destination already holds an object.")
+    return _with(export, steps=steps, error=error, end=End("EXPORT_FAILED", file="may"), body=None)
+
+
+def _unknown(export: Export, times: Times) -> Export:
+    end = End("EXPORT_NOT_FOUND", patience=times.unknown_grace, shows_job=False, file="cannot")
+    return replace(export, job_after=None, end=end, body=None)
+
+
+def _unknown_at_first(export: Export, times: Times) -> Export:
+    return replace(export, job_after=times.late)
+
+
+def _forbidden(export: Export, times: Times) -> Export:
+    end = End("EXPORT_FORBIDDEN", patience=times.refusal, shows_job=False, file="cannot")
+    return _with(export, foreign=True, end=end, body=None)
+
+
+def _no_volume(export: Export, times: Times) -> Export:
+    end = End("VOLUME_UNAVAILABLE", patience=times.refusal, file="may")
+    return _with(export, volume=NO_VOLUME, end=end, body=None)
+
+
+def _other_bucket(export: Export, times: Times) -> Export:
+    end = End("OBJECT_FORBIDDEN", patience=times.refusal, file="may")
+    return _with(export, volume=ELSEWHERE, end=end, body=None)
+
+
+def _endless(export: Export, times: Times) -> Export:
+    end = End("TIMED_OUT", patience=times.timeout, ends=False, file="may")
+    return _with(export, steps=((0, "PENDING"), (1, "RUNNING")), end=end, body=None)
+
+
+def _of_unknown_state(export: Export, times: Times) -> Export:
+    endless = _endless(export, times)
+    return _with(endless, steps=((0, "PENDING"), (1, "ABORTED")))
+
+
+# How often each kind comes beside the one of each that every campaign has.
+KINDS: dict[str, tuple[int, Maker]] = {
+    "sound": (10, _sound),
+    "bare": (3, _bare),
+    "public": (3, _public),
+    "with-result": (3, _with_result),
+    "kms": (2, _kms),
+    "bam": (4, _bam),
+    "cut-bam": (2, _cut_bam),
+    "wrong-size": (2, _wrong_size),
+    "missing": (2, _missing),
+    "late-object": (3, _late_object),
+    "failed": (4, _failed),
+    "unknown": (1, _unknown),
+    "unknown-at-first": (2, _unknown_at_first),
+    "forbidden": (1, _forbidden),
+    "no-volume": (1, _no_volume),
+    "other-bucket": (1, _other_bucket),
+    "endless": (1, _endless),
+    "unknown-state": (1, _of_unknown_state),
+}
+# Their patience would begin anew with a second start event, which is right, and long.
+PATIENT_KINDS = ("forbidden", "no-volume", "other-bucket")
+
+
+def make_exports(number: int, times: Times, random: Random) -> list[Export]:
+    """So many exports, one of each kind among them where there are enough, in any order."""
+    kinds = list(KINDS)[:number]
+    weights = [weight for weight, _ in KINDS.values()]
+    kinds += random.choices(list(KINDS), weights, k=number - len(kinds))
+    random.shuffle(kinds)
+    return [_export(kind, position, times, random) for position, kind in enumerate(kinds)]
+
+
+def _export(kind: str, number: int, times: Times, random: Random) -> Export:
+    noise = "".join(random.choices(string.ascii_letters + string.digits + "_-", k=6))
+    export_id = f"{kind}-{number}-{noise}"
+    running = random.uniform(0, times.longest_job / 3)
+    steps = ((0.0, "PENDING"), (running, "RUNNING"), (random.uniform(running, times.longest_job), "COMPLETED"))
+    job = Job(
+        id=export_id,
+        file=f"file-of-{export_id}",
+        volume=VOLUME,
+        location=f"{export_id}/output.vcf",
+        steps=steps if random.random() < 0.8 else ((0.0, "COMPLETED"),),
+        properties=_ASKED,
+        delivers=False,
+    )
+    ordinary = Export(
+        id=export_id,
+        kind=kind,
+        end=End(passed=_FULL),
+        job=job,
+        put=_PUT_AS_ASKED,
+        context=_context(random),
+        group={"id": "run-42", "size": 10_000} if random.random() < 0.1 else None,
+    )
+    return KINDS[kind][1](ordinary, times)
+
+
+def _context(random: Random) -> Mapping[str, Any]:
+    nested = {"run": {"samples": [1, 2.5, None, True, {"deep": []}]}, "": ""}
+    unicode = {"who": 'Zoë 研究 \U0001f9ec \u2028 \u0000 "quoted" \\ <&>', "ключ": "значение"}
+    big = {"k": "ü" * ((8192 - 8) // 2)}
+    return random.choices(({}, {"who": "me"}, nested, unicode, big), (4, 3, 2, 2, 1))[0]
+
+
+def _with(export: Export, **changes: Any) -> Export:
+    """The export with other fields, of its own or of its job."""
+    own = {name: value for name, value in changes.items() if name in Export.__dataclass_fields__}
+    of_job = {name: value for name, value in changes.items() if name not in own}
+    return replace(export, job=replace(export.job, **of_job), **own)

@@ -1,0 +1,172 @@
+"""What an export's event must be: said from its script and the contract, without a line of the function's code."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from chaos.exports import BUCKET, NO_VOLUME, OTHER_BUCKET, PROJECT, VOLUME, Export
+from chaos.run import Received, Story
+from chaos.times import Times
+
+# Timestamps of the events are cut to the second.
+_SECOND = 1.0
+
+
+def complaints(story: Story, received: Received, source: str, times: Times) -> Iterator[str]:
+    """Everything that is wrong with an event, in words; nothing where it is as it must be."""
+    event, export = received.event, story.export
+    data = event.get("data", {})
+    expected = {
+        "specversion": "1.0",
+        "id": export.event_id,
+        "source": source,
+        "type": f"cgc.export.{'failed' if export.end.reason else 'completed'}.v1",
+        "subject": export.id,
+        "datacontenttype": "application/json",
+    }
+    yield from _differences("", expected, event)
+    yield from _differences("data.", {"group": export.group, "context": export.context}, data)
+    yield from _about_the_job(story, event)
+    yield from _about_the_file(export, data)
+    yield from _about_the_object(story, data)
+    yield from _about_the_checks(export, data)
+    yield from _about_the_failure(export, data)
+    yield from _about_the_watch(story, data, times)
+    yield from _differences("attribute ", message_attributes(export, data), received.attributes)
+
+
+def too_early(story: Story, published_at: float, times: Times) -> str | None:
+    """The complaint about an event that was published before its watch may have ended."""
+    end = story.export.end
+    # A look counts from the begin of its invocation; the job may have ended, and been read, during it.
+    slack = times.function if end.shows_job and end.ends and end.patience else 0.0
+    if not end.ends:
+        slack = times.clock_jump
+    early = story.may_end_at - slack - published_at
+    return f"published {early:.1f} s too early" if early > 0.05 else None
+
+
+def _about_the_job(story: Story, event: Mapping[str, Any]) -> Iterator[str]:
+    export, job = story.export, story.export.job
+    shown = event["data"].get("export")
+    if not export.end.shows_job or story.job_began_at is None:
+        if shown != {"id": export.id}:
+            yield f"data.export is {shown}, not the id alone"
+        return
+    began = job.begun(story.job_began_at)
+    # A little later, since sums of floats may fall short.
+    last = story.job_began_at + job.steps[-1][0] + 0.001
+    body = {name: value for name, value in began.body(last, "", None).items() if name not in ("href", "result")}
+    if shown != body:
+        yield f"data.export is {shown}, not {body}"
+    if "finished_on" in body and body["finished_on"] is not None and event.get("time") != body["finished_on"]:
+        yield f"time is {event.get('time')}, not {body['finished_on']}"
+
+
+def _about_the_file(export: Export, data: Mapping[str, Any]) -> Iterator[str]:
+    shown = data.get("file")
+    name = export.job.location.rpartition("/")[2]
+    known = {"id": export.job.file, "name": name, "project": PROJECT, "size": export.size}
+    is_right = {"must": shown == known, "may": shown in (known, None), "cannot": shown is None}
+    if not is_right[export.end.file]:
+        yield f"data.file is {shown}; it {export.end.file} be {known}"
+
+
+def _about_the_object(story: Story, data: Mapping[str, Any]) -> Iterator[str]:
+    export, shown = story.export, data.get("object")
+    if export.body is None:
+        if shown is not None:
+            yield f"data.object is {shown}, where there is none"
+        return
+    if shown is None:
+        yield "data.object is null"
+        return
+    key = export.job.location
+    expected = {
+        "uri": f"s3://{BUCKET}/{key}",
+        "bucket": BUCKET,
+        "key": key,
+        "etag": story.etag,
+        "size": len(export.body),
+        "storage_class": "STANDARD",
+        "readable": True,
+        "encryption": export.put.get("ServerSideEncryption"),
+        "kms_key_id": export.put.get("SSEKMSKeyId"),
+    }
+    yield from _differences("data.object.", expected, shown)
+
+
+def _about_the_checks(export: Export, data: Mapping[str, Any]) -> Iterator[str]:
+    shown = data.get("verification")
+    if not export.end.checks:
+        if shown is not None:
+            yield f"data.verification is {shown}, where nothing was verified"
+        return
+    if shown is None:
+        yield "data.verification is null"
+        return
+    statuses = {check["name"]: check["status"] for check in shown["checks"]}
+    if statuses != export.end.checks:
+        yield f"the checks are {statuses}, not {export.end.checks}"
+    if shown["status"] != _verification(export):
+        yield f"data.verification.status is {shown['status']}"
+    for check in shown["checks"]:
+        if check["status"] == "skipped" and not check.get("reason"):
+            yield f"{check['name']} was skipped without a reason"
+
+
+def _about_the_failure(export: Export, data: Mapping[str, Any]) -> Iterator[str]:
+    shown = data.get("failure")
+    if export.end.reason is None:
+        if shown is not None:
+            yield f"data.failure is {shown}"
+        return
+    error = export.job.error or {}
+    expected = {"reason": export.end.reason} | {name: error.get(name) for name in ("code", "status", "more_info")}
+    yield from _differences("data.failure.", expected, shown or {})
+    for name in ("message", "advice"):
+        if not (shown or {}).get(name):
+            yield f"data.failure.{name} is missing"
+
+
+def _about_the_watch(story: Story, data: Mapping[str, Any], times: Times) -> Iterator[str]:
+    watch = data.get("watch", {})
+    yield from _differences("data.watch.", {"origin": "announced"}, watch)
+    requested_at = _seconds(watch["requested_at"])
+    slack = times.clock_jump + _SECOND
+    # A start event handed to the function is sent a little later, and may be sent again.
+    if not story.first_announced_at - slack <= requested_at <= story.last_announced_at + slack + times.function:
+        yield f"requested at {watch['requested_at']}, when no start event was sent"
+    if watch["polls"] < 1:
+        yield f"concluded after {watch['polls']} polls"
+
+
+def message_attributes(export: Export, data: Mapping[str, Any]) -> dict[str, str | None]:
+    """The message attributes; None is one that must not be there."""
+    end, job = export.end, export.job
+    bucket = {VOLUME: BUCKET, NO_VOLUME: None}.get(job.volume, OTHER_BUCKET)
+    reads_volume = end.shows_job and end.ends and end.reason != "EXPORT_FAILED"
+    return {
+        "type": f"cgc.export.{'failed' if end.reason else 'completed'}.v1",
+        "project": PROJECT if data.get("file") else None,
+        "volume": job.volume if end.shows_job else None,
+        "bucket": bucket if reads_volume else None,
+        "verification": _verification(export) if end.checks else None,
+        "group": export.group["id"] if export.group else None,
+        "reason": end.reason,
+        "error_code": str(job.error["code"]) if job.error else None,
+    }
+
+
+def _verification(export: Export) -> str:
+    return "failed" if export.end.failed else "passed"
+
+
+def _differences(where: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in expected.items():
+        if actual.get(name) != value:
+            yield f"{where}{name} is {actual.get(name)!r}, not {value!r}"
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -1,0 +1,195 @@
+"""Judges a campaign by what was seen, and says it in words: nothing here runs anything."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from chaos.oracle import complaints, too_early
+from chaos.run import Publication, Received, Run
+
+ENDS = ("cgc.export.completed.v1", "cgc.export.failed.v1")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a campaign came to.
+
+    Only `explained`, `of_other_types` and `unsure` may hold anything in one that went well. The last are exports that
+    the campaign itself was too slow with, so that nothing can be said of how they had to end.
+    """
+
+    lost: Sequence[str]
+    wrong: Sequence[str]
+    explained: Mapping[str, str]
+    unexplained: Mapping[str, str]
+    bad_starts_lost: Sequence[str]
+    letters_unexpected: Sequence[str]
+    messages_left: int
+    raised: Sequence[str]
+    of_other_types: int
+    unsure: Sequence[str]
+    longest_wait: tuple[float, str]
+
+    @property
+    def went_well(self) -> bool:
+        """Whether every promise was kept."""
+        return not (
+            self.lost
+            or self.wrong
+            or self.unexplained
+            or self.bad_starts_lost
+            or self.letters_unexpected
+            or self.messages_left
+            or self.raised
+        )
+
+
+def judge(run: Run) -> Findings:
+    """Hold what was seen against what must have been."""
+    ends = [one for one in run.received if one.event.get("type") in ENDS]
+    unsure = {i for i, story in run.stories.items() if not story.is_sure(run.times)}
+    seen = {str(one.event["id"]) for one in ends}
+    ended = {str(one.event["subject"]) for one in ends}
+    explained, unexplained = _duplicates(run, ends)
+    unexpected = [
+        f"{letter.error or '(no error)'}: {letter.body[:200]}"
+        for letter in run.letters
+        if not any(bad.mark in letter.body and letter.error.startswith(bad.error) for bad in run.bad_starts)
+    ]
+    return Findings(
+        lost=sorted(
+            story.export.event_id
+            for export_id, story in run.stories.items()
+            if story.export.event_id not in seen and not (export_id in unsure and export_id in ended)
+        ),
+        wrong=sorted(
+            {f"{event_id}: {what}" for event_id, what in _wrong(run, ends) if _export(event_id) not in unsure}
+        ),
+        unsure=sorted(unsure),
+        explained=explained,
+        unexplained=unexplained,
+        bad_starts_lost=[
+            bad.mark for bad in run.bad_starts if not any(bad.mark in letter.body for letter in run.letters)
+        ],
+        letters_unexpected=unexpected,
+        messages_left=run.messages_left,
+        raised=run.raised,
+        of_other_types=len(run.received) - len(ends),
+        longest_wait=_longest_wait(run),
+    )
+
+
+def _wrong(run: Run, ends: Sequence[Received]) -> Iterator[tuple[str, str]]:
+    for one in ends:
+        story = run.stories.get(str(one.event.get("subject")))
+        if story is None:
+            yield str(one.event["id"]), "nobody announced it"
+            continue
+        yield from ((str(one.event["id"]), what) for what in complaints(story, one, run.source, run.times))
+    for publication in run.publications:
+        story = run.stories.get(_export(publication.event_id))
+        early = story and too_early(story, publication.asked_at, run.times)
+        if early:
+            yield publication.event_id, early
+    recorded = {record.event_id for record in run.records}
+    yield from ((one.event_id, "never recorded") for one in run.publications if one.event_id not in recorded)
+
+
+def _export(event_id: str) -> str:
+    return event_id.partition(":")[0]
+
+
+def _duplicates(run: Run, ends: Sequence[Received]) -> tuple[dict[str, str], dict[str, str]]:
+    """The events that came more than once, and why, by whether a kill or a lost answer explains it."""
+    by_event: dict[str, list[Publication]] = defaultdict(list)
+    for publication in run.publications:
+        by_event[publication.event_id].append(publication)
+    explained, unexplained = {}, {}
+    for event_id, count in Counter(str(one.event["id"]) for one in ends).items():
+        if count == 1:
+            continue
+        excuses, without = _excuses(run, event_id, by_event[event_id])
+        if without is None:
+            explained[event_id] = f"{count} times: {', '.join(excuses)}"
+        else:
+            unexplained[event_id] = f"{count} times: {without}"
+    return explained, unexplained
+
+
+def _excuses(run: Run, event_id: str, publications: Sequence[Publication]) -> tuple[list[str], str | None]:
+    """Why an event may have been published again each time; and what excuses none of them, if anything."""
+    recorded_at = min((record.asked_at for record in run.records if record.event_id == event_id), default=None)
+    lost_calls = {one.call for one in publications if one.answer_lost}
+    excuses: list[str] = []
+    accounted = []
+    for publication in sorted(publications, key=lambda one: one.asked_at):
+        if publication.call in lost_calls:
+            excuses.append("its answer was lost")
+        elif recorded_at is not None and publication.asked_at > recorded_at:
+            return excuses, "published after it had been recorded"
+        elif why := _how_it_ended(run, publication, recorded_at):
+            excuses.append(why)
+        else:
+            accounted.append(publication)
+    if len(accounted) > 1:
+        return excuses, f"{len(accounted)} times by workers that were neither killed nor left without an answer"
+    return excuses, None
+
+
+def _how_it_ended(run: Run, publication: Publication, recorded_at: float | None) -> str | None:
+    """How the invocation ended that published, where that kept it from recording; None where nothing did."""
+    for one in run.invocations:
+        if one.worker == publication.worker and one.began_at <= publication.asked_at <= one.ended_at:
+            unrecorded = recorded_at is None or recorded_at > one.ended_at
+            return f"its worker {one.status}" if unrecorded and one.status in ("crashed", "timed_out") else None
+    return None
+
+
+def _longest_wait(run: Run) -> tuple[float, str]:
+    """Seconds from when a watch could end to its event, and which event that was."""
+    first: dict[str, float] = {}
+    for publication in run.publications:
+        earlier = first.get(publication.event_id, publication.asked_at)
+        first[publication.event_id] = min(earlier, publication.asked_at)
+    waits = [
+        (first[story.export.event_id] - story.may_end_at, story.export.event_id)
+        for story in run.stories.values()
+        if story.export.event_id in first
+    ]
+    return max(waits, default=(0.0, "none"))
+
+
+def lines(run: Run, findings: Findings) -> Iterator[str]:
+    """The report, line by line."""
+    seconds, slowest = findings.longest_wait
+    statuses = Counter(one.status for one in run.invocations)
+    yield f"seed                  {run.seed}"
+    yield f"seconds               {run.seconds:.0f}"
+    yield f"exports started       {len(run.stories)}"
+    yield f"events published      {len(run.received)}"
+    yield f"lost                  {len(findings.lost)}"
+    yield f"wrong                 {len(findings.wrong)}"
+    yield f"published twice       {len(findings.explained)} explained, {len(findings.unexplained)} not explained"
+    yield (
+        f"dead letters          {len(run.letters)} for {len(run.bad_starts)} bad start events, "
+        f"{len(findings.letters_unexpected)} unexpected, {len(findings.bad_starts_lost)} lost"
+    )
+    yield f"messages left         {findings.messages_left}"
+    yield f"longest wait          {seconds:.1f} s, {slowest}"
+    yield f"invocations           {', '.join(f'{number} {status}' for status, number in sorted(statuses.items()))}"
+    yield f"campaign behind       {run.late:.1f} s at most, too late to judge {len(findings.unsure)} exports"
+    yield f"faults that bit       {sum(run.faults.values())}"
+    for name, number in sorted(run.faults.items()):
+        yield f"  {name:28}{number}"
+    yield from _told("lost", findings.lost)
+    yield from _told("wrong", findings.wrong)
+    yield from _told("published twice", [f"{one}: {why}" for one, why in findings.explained.items()])
+    yield from _told("not explained", [f"{one}: {why}" for one, why in findings.unexplained.items()])
+    yield from _told("dead letter lost", findings.bad_starts_lost)
+    yield from _told("dead letter", findings.letters_unexpected)
+    yield from _told("raised", findings.raised)
+    yield "every promise was kept" if findings.went_well else "NOT every promise was kept"
+
+
+def _told(what: str, items: Sequence[str]) -> Iterator[str]:
+    yield from (f"{what}: {item}" for item in items)

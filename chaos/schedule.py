@@ -1,0 +1,241 @@
+"""What goes wrong in a campaign, and when: bursts of faults, kills, and things done to the stack, all from one seed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from chaos.times import Times
+from local.aws_faults import AwsCall, AwsFault, Interrupted, PartlyRefused, Refused
+from local.faults import Close, Drip, Fault, Hang, Html, LeftOut, Match, OtherJob, Raw, Redirect, Status, Truncated
+
+_THROTTLED = Refused(400, "ThrottlingException")
+_LOST = Interrupted("after")
+
+# service, operations (none: all of the service's), fault
+_AWS: dict[str, tuple[str, tuple[str, ...], AwsFault]] = {
+    "S3 403": ("s3", ("HeadObject",), Refused(403, "AccessDenied")),
+    "S3 503": ("s3", (), Refused(503, "SlowDown")),
+    "S3 slow": ("s3", (), Hang(2)),
+    "S3 hanging": ("s3", (), Hang(30)),
+    "S3 dripping": ("s3", (), Drip(0.5)),
+    "S3 closing": ("s3", (), Close()),
+    "SNS throttled": ("sns", (), Refused(400, "Throttled")),
+    "SNS failing": ("sns", (), Refused(500, "InternalFailure")),
+    "SNS failing in part": ("sns", (), PartlyRefused("InternalError")),
+    "SNS slow": ("sns", (), Hang(2)),
+    "SNS answering too late": ("sns", (), Hang(7)),
+    "SNS answer lost": ("sns", (), _LOST),
+    "DynamoDB throttled": ("dynamodb", (), Refused(400, "ProvisionedThroughputExceededException")),
+    "DynamoDB throttled anew": ("dynamodb", (), _THROTTLED),
+    "DynamoDB failing": ("dynamodb", (), Refused(500, "InternalServerError")),
+    "DynamoDB slow": ("dynamodb", (), Hang(2)),
+    "DynamoDB answer lost": ("dynamodb", (), _LOST),
+    "DynamoDB closing": ("dynamodb", (), Close()),
+    "secret refused": ("secretsmanager", (), Refused(400, "AccessDeniedException")),
+    "secret failing": ("secretsmanager", (), Refused(500, "InternalServiceError")),
+    "secret slow": ("secretsmanager", (), Hang(3)),
+    "SQS failing": ("sqs", (), Refused(503, "ServiceUnavailable")),
+    "SQS throttled": ("sqs", (), Refused(400, "RequestThrottled")),
+    "SQS failing in part": ("sqs", ("ChangeMessageVisibilityBatch",), PartlyRefused("InternalError")),
+    "SQS slow": ("sqs", (), Hang(2)),
+    "SQS answer lost": ("sqs", (), _LOST),
+}
+_AFTER_KILLS = ("secret refused", "secret failing", "secret slow")
+
+_EXPORTS = r"/(bulk/)?storage/exports/.*"
+_MAINTENANCE = Status(503, {"status": 503, "code": 0, "message": "maintenance"})
+_UNEXPECTED = Status(500, {"status": 500, "code": 90004, "message": "unexpected"})
+# Not to be followed: nothing listens there.
+_REDIRECT = Redirect("http://127.0.0.1:9/v2/storage/exports/elsewhere")
+_API: dict[str, tuple[Match, Fault]] = {
+    "API 500": (Match(), _UNEXPECTED),
+    "API maintenance": (Match(), _MAINTENANCE),
+    "API 502 page": (Match(), Html(502)),
+    "API page": (Match(), Html(200)),
+    "API redirect": (Match(), _REDIRECT),
+    "API truncated": (Match(), Truncated()),
+    "API closing": (Match(), Close()),
+    "API rubbish": (Match(), Raw(b"rubbish\r\n\r\n")),
+    "API slow": (Match(), Hang(3)),
+    "API hanging": (Match(), Hang(30)),
+    "API dripping": (Match(), Drip(0.3)),
+    "API empty list": (Match(path=r"/bulk/.*"), Status(200, {"items": []})),
+    "API shapeless": (Match(), Status(200, {"items": "none", "state": 7})),
+    "API volumes failing": (Match(path=r"/storage/volumes/.*"), _UNEXPECTED),
+    "API files failing": (Match(path=r"/(bulk/)?files/.*"), _UNEXPECTED),
+    "API volume unknown": (
+        Match(path=r"/storage/volumes/.*"),
+        Status(404, {"status": 404, "code": 9007, "message": "Volume not found."}),
+    ),
+}
+# A job that is always there: the body of one that is not would deny the job that was asked for.
+OTHER_JOB = "a-job-that-nobody-watches"
+_FORGETTING = Status(404, {"status": 404, "code": 9008, "message": "Job not found."})
+# Patience with a job that was unknown at first counts from then, so it may not be forgotten later.
+_FORGOTTEN = Match(path=r"/storage/exports/(?!unknown-at-first).*")
+# Refused by a fault as it could be for good: only while no patience with it can run out.
+_REFUSING = ("S3 403", "API volume unknown")
+
+_KILLED_AT = (
+    "GetSecretValue",
+    "HeadObject",
+    "UpdateItem",
+    "TransactWriteItems",
+    "PublishBatch",
+    "ChangeMessageVisibilityBatch",
+    "SendMessage",
+)
+Moment = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class AwsBurst:
+    """For so many seconds, each call of the service's operations (none: of all) meets the fault by chance."""
+
+    name: str
+    at: float
+    seconds: float
+    chance: float
+    service: str
+    operations: tuple[str, ...]
+    fault: AwsFault
+
+    def is_on(self, now: float) -> bool:
+        return self.at <= now < self.at + self.seconds
+
+    def meets(self, call: AwsCall) -> bool:
+        return call.service == self.service and (not self.operations or call.operation in self.operations)
+
+
+@dataclass(frozen=True)
+class ApiBurst:
+    """For so many seconds, each request that matches meets the fault by chance; `fault` is given the epoch time."""
+
+    name: str
+    at: float
+    seconds: float
+    chance: float
+    match: Match
+    fault: Callable[[float], Fault]
+
+    def is_on(self, now: float) -> bool:
+        return self.at <= now < self.at + self.seconds
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A worker is killed: at a moment, or at the first call of an operation from then on, before or after it."""
+
+    at: float
+    operation: str | None = None
+    moment: Moment = "before"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something done to the stack, for so many seconds where it is undone."""
+
+    what: Literal["token rotated", "bulk missing", "clock jump", "delivered twice"]
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Everything that goes wrong. Moments are seconds from the campaign's begin."""
+
+    aws: Sequence[AwsBurst]
+    api: Sequence[ApiBurst]
+    kills: Sequence[Kill]
+    events: Sequence[Event]
+
+
+def make_schedule(times: Times, export_ids: Sequence[str], random: Random) -> Schedule:
+    """Every kind of fault at least once, in a long campaign; in a short one, as many as its time allows."""
+    density = min(1.0, times.faults / 60)
+    kills = _kills(times, density, random)
+    return Schedule(
+        aws=[*_aws_bursts(times, density, random), *_bursts_after(kills, random)],
+        api=_api_bursts(times, export_ids, density, random),
+        kills=kills,
+        events=_events(times, density, random),
+    )
+
+
+def _aws_bursts(times: Times, density: float, random: Random) -> list[AwsBurst]:
+    names = [name for name in _AWS if name not in _AFTER_KILLS]
+    chosen = random.sample(names, round(len(names) * density))
+    # SNS is called once for ten ends, so a burst of its faults would rarely meet a call.
+    chosen += [name for name in names if _AWS[name][0] == "sns"] * round(3 * density)
+    return [
+        AwsBurst(name, _start(name, times, random), random.uniform(1, 3.5), random.uniform(0.3, 1), *_AWS[name])
+        for name in chosen
+    ]
+
+
+def _bursts_after(kills: Sequence[Kill], random: Random) -> list[AwsBurst]:
+    """The secret is read when a process is new."""
+    after = random.choices([kill.at for kill in kills], k=len(_AFTER_KILLS))
+    return [
+        AwsBurst(name, at, random.uniform(2, 4), 1, *_AWS[name]) for name, at in zip(_AFTER_KILLS, after, strict=True)
+    ]
+
+
+def _api_bursts(times: Times, export_ids: Sequence[str], density: float, random: Random) -> list[ApiBurst]:
+    faults = dict(_API)
+    for number in range(3):
+        faults[f"API other job {number}"] = (Match(path=_EXPORTS), OtherJob(OTHER_JOB))
+    for number in range(6):
+        left_out = random.choice(export_ids)
+        faults[f"API left out {number}"] = (Match(path=r"/bulk/.*", export_id=left_out), LeftOut(left_out))
+    bursts = [
+        _api_burst(name, _start(name, times, random), random.uniform(1, 4), *faults[name], random)
+        for name in random.sample(list(faults), round(len(faults) * density))
+    ]
+    forgets_at = random.uniform(0, times.faults - times.forgetting)
+    bursts.append(_api_burst("API forgetting", forgets_at, times.forgetting, _FORGOTTEN, _FORGETTING, random))
+    limited_at = random.uniform(0, times.faults - 4)
+    bursts.append(ApiBurst("API 429", limited_at, 3, 0.5, Match(), lambda now: _rate_limited(now + 3)))
+    bursts.append(ApiBurst("API 429", random.uniform(0, times.faults - 4), 1, 0.5, Match(), _rate_limited))
+    return bursts
+
+
+def _api_burst(name: str, at: float, seconds: float, match: Match, fault: Fault, random: Random) -> ApiBurst:
+    # What is numbered is one kind.
+    return ApiBurst(
+        name.rstrip(" 0123456789") if name[-2] == " " else name,
+        at,
+        seconds,
+        random.uniform(0.3, 1),
+        match,
+        lambda _: fault,
+    )
+
+
+def _rate_limited(reset_at: float) -> Fault:
+    headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(reset_at))}
+    return Status(429, {"status": 429, "code": 1000, "message": "Too many requests."}, headers)
+
+
+def _start(name: str, times: Times, random: Random) -> float:
+    latest = min(times.faults, times.refusals_until if name in _REFUSING else times.faults)
+    return random.uniform(0, latest - 4)
+
+
+def _kills(times: Times, density: float, random: Random) -> list[Kill]:
+    at_calls: list[Kill] = []
+    for operation in _KILLED_AT:
+        at_calls += [Kill(random.uniform(0, times.faults), operation, moment) for moment in ("before", "after")]
+    at_random = [Kill(random.uniform(0, times.faults)) for _ in range(round(14 * density))]
+    return sorted(random.sample(at_calls, round(len(at_calls) * density)) + at_random, key=lambda kill: kill.at)
+
+
+def _events(times: Times, density: float, random: Random) -> list[Event]:
+    number = max(1, round(3 * density))
+    whats = [("token rotated", 1.5), ("bulk missing", 3), ("clock jump", 5), ("delivered twice", 4)]
+    return [
+        Event(what, random.uniform(0, times.faults - seconds), seconds)  # type: ignore[arg-type] # literals, all four
+        for what, seconds in whats
+        for _ in range(number)
+    ]

@@ -1,0 +1,100 @@
+"""The workers of a campaign, and a queue that hands out what it should not: an old message, or one twice."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chaos.run import Handled
+from local.lambda_runtime import ExecutionEnvironment, FunctionConfiguration, Invocation
+from local.sqs_event import Message
+
+# The emulator has better to do than to look into an empty queue for each worker again and again.
+_EMPTY_SECONDS = 0.3
+
+
+class Worker(ExecutionEnvironment):
+    """An execution environment that keeps how its invocations went."""
+
+    def __init__(
+        self,
+        number: int,
+        function: FunctionConfiguration,
+        artifact: Path,
+        runtime_client: Path,
+        *,
+        endpoint_url: str,
+        timeout_seconds: float,
+        log: Callable[[str], None],
+    ) -> None:
+        super().__init__(
+            function, artifact, runtime_client, endpoint_url=endpoint_url, timeout_seconds=timeout_seconds, log=log
+        )
+        self.number = number
+        self.handled: list[Handled] = []
+        self.raised: list[str] = []
+
+    def invoke(self, event: Mapping[str, Any]) -> Invocation:
+        began_at = time.time()
+        invocation = super().invoke(event)
+        self.handled.append(Handled(self.number, began_at, time.time(), invocation.status))
+        if invocation.status == "raised":
+            self.raised.append(f"{invocation.error.get('errorType')}: {invocation.error.get('errorMessage')}")
+        return invocation
+
+
+class UnreliableQueue:
+    """A client of SQS for the mapping.
+
+    `jump` says by how many seconds the sending of a message is now put off, against the function's clock. While
+    `twice` says so, what one worker is given is given to another as well, as SQS's standard queues may do; there is a
+    thread for each worker.
+    """
+
+    def __init__(self, sqs: Any, jump: Callable[[], float], twice: Callable[[], bool]) -> None:
+        self._sqs = sqs
+        self._jump = jump
+        self._twice = twice
+        self._lock = threading.Lock()
+        self._copies: list[tuple[int, Message]] = []
+        self._empty_until = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sqs, name)
+
+    def receive_message(self, **asked: Any) -> dict[str, Any]:
+        """What the queue holds, copies of what another worker was given before it."""
+        messages = self._take_copies(asked["MaxNumberOfMessages"])
+        room = asked["MaxNumberOfMessages"] - len(messages)
+        if room and time.monotonic() >= self._empty_until:
+            received = [self._moved(message) for message in self._receive(asked | {"MaxNumberOfMessages": room})]
+            if self._twice():
+                with self._lock:
+                    self._copies += [(threading.get_ident(), message) for message in received]
+            # A batch that holds a message twice is none that Lambda would make.
+            held = {message["MessageId"] for message in messages}
+            messages += [message for message in received if message["MessageId"] not in held]
+        return {"Messages": messages}
+
+    def _receive(self, asked: Mapping[str, Any]) -> list[Message]:
+        try:
+            received: list[Message] = self._sqs.receive_message(**asked).get("Messages", [])
+        except ClientError:
+            # The emulator stumbles when several threads ask at once; what it marked as received is shown again later.
+            received = []
+        if not received:
+            self._empty_until = time.monotonic() + _EMPTY_SECONDS
+        return received
+
+    def _take_copies(self, number: int) -> list[Message]:
+        with self._lock:
+            of_others = [one for one in self._copies if one[0] != threading.get_ident()][:number]
+            self._copies = [one for one in self._copies if one not in of_others]
+        return list({message["MessageId"]: message for _, message in of_others}.values())
+
+    def _moved(self, message: Message) -> Message:
+        sent_ms = int(message["Attributes"]["SentTimestamp"]) + int(self._jump() * 1000)
+        return {**message, "Attributes": {**message["Attributes"], "SentTimestamp": str(sent_ms)}}

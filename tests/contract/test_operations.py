@@ -1,0 +1,183 @@
+"""`docs/operations.md` says what the template and the code say."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from export_monitor.adapters.ledger import KEPT_SECONDS
+from export_monitor.domain.patience import OLDEST_SECONDS
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
+from tests.cloudwatch import shown_on
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+RESOURCES: Mapping[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))["Resources"]
+ALARMS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+QUEUE = RESOURCES["ExportQueue"]["Properties"]
+FUNCTION = RESOURCES["ExportMonitorFunction"]["Properties"]
+UNITS = {"count": "Count", "_count": "Count", "measure_seconds": "Seconds", "measure_bytes": "Bytes"}
+LEVELS = {"note": "INFO", "warn": "WARNING", "traceback": "ERROR"}
+# Datapoints to alarm, evaluation periods and the period in seconds, in words.
+WINDOWS = {
+    (1, 1, 60): "checked each minute",
+    (1, 1, 300): "more than 96,000",
+    (1, 3, 300): "within a quarter of an hour",
+    (1, 6, 300): "within half an hour",
+    (3, 3, 300): "three periods of five minutes in a row",
+    (3, 4, 900): "three of the last four quarters of an hour",
+}
+
+
+def rows(heading: str) -> list[list[list[str]]]:
+    """The tables below a heading, each as the cells of its rows; heads are left out."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    tables = [block.splitlines()[2:] for block in section.strip().split("\n\n") if block.startswith("|")]
+    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in table] for table in tables]
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in a text between backticks."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def calls() -> Iterator[tuple[str, list[str], list[str]]]:
+    """Every call of a method in the code that names something: the method, the names, and its keywords."""
+    for path in (ROOT / "functions" / "export_monitor").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                of = node.args[0]
+                parts = [of.body, of.orelse] if isinstance(of, ast.IfExp) else [of]
+                names = [one.value for one in parts if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+                yield node.func.attr, names, [one.arg for one in node.keywords if one.arg]
+
+
+def alarm_of(namespace: str, metric: str, queue: str = "") -> list[str]:
+    return [
+        name
+        for name, one in ALARMS.items()
+        if (one["Namespace"], one["MetricName"]) == (namespace, metric)
+        and (not queue or one["Dimensions"][0]["Value"] == {"Fn::GetAtt": [queue, "QueueName"]})
+    ]
+
+
+def test_metrics_and_their_units_are_the_code_s() -> None:
+    told = {quoted(name)[0]: unit for name, unit, *_ in rows("Metrics")[0]}
+    counted = {
+        name: UNITS[method] for method, names, _ in calls() if method in UNITS for name in names if name[0].isupper()
+    }
+    assert len(counted) > 10
+    assert told == counted
+
+
+def test_metrics_are_those_of_the_dashboard() -> None:
+    own, of_aws = rows("Metrics")
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = set(shown_on(body))
+    assert {quoted(row[0])[0] for row in own} == {one.name for one in shown if one.namespace == "CgcExportMonitor"}
+    of = {
+        "the export queue": ("QueueName", "${ExportQueue.QueueName}"),
+        "the dead-letter queue": ("QueueName", "${DeadLetterQueue.QueueName}"),
+        "the function": ("FunctionName", "${ExportMonitorFunction}"),
+    }
+    told = {(quoted(name)[0], of[what]) for name, what, *_ in of_aws}
+    assert told == {(one.name, *one.dimensions) for one in shown if one.namespace != "CgcExportMonitor"}
+
+
+def test_alarms_of_metrics_are_the_template_s() -> None:
+    own, of_aws = rows("Metrics")
+    for name, *_, alarm in own:
+        assert quoted(alarm) == alarm_of("CgcExportMonitor", quoted(name)[0])
+    queues = {"the export queue": "ExportQueue", "the dead-letter queue": "DeadLetterQueue"}
+    for name, what, _, alarm in of_aws:
+        namespace = "AWS/SQS" if what in queues else "AWS/Lambda"
+        assert quoted(alarm) == alarm_of(namespace, quoted(name)[0], queues.get(what, ""))
+
+
+def test_alarms_are_the_template_s_with_what_fires_them_and_what_to_do() -> None:
+    [table] = rows("Alarms")
+    assert [quoted(name)[0] for name, *_ in table] == list(ALARMS)
+    for name, fires, to_do in table:
+        alarm = ALARMS[quoted(name)[0]]
+        periods = alarm["EvaluationPeriods"]
+        window = WINDOWS[alarm.get("DatapointsToAlarm", periods), periods, alarm["Period"]]
+        assert window in fires
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        assert alarm["Threshold"] in (0, 96_000)
+        # Metrics of the function's own are not there where there is nothing to report.
+        assert alarm["TreatMissingData"] == "notBreaching"
+        if alarm["Namespace"] != "AWS/SQS":
+            assert quoted(fires) == [alarm["MetricName"]]
+        assert len(to_do) > 40
+
+
+def test_every_alarm_says_in_itself_what_to_do_and_tells_its_end() -> None:
+    for alarm in ALARMS.values():
+        assert len(alarm["AlarmDescription"]) > 100
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
+
+
+def test_log_lines_are_the_code_s_with_their_levels_and_fields() -> None:
+    [table] = [table for table in rows("The log") if len(table[0]) == 4]
+    told = {quoted(name)[0]: (level, set(quoted(fields))) for name, level, _, fields in table}
+    written = {
+        names[0]: (LEVELS[method], set(fields)) for method, names, fields in calls() if method in LEVELS and names
+    }
+    written["unforeseen_error"][1].update({"exception_name", "exception", "stack_trace"})
+    assert told == written
+
+
+def test_links_lead_to_headings() -> None:
+    headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = set(re.findall(r"\]\(#([^)]+)\)", PAGE))
+    assert links
+    assert links <= anchors
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        ("messages in flight", f"fires at {ALARMS['InFlightAlarm']['Threshold']:,}"),
+        ("receives of a message", f"{QUEUE['RedrivePolicy']['maxReceiveCount']:,} (`"),
+        ("receives of a message", f"needs at most {PLANNED_RECEIVES}."),
+        ("receives of a message", f"after {MAX_RECEIVES:,}, SQS moves"),
+        ("retention of a message", f"{QUEUE['MessageRetentionPeriod'] // 86400} days in"),
+        ("retention of a message", f"given up after {OLDEST_SECONDS / 86400:.0f} days"),
+        ("a start event", f"{QUEUE['MaximumMessageSize'] // 1024} KiB in the export"),
+        ("an invocation", f"{FUNCTION['Timeout']} s | "),
+        ("an invocation", f"come back after {QUEUE['VisibilityTimeout']} s"),
+        ("memory", f"{FUNCTION['MemorySize']} MB | "),
+        ("what was published is remembered", f"{KEPT_SECONDS // 86400} days (30 are promised)"),
+    ],
+)
+def test_limits_are_the_template_s_and_the_code_s(limit: str, says: str) -> None:
+    [row] = [" | ".join(row) for row in rows("Limits")[0] if row[0] == limit]
+    assert says in row
+
+
+def test_looks_that_the_costs_are_reckoned_with_are_the_schedule_s() -> None:
+    schedule = PollSchedule(min_seconds=5, max_seconds=900, horizon_seconds=96 * 3600)
+
+    def looks(length: float) -> int:
+        age, count = 2.0, 1
+        while age < length:
+            age, count = age + schedule.delay(age), count + 1
+        return count
+
+    text = " ".join(PAGE.split())
+    told = re.search(r"(\d+) for one of a minute, (\d+) for ten minutes, (\d+) for an hour, (\d+) for a day", text)
+    assert told is not None
+    assert [int(count) for count in told.groups()] == [looks(60), looks(600), looks(3600), looks(86400)]
+
+
+def test_dashboard_is_json_that_names_the_stack() -> None:
+    body = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    assert {one.dimensions for one in shown_on(json.dumps(body)) if one.namespace == "CgcExportMonitor"} == {
+        frozenset({("service", "${AWS::StackName}")})
+    }

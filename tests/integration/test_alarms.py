@@ -1,0 +1,344 @@
+"""Every alarm fires in the situation that it is for, and in no quiet run; what the dashboard shows is there.
+
+Alarms and dashboard are those of the translated template, as deployed; their datapoints come from the metrics in the
+function's log, the emulator's queues and how invocations ended.
+"""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from local.artifact import function_artifact, runtime_client
+from local.aws_faults import Refused
+from local.export_jobs import documented_failed
+from local.faults import Hang, Match, Status
+from local.lambda_runtime import ExecutionEnvironment, Invocation
+from local.platform import Platform
+from local.sqs_event import sqs_record
+from local.stack import Stack
+from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted, shown_on
+from tests.integration.eventful_run import direct, log_of, run_eventfully, send, surprise
+from tests.integration.steps import completed, run_until_drained
+
+NAMESPACE = "CgcExportMonitor"
+UNITS = {"DetectionLagSeconds": "Seconds", "OldestWatchAgeSeconds": "Seconds", "VerifiedBytes": "Bytes"}
+FIVE_MINUTES, QUARTER, HOUR = 300.0, 900.0, 3600.0
+# The longest default delay between two looks: MaxPollSeconds with its jitter, and the batching window.
+LONGEST_DELAY = QUARTER * 1.1 + 2
+
+Datapoints = dict[Metric, list[Datapoint]]
+_numbers = itertools.count()
+
+
+def of_queue(stack: Stack, output: str, name: str, attribute: str) -> Datapoints:
+    """A metric of SQS, by the queue's attribute that it samples."""
+    url = stack.deployment.outputs[output]
+    answer = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])
+    metric = Metric("AWS/SQS", name, dimensions({"QueueName": url.rpartition("/")[2]}))
+    return {metric: [Datapoint(time.time(), float(answer["Attributes"][attribute]))]}
+
+
+def dead_letters_of(stack: Stack) -> Datapoints:
+    name = "ApproximateNumberOfMessagesVisible"
+    return of_queue(stack, "DeadLetterQueueUrl", name, "ApproximateNumberOfMessages")
+
+
+def in_flight_of(stack: Stack) -> Datapoints:
+    name = "ApproximateNumberOfMessagesNotVisible"
+    return of_queue(stack, "ExportQueueUrl", name, name)
+
+
+def errors_of(stack: Stack, invocations: Iterable[Invocation | None]) -> Datapoints:
+    """Lambda's metric Errors: one for each invocation that did not return, else nought."""
+    metric = Metric("AWS/Lambda", "Errors", dimensions({"FunctionName": stack.deployment.function.name}))
+    return {metric: [Datapoint(time.time(), float(one.status != "returned")) for one in invocations if one]}
+
+
+def look_at(stack: Stack, body: str) -> Invocation:
+    """The invocation that looks at a message; whatever becomes of the message, it is deleted afterwards."""
+    queue_url, sqs = stack.deployment.outputs["ExportQueueUrl"], stack.client("sqs")
+    message_id = stack.send(body)
+    [message] = sqs.receive_message(
+        QueueUrl=queue_url, AttributeNames=["All"], MessageAttributeNames=["All"], VisibilityTimeout=600
+    )["Messages"]
+    assert message["MessageId"] == message_id
+    record = sqs_record(message, stack.deployment.mapping.queue_arn)
+    invocation = stack.environments[0].invoke({"Records": [record]})
+    sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return invocation
+
+
+def metrics_of_a_look(stack: Stack, export_id: str) -> Datapoints:
+    """The metrics of one look at one export, which must keep its message."""
+    invocation = look_at(stack, json.dumps({"export_id": export_id}))
+    assert len(json.loads(invocation.response)["batchItemFailures"]) == 1
+    return emitted(log_of(stack))
+
+
+@pytest.fixture(scope="module")
+def alarms(deployed: Stack) -> dict[str, Alarm]:
+    """The alarms as deployed, by their logical ids."""
+    described = deployed.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return {one["AlarmName"].rpartition("-")[2]: Alarm.of(one) for one in described}
+
+
+def state(alarm: Alarm, datapoints: Datapoints, at: float | None = None) -> str:
+    """An alarm's state, unless said otherwise at the time of the last datapoint of its metric."""
+    its_own = datapoints.get(alarm.metric, [])
+    last = max((one.at for one in its_own), default=time.time())
+    return alarm.state(its_own, last if at is None else at)
+
+
+# ---- What is shown is emitted --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def eventful(deployed: Stack) -> Datapoints:
+    """The metrics of a run in which everything happens."""
+    run_eventfully(deployed)
+    metrics = emitted(log_of(deployed))
+    deployed.client("sqs").purge_queue(QueueUrl=deployed.deployment.outputs["ExportQueueUrl"])
+    return metrics
+
+
+@pytest.fixture(scope="module")
+def on_dashboard(deployed: Stack) -> set[Metric]:
+    cloudwatch = deployed.client("cloudwatch")
+    [dashboard] = cloudwatch.list_dashboards()["DashboardEntries"]
+    body = cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
+    return set(shown_on(body))
+
+
+def test_every_metric_of_the_dashboard_and_the_alarms_is_emitted_under_that_name(
+    alarms: Mapping[str, Alarm], eventful: Datapoints, on_dashboard: set[Metric]
+) -> None:
+    watched = {alarm.metric for alarm in alarms.values()}
+    named = {metric for metric in watched | on_dashboard if metric.namespace == NAMESPACE}
+    assert len(named) > 10
+    assert {metric.dimensions for metric in named} == {dimensions({"service": "cgc-export-monitor"})}
+    assert named - eventful.keys() == set()
+
+
+def test_every_metric_that_is_emitted_is_on_the_dashboard(eventful: Datapoints, on_dashboard: set[Metric]) -> None:
+    assert eventful.keys() - on_dashboard == set()
+
+
+def test_metrics_have_the_units_that_their_names_say(eventful: Datapoints) -> None:
+    units = {metric.name: {one.unit for one in datapoints} for metric, datapoints in eventful.items()}
+    assert units == {name: {UNITS.get(name, "Count")} for name in units}
+
+
+def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
+    deployed: Stack, alarms: Mapping[str, Alarm], on_dashboard: set[Metric]
+) -> None:
+    queue, letters, function = (
+        deployed.deployment.outputs["ExportQueueUrl"].rpartition("/")[2],
+        deployed.deployment.outputs["DeadLetterQueueUrl"].rpartition("/")[2],
+        deployed.deployment.function.name,
+    )
+    watched = {alarm.metric for alarm in alarms.values()}
+    of_aws = {metric for metric in watched | on_dashboard if metric.namespace != NAMESPACE}
+    assert {(metric.namespace, metric.name, *metric.dimensions) for metric in of_aws} == {
+        ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", ("QueueName", queue)),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", queue)),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", letters)),
+        ("AWS/Lambda", "Duration", ("FunctionName", function)),
+        ("AWS/Lambda", "Errors", ("FunctionName", function)),
+        ("AWS/Lambda", "Throttles", ("FunctionName", function)),
+    }
+
+
+# ---- What fires each alarm -------------------------------------------------------------------------------------------
+
+
+def a_token_that_the_api_refuses(stack: Stack, platform: Platform) -> Datapoints:
+    platform.tokens = set()
+    return metrics_of_a_look(stack, "with-a-refused-token")
+
+
+def a_secret_without_a_token(stack: Stack, platform: Platform) -> Datapoints:
+    stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=" ")
+    return metrics_of_a_look(stack, "without-a-token")
+
+
+def a_bucket_that_is_not_listed(stack: Stack, platform: Platform) -> Datapoints:
+    platform.add_volume("rfranklin/unlisted", bucket="unlisted")
+    platform.add_job(replace(completed("unlisted"), volume="rfranklin/unlisted", delivers=False))
+    return metrics_of_a_look(stack, "unlisted")
+
+
+def a_job_of_another_user(stack: Stack, platform: Platform) -> Datapoints:
+    platform.add_job(replace(completed("foreign"), foreign=True))
+    return metrics_of_a_look(stack, "foreign")
+
+
+def an_object_that_s3_refuses(stack: Stack, platform: Platform) -> Datapoints:
+    platform.add_job(completed("refused-by-s3"))
+    stack.aws.fault_for = lambda call: Refused(403, "AccessDenied") if call.operation == "HeadObject" else None
+    return metrics_of_a_look(stack, "refused-by-s3")
+
+
+def one_look_at_an_api_that_fails(stack: Stack, platform: Platform) -> Datapoints:
+    platform.fail(Match(), Status(503, {"status": 503, "code": 0, "message": "maintenance"}), times=None)
+    return metrics_of_a_look(stack, "while-the-api-fails")
+
+
+def an_api_that_fails_at_every_look(stack: Stack, platform: Platform) -> Datapoints:
+    """One watch alone, old enough to be looked at no more often than each quarter of an hour."""
+    once = one_look_at_an_api_that_fails(stack, platform)
+    return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in once.items()}
+
+
+def one_event_that_sns_refuses(stack: Stack, platform: Platform) -> Datapoints:
+    # A name of its own each time: the claim of a publication that failed stands for a minute.
+    export_id = f"refused-by-sns-{next(_numbers)}"
+    platform.add_job(documented_failed(id=export_id))
+    stack.aws.fault_for = lambda call: Refused(403, "AuthorizationError") if call.operation == "PublishBatch" else None
+    return metrics_of_a_look(stack, export_id)
+
+
+def an_event_that_sns_goes_on_refusing(stack: Stack, platform: Platform) -> Datapoints:
+    """It is tried again each minute, as soon as its claim has ended."""
+    once = one_event_that_sns_refuses(stack, platform)
+    [line] = [line for line in stack.logs() if line.get("outcome") == "kept"]
+    assert line["delay_seconds"] < FIVE_MINUTES
+    return {metric: again(datapoints, line["delay_seconds"], times=15) for metric, datapoints in once.items()}
+
+
+def an_error_that_nobody_foresaw(stack: Stack, platform: Platform) -> Datapoints:
+    assert surprise(stack).status == "returned"
+    return emitted(log_of(stack))
+
+
+def a_message_that_is_not_understood(stack: Stack, platform: Platform) -> Datapoints:
+    look_at(stack, "not understood")
+    return dead_letters_of(stack)
+
+
+def an_invocation_that_is_killed(stack: Stack, platform: Platform) -> Datapoints:
+    platform.add_job(completed("while-killed"))
+    platform.fail(Match(path="/storage/exports/while-killed"), Hang(20))
+    with ThreadPoolExecutor(1) as pool:
+        asked_before = len(platform.requests)
+        invocation = pool.submit(look_at, stack, '{"export_id": "while-killed"}')
+        while len(platform.requests) == asked_before:
+            time.sleep(0.05)
+        stack.environments[0].kill()
+    return errors_of(stack, [invocation.result()])
+
+
+def an_invocation_that_runs_out_of_time(stack: Stack, platform: Platform) -> Datapoints:
+    environment = ExecutionEnvironment(
+        stack.deployment.function,
+        function_artifact(),
+        runtime_client(),
+        endpoint_url=stack.aws.endpoint_url,
+        log=stack._keep_log_line,
+        timeout_seconds=0.001,
+    )
+    ended = environment.invoke({"export_id": "out-of-time"})
+    assert ended.status == "timed_out"
+    return errors_of(stack, [ended])
+
+
+def a_direct_start_event_that_is_refused(stack: Stack, platform: Platform) -> Datapoints:
+    return errors_of(stack, [direct(stack, "../not-understood")])
+
+
+def more_exports_in_flight_than_can_be_had_here(stack: Stack, platform: Platform) -> Datapoints:
+    return {metric: [Datapoint(time.time(), 96_001)] for metric in in_flight_of(stack)}
+
+
+Situation = Callable[[Stack, Platform], Datapoints]
+SITUATIONS: Mapping[Situation, str] = {
+    a_message_that_is_not_understood: "DeadLetterAlarm",
+    a_token_that_the_api_refuses: "TokenRefusedAlarm",
+    a_secret_without_a_token: "TokenRefusedAlarm",
+    a_bucket_that_is_not_listed: "AccessRefusedAlarm",
+    a_job_of_another_user: "AccessRefusedAlarm",
+    an_object_that_s3_refuses: "AccessRefusedAlarm",
+    an_api_that_fails_at_every_look: "ApiErrorsAlarm",
+    an_event_that_sns_goes_on_refusing: "EventsHeldBackAlarm",
+    an_error_that_nobody_foresaw: "UnforeseenErrorsAlarm",
+    an_invocation_that_is_killed: "FunctionErrorsAlarm",
+    an_invocation_that_runs_out_of_time: "FunctionErrorsAlarm",
+    a_direct_start_event_that_is_refused: "FunctionErrorsAlarm",
+    more_exports_in_flight_than_can_be_had_here: "InFlightAlarm",
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)
+def test_alarm_fires(stack: Stack, platform: Platform, alarms: Mapping[str, Alarm], situation: Situation) -> None:
+    assert state(alarms[SITUATIONS[situation]], situation(stack, platform)) == "ALARM"
+
+
+def test_every_alarm_has_a_situation(alarms: Mapping[str, Alarm]) -> None:
+    assert alarms.keys() == set(SITUATIONS.values())
+
+
+def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms: Mapping[str, Alarm]) -> None:
+    platform.add_job(completed("quiet"))
+    platform.add_job(documented_failed(id="quiet-failure"))
+    platform.add_job(replace(completed("quiet-later"), steps=((0, "RUNNING"), (4, "COMPLETED"))))
+    send(stack, "quiet", "quiet-failure")
+    invocations = [direct(stack, "quiet-later"), stack.mapping.run_once()]
+    datapoints = in_flight_of(stack) | dead_letters_of(stack) | errors_of(stack, invocations)
+    run_until_drained(stack, stack.mapping)
+    datapoints |= emitted(log_of(stack))
+    assert {"ExportsCompleted", "ExportsFailed", "ExportsWaiting"} <= {metric.name for metric in datapoints}
+    assert {name for name, alarm in alarms.items() if state(alarm, datapoints) == "ALARM"} == set()
+
+
+# ---- Neither too soon, nor for too long, nor over too early ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hiccup", "name"),
+    [(one_look_at_an_api_that_fails, "ApiErrorsAlarm"), (one_event_that_sns_refuses, "EventsHeldBackAlarm")],
+    ids=["api", "sns"],
+)
+def test_hiccup_is_nobody_s_business(
+    stack: Stack, platform: Platform, alarms: Mapping[str, Alarm], hiccup: Situation, name: str
+) -> None:
+    datapoints = hiccup(stack, platform)
+    assert alarms[name].metric in datapoints
+    assert state(alarms[name], datapoints) == "OK"
+
+
+@pytest.mark.parametrize("name", ["TokenRefusedAlarm", "AccessRefusedAlarm", "UnforeseenErrorsAlarm"])
+def test_alarm_lasts_from_look_to_look_and_is_over_some_time_after_the_last(
+    alarms: Mapping[str, Alarm], name: str
+) -> None:
+    looks = {alarms[name].metric: again([Datapoint(1_800_000_000.0, 1)], LONGEST_DELAY, times=5)}
+    first, last = looks[alarms[name].metric][0].at, looks[alarms[name].metric][-1].at
+    every_minute = [first + minute * 60 for minute in range(int((last - first) / 60) + 1)]
+    assert {state(alarms[name], looks, at) for at in every_minute} == {"ALARM"}
+    assert state(alarms[name], looks, last + HOUR) == "OK"
+
+
+@pytest.mark.parametrize("name", ["ApiErrorsAlarm", "EventsHeldBackAlarm", "FunctionErrorsAlarm"])
+def test_alarm_ends_when_its_cause_is_gone_and_nothing_is_reported_any_more(
+    alarms: Mapping[str, Alarm], name: str
+) -> None:
+    lasting = {alarms[name].metric: again([Datapoint(1_800_000_000.0, 1)], 60, times=120)}
+    assert state(alarms[name], lasting) == "ALARM"
+    assert state(alarms[name], lasting, lasting[alarms[name].metric][-1].at + HOUR) == "OK"
+
+
+def test_api_that_fails_is_an_alarm_however_its_looks_fall_into_quarters_of_an_hour(
+    alarms: Mapping[str, Alarm],
+) -> None:
+    alarm = alarms["ApiErrorsAlarm"]
+    for offset in range(0, 900, 50):
+        looks = again([Datapoint(1_800_000_000.0 + offset, 1)], LONGEST_DELAY, times=4)
+        assert alarm.state(looks, looks[-1].at) == "ALARM"
+
+
+def test_four_fifths_of_sqs_s_limit_are_no_alarm_yet(alarms: Mapping[str, Alarm]) -> None:
+    alarm = alarms["InFlightAlarm"]
+    assert state(alarm, {alarm.metric: [Datapoint(0, 96_000)]}) == "OK"
