@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test check format lint types imports coverage template policies artifact audit clean
+.PHONY: help demo local chaos test check format lint types imports coverage template policies artifact audit cost clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,10 @@ demo: $(VENV)/local.installed ## run the whole stack on this machine with severa
 
 local: $(VENV)/local.installed ## keep the whole stack running on this machine for calls by hand
 	@$(BIN)/python -m local.serve
+
+SEEDS ?= 7
+chaos: $(VENV)/local.installed ## run a fault campaign on this machine, or one for each of SEEDS="1 2 3"
+	@$(BIN)/python -m chaos --seed $(SEEDS)
 
 test: $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed) ## run every test, on Python 3.13 too where it is found
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile
@@ -66,6 +70,9 @@ artifact: $(VENV_SAM)/installed ## build what is deployed
 
 audit: $(VENV_AUDIT)/installed ## look for known vulnerabilities in what is deployed (asks the package index, so it is no part of check)
 	$(VENV_AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.txt
+
+cost: $(VENV)/dev.installed ## write docs/cost.md from the cost model
+	PYTHONPATH=functions $(BIN)/python -m benchmarks.cost docs/cost.md
 
 clean: ## remove everything that a task made
 	rm -rf $(VENV) $(VENV_3_13) $(VENV_SAM) $(VENV_CHECKOV) $(VENV_AUDIT) .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache

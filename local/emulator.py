@@ -125,7 +125,7 @@ def _make_writes_atomic(backend: type) -> None:
 
 
 def _keep_messages(backend: type) -> None:
-    """Let SQS keep each message: moto counts the whole queue for every one that it gives, to see whether it is too old."""
+    """Let SQS keep each message: to see whether one is too old, moto counts the whole queue each time."""
     backend.is_message_valid_based_on_retention_period = lambda *_: True  # type: ignore[attr-defined]
 
 

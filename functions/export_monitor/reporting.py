@@ -76,20 +76,27 @@ def tell_published_before(look: Look, report: Reporter) -> None:
     _tell(look, "published_before", report)
 
 
-def tell_published(look: Look, report: Reporter) -> None:
-    """The watch has ended, and its event is published."""
+def tell_published(look: Look, published_at: float, report: Reporter) -> None:
+    """The watch has ended, and its event was published at this time (epoch seconds)."""
     evidence = look.evidence
+    finished_at = evidence.job.finished_at if evidence.job else None
+    lag_seconds = None if finished_at is None else max(0.0, published_at - finished_at)
     report.count("ExportsFailed" if look.failure else "ExportsCompleted")
-    if evidence.job and evidence.job.finished_at is not None:
-        report.measure_seconds("DetectionLagSeconds", max(0.0, look.now - evidence.job.finished_at))
+    if lag_seconds is not None:
+        report.measure_seconds("DetectionLagSeconds", lag_seconds)
     if evidence.object and evidence.verification and evidence.verification.status is CheckStatus.PASSED:
         report.count("ExportsVerified")
         report.measure_bytes("VerifiedBytes", evidence.object.size)
-    _tell(look, "failed" if look.failure else "completed", report)
+    _tell(look, "failed" if look.failure else "completed", report, lag_seconds=lag_seconds)
 
 
 def _tell(
-    look: Look, outcome: str, report: Reporter, delay_seconds: float | None = None, because: str | None = None
+    look: Look,
+    outcome: str,
+    report: Reporter,
+    delay_seconds: float | None = None,
+    because: str | None = None,
+    lag_seconds: float | None = None,
 ) -> None:
     job, verification, failure = look.evidence.job, look.evidence.verification, look.failure
     report.note(
@@ -105,4 +112,5 @@ def _tell(
         receives=look.watch.receives,
         age_seconds=round(look.watch.age(look.now), 1),
         delay_seconds=None if delay_seconds is None else round(delay_seconds, 1),
+        lag_seconds=None if lag_seconds is None else round(lag_seconds, 1),
     )

@@ -34,6 +34,11 @@ class Invocation:
     deadline_at: float
     time_left: Callable[[], float]
 
+    @property
+    def present(self) -> float:
+        """The time as it is by now, in epoch seconds."""
+        return self.deadline_at - self.time_left()
+
 
 class Queue(Protocol):
     """SQS: see adapters.export_queue."""
@@ -190,7 +195,7 @@ class ExportWatch:
             tell_kept(look, seconds, settled.because or "", self.report, held_back=held_back)
         elif settled.fate is Fate.PUBLISHED:
             batch.done(look.message)
-            tell_published(look, self.report)
+            tell_published(look, batch.invocation.present, self.report)
         else:
             batch.done(look.message)
             tell_published_before(look, self.report)

@@ -39,8 +39,6 @@ _BULK_RETRIED_AFTER_SECONDS = 3600.0
 _VOLUME_REMEMBERED_SECONDS = 900.0
 # Of so many exports a worker remembers in which order the API answered about them, in about 2 MB.
 _TURNS_REMEMBERED = 20_000
-# What the end of an export calls for: its file and its volume.
-_FOLLOW_UPS = 2
 _RESET_UNKNOWN_SECONDS = 60.0
 _RESET_SHORTEST_SECONDS = 1.0
 # The interval of the documented limit is five minutes; a reset further ahead than that is not believed.
@@ -164,7 +162,7 @@ class CgcApi:
             if len(part) > 1 and self._no_bulk_until.get(kind.bulk_path, float("-inf")) <= self._monotonic():
                 answers |= dict.fromkeys(part, Obstacle("the bulk answer lacks it"))
                 try:
-                    found, unanswered = self._read_bulk(kind, part, time_left, _FOLLOW_UPS if follow_ups else 0)
+                    found, unanswered = self._read_bulk(kind, part, time_left, 0 if follow_ups else None)
                     answers |= found
                 except NotAnsweredError as error:
                     answers |= dict.fromkeys(part, error.obstacle)
@@ -173,10 +171,10 @@ class CgcApi:
         return answers
 
     def _read_bulk(
-        self, kind: "_Kind[Parsed]", ids: Sequence[str], time_left: TimeLeft, follow_ups: int
+        self, kind: "_Kind[Parsed]", ids: Sequence[str], time_left: TimeLeft, owed: int | None
     ) -> tuple[dict[str, Parsed], Sequence[str]]:
         """What a bulk answer holds by id, and which ids need a single read; all where there is no such call."""
-        answer = self._ask("POST", kind.bulk_path, time_left, {kind.bulk_field: list(ids)}, follow_ups)
+        answer = self._ask("POST", kind.bulk_path, time_left, {kind.bulk_field: list(ids)}, owed)
         if answer.status in (404, 405) and bodies.error_code(answer.body) is None:
             self._no_bulk_until[kind.bulk_path] = self._monotonic() + _BULK_RETRIED_AFTER_SECONDS
             return {}, ids
@@ -203,7 +201,7 @@ class CgcApi:
         follow_ups: Callable[[Parsed], int] | None = None,
     ) -> dict[str, Parsed | Denied | Obstacle]:
         answers: dict[str, Parsed | Denied | Obstacle] = {}
-        owed = _FOLLOW_UPS if follow_ups else 0
+        owed = 0 if follow_ups else None
         over: Obstacle | None = None
         for item_id in ids:
             if over:
@@ -211,17 +209,18 @@ class CgcApi:
                 continue
             try:
                 answer = answers[item_id] = self._read_one(kind, item_id, time_left, owed)
-                owed += follow_ups(answer) if follow_ups and not isinstance(answer, Denied) else 0
+                if owed is not None and follow_ups and not isinstance(answer, Denied):
+                    owed += follow_ups(answer)
             except NotAnsweredError as error:
                 answers[item_id] = error.obstacle
                 over = error.obstacle if isinstance(error, BatchOverError) else None
         return answers
 
     def _read_one(
-        self, kind: "_Kind[Parsed]", item_id: str, time_left: TimeLeft, follow_ups: int = 0
+        self, kind: "_Kind[Parsed]", item_id: str, time_left: TimeLeft, owed: int | None = None
     ) -> Parsed | Denied:
         """The thing asked for, or the API's own word that it is unknown or not shown."""
-        answer = self._ask("GET", kind.path + quote(item_id), time_left, follow_ups=follow_ups)
+        answer = self._ask("GET", kind.path + quote(item_id), time_left, owed=owed)
         parsed = kind.parse(answer.body, item_id)
         # The vendor's OpenAPI files a failed job's body under 409, so a job is one whatever the 2xx or 4xx status.
         if parsed is not None and (answer.status < 300 or isinstance(parsed, ExportJob)):
@@ -239,9 +238,9 @@ class CgcApi:
         return NotAnsweredError(f"the API's error {code} (HTTP {answer.status}): {bodies.error_message(answer.body)}")
 
     def _ask(
-        self, method: str, path: str, time_left: TimeLeft, payload: JsonObject | None = None, follow_ups: int = 0
+        self, method: str, path: str, time_left: TimeLeft, payload: JsonObject | None = None, owed: int | None = None
     ) -> "_JsonAnswer":
-        answer = self._send(method, path, time_left, payload, self._current_token, follow_ups)
+        answer = self._send(method, path, time_left, payload, self._current_token, owed)
         if answer.status == 401:
             answer = self._send(method, path, time_left, payload, self._fresh_token)
         if answer.status == 401:
@@ -260,7 +259,7 @@ class CgcApi:
         time_left: TimeLeft,
         payload: JsonObject | None,
         token: Callable[[], str],
-        follow_ups: int = 0,
+        owed: int | None = None,
     ) -> HttpAnswer:
         closed = self._pace.closed_for()
         if closed:
@@ -270,7 +269,7 @@ class CgcApi:
         limit = min(_CALL_LIMIT_SECONDS, time_left())
         if limit < _LEAST_SECONDS:
             raise BatchOverError("the invocation's time is up", unasked=True)
-        if not self._pace.admit(follow_ups):
+        if not self._pace.admit(owed):
             raise BatchOverError("this worker's share of the rate limit is used up", unasked=True)
         try:
             answer = self._exchange.send(HttpRequest(method, self._base_url + path, headers, payload), limit)

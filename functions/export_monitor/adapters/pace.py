@@ -24,17 +24,18 @@ class Pace:
         self._short_until = float("-inf")
         self._closed_until = float("-inf")
 
-    def admit(self, follow_ups: int = 0) -> bool:
+    def admit(self, owed: int | None = None) -> bool:
         """Count a request that is about to be sent, or refuse it because the window is full.
 
-        A request whose answer may call for others is refused where these would find no room, and spread with its like
-        over the minute that follows a refusal.
+        `owed` is given with a request that begins a round of questions: how many others are called for already. It is
+        refused where these would find no room, and spread with its like over the minute that follows a refusal.
         """
         now = self._clock()
         while self._sent and now - self._sent[0] >= _WINDOW_SECONDS:
             self._sent.popleft()
-        is_full = len(self._sent) + follow_ups >= self._limit
-        if is_full or (follow_ups and now < self._short_until and self._has_had_its_portion(now)):
+        is_full = len(self._sent) + (owed or 0) >= self._limit
+        is_spread = owed is not None and now < self._short_until
+        if is_full or (is_spread and self._has_had_its_portion(now)):
             self._short_until = now + _WINDOW_SECONDS
             return False
         self._sent.append(now)

@@ -432,11 +432,6 @@ class TestRateLimit:
         assert answers["c"].unasked
         assert len(talk.asked) == asked_before + 2
 
-    def test_jobs_are_read_in_bulk_only_where_their_ends_can_be_followed_up(self) -> None:
-        talk = Conversation(earnest, share=2)
-        assert talk.api.read_jobs(["a", "b"], lambda: 45.0, lambda _: 0)["a"].unasked
-        assert talk.asked == []
-
     def test_repeated_request_after_a_refused_token_counts_too(self) -> None:
         talk = Conversation(always(401, {"code": 90001}), share=1)
         assert talk.jobs("a")["a"].unasked

@@ -53,31 +53,31 @@ def test_no_sixty_seconds_see_more_requests_than_the_share(share: int, pauses: l
 
 def test_request_is_refused_where_its_follow_ups_would_find_no_room() -> None:
     pace = Pace(5, Clock())
-    assert [pace.admit(follow_ups=2) for _ in range(4)] == [True, True, True, False]
+    assert [pace.admit(owed=2) for _ in range(4)] == [True, True, True, False]
     assert [pace.admit() for _ in range(3)] == [True, True, False]
 
 
 def test_what_begins_a_round_is_spread_over_the_minute_after_a_refusal() -> None:
     clock = Clock()
     pace = Pace(48, clock)
-    for _ in range(46):
-        assert pace.admit(follow_ups=2)
-    assert not pace.admit(follow_ups=2)
+    for _ in range(48):
+        assert pace.admit(owed=0)
+    assert not pace.admit(owed=0)
     clock.advance(60)
     # The window is empty, and who was refused is still there: so much for each five seconds.
-    assert not pace.admit(follow_ups=48)
-    assert [pace.admit(follow_ups=2) for _ in range(5)] == [True] * 4 + [False]
+    assert not pace.admit(owed=48)
+    assert [pace.admit(owed=0) for _ in range(5)] == [True] * 4 + [False]
     assert pace.admit()
     clock.advance(5)
-    assert pace.admit(follow_ups=2)
+    assert pace.admit(owed=0)
 
 
 def test_share_that_sufficed_for_a_minute_is_given_in_one_burst_again() -> None:
     clock = Clock()
     pace = Pace(48, clock)
-    assert not pace.admit(follow_ups=48)
+    assert not pace.admit(owed=48)
     clock.advance(60)
-    assert all(pace.admit(follow_ups=2) for _ in range(46))
+    assert all(pace.admit(owed=0) for _ in range(48))
 
 
 def test_nothing_is_asked_until_the_time_is_over() -> None:
