@@ -1,13 +1,13 @@
 """A batch where time runs out or something is not foreseen; the ordinary ways are tested with real parts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from export_monitor.domain.claims import Claim, RefusedClaim
 from export_monitor.domain.events import Message
-from export_monitor.domain.model import ExportJob, JobAnswer, QueueMessage, UnavailableError
-from export_monitor.domain.patience import Patience
+from export_monitor.domain.model import Denial, Denied, ExportJob, JobAnswer, Obstacle, QueueMessage, UnavailableError
+from export_monitor.domain.patience import Patience, Sight
 from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.watch import ExportWatch, Invocation
 from tests.fakes import RecordingReporter
@@ -55,6 +55,9 @@ class World:
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
         self._may_fail("claim")
         return {}
+
+    def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle]:
+        return dict.fromkeys(sights, Obstacle("DynamoDB is away"))
 
     def publish(self, messages: Sequence[Message]) -> dict[str, str]:
         self.published += [message.event_id for message in messages]
@@ -112,6 +115,14 @@ def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_lette
     assert world.set_aside_with == {}
     assert world.report.counts["EventsHeldBack"] == 1
     assert world.report.told("export_looked_at")[0]["because"] == "DynamoDB is away"
+
+
+def test_fault_is_waited_for_while_the_ledger_cannot_tell_since_when_it_is_there() -> None:
+    world = World("a", sent_at=NOW - 97 * HOUR)
+    world.answers["a"] = Denied(Denial.UNKNOWN, "Job not found.")
+    assert world.look() == ["m-a"]
+    assert world.report.told("export_looked_at")[0]["because"] == "DynamoDB is away"
+    assert world.published == []
 
 
 def test_end_that_cannot_be_published_is_tried_again_as_often_as_receives_are_left() -> None:
