@@ -21,6 +21,7 @@ from requests.structures import CaseInsensitiveDict
 
 from benchmarks.virtual_time import (
     FUNCTION_TIMEOUT_SECONDS,
+    NoGroups,
     Poller,
     VirtualLedger,
     VirtualObjects,
@@ -57,6 +58,8 @@ DEFAULTS = {
     "DEAD_LETTER_QUEUE_URL": "https://dead-letter-queue",
     "EXPORT_EVENTS_TOPIC_ARN": "arn",
     "LEDGER_TABLE_NAME": "ledger",
+    "GROUP_LEDGER_TABLE_NAME": "groups",
+    "DISCOVERY_MINUTES": "0",
     "MIN_POLL_SECONDS": "5",
     "MAX_POLL_SECONDS": "900",
     "WATCH_TIMEOUT_HOURS": "72",
@@ -210,6 +213,7 @@ class Simulation:
             ledger=self.ledger,
             topic=self.topic,
             report=self.account,
+            groups=NoGroups(),  # type: ignore[arg-type]
             patience=self.settings.patience,
             start_event_source=self.settings.start_event_source,
             api_base_url=_BASE_URL,

@@ -15,7 +15,7 @@ from itertools import count
 
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.events import Message
-from export_monitor.domain.model import ExportJob, ObjectAnswer, Obstacle, QueueMessage, StoredObject, Volume
+from export_monitor.domain.model import ExportJob, ObjectAnswer, Obstacle, QueueMessage, StoredObject, Volume, Watch
 from export_monitor.domain.patience import Sight
 
 # As the template says of the queue, the function and the mapping.
@@ -253,6 +253,16 @@ class VirtualLedger:
 
 
 @dataclass
+class NoGroups:
+    """Nobody announces a group here."""
+
+    def begin(self, watches: Sequence[Watch], now: float) -> None:
+        """Nothing."""
+
+    def count(self, ends: Sequence[object], now: float, until: float) -> None:
+        """Nothing."""
+
+
 class VirtualTopic:
     """Counts the events by their ids."""
 

@@ -181,6 +181,9 @@ def _named_in(asked: Mapping[str, object]) -> str:
     for name in ("QueueUrl", "TableName", "SecretId"):
         if name in asked:
             return str(asked[name])
+    tables = asked.get("RequestItems")
+    if isinstance(tables, dict):
+        return str(next(iter(tables), ""))
     # A transaction names its table with each item.
     items = asked.get("TransactItems")
     if isinstance(items, list) and items:

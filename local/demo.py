@@ -23,7 +23,10 @@ PARAMETERS = {
     "ObjectGraceSeconds": "3",
     # 22 s, for the export that never ends.
     "WatchTimeoutHours": "0.006",
+    "DiscoveryMinutes": "2",
 }
+GROUP = "run-42"
+FORGOTTEN = "NobodyAnnouncedIt000000000000000f"
 VOLUME = "rfranklin/output"
 PROJECT = "rfranklin/my-project"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-1111-1111-111111111111"
@@ -63,13 +66,22 @@ def exports() -> list[tuple[Job, str, bytes | None]]:
     ]  # fmt: skip
 
 
+def members() -> list[Job]:
+    """Five exports that belong together, one of which fails."""
+    whole, failed = documented_completed(steps=((0, "RUNNING"), (3, "COMPLETED"))), documented_failed()
+    names = [f"MemberOfARun00000000000000000000{number}" for number in range(1, 6)]
+    done = [replace(whole, id=name, file=f"m{name[-1]}", location=f"run/{name[-1]}.vcf") for name in names[:-1]]
+    return [*done, replace(failed, id=names[-1], file="m5", location="run/5.vcf")]
+
+
 def main() -> None:
     """Run the demo; exits with 1 where an event did not come."""
     begun = time.monotonic()
     jobs = exports()
+    forgotten = documented_completed(id=FORGOTTEN, file="f6", location="S6/calls.vcf", started_at=None)
     platform = Platform(TOKEN)
     platform.add_volume(VOLUME, bucket="bucket")
-    names = {job.file: job.location.rpartition("/")[2] for job, _, _ in jobs}
+    names = {job.file: job.location.rpartition("/")[2] for job in [*(job for job, _, _ in jobs), *members(), forgotten]}
     for file_id, name in names.items():
         size = len(bam()) if name.endswith(".bam") else 1234
         platform.add_file(file_id, name=name, size=size, project=PROJECT)
@@ -87,15 +99,25 @@ def main() -> None:
             stack.announce({"export_id": job.id, "context": {"shows": what}})
             print(f"announced  {job.id}  ({what})")
         stack.announce({"export_id": "../not-an-id"})
-        print("announced  ../not-an-id  (no export id)\n", flush=True)
-        notifications = stack.receive(len(jobs), timeout_seconds=60)
+        print("announced  ../not-an-id  (no export id)")
+        for job in members():
+            platform.add_job(job)
+            stack.announce({"export_id": job.id, "group": {"id": GROUP, "size": 5}})
+        print(f"announced  five exports of the group {GROUP}")
+        platform.add_job(forgotten, age_seconds=300)
+        stack.discover()
+        print(f"discovered {FORGOTTEN}  (nobody announced it)\n", flush=True)
+        awaited = {job.id for job, _, _ in jobs} | {job.id for job in members()} | {GROUP, FORGOTTEN}
+        notifications = stack.receive(len(awaited), timeout_seconds=60)
         _show_events(notifications)
         _show_mail(stack, "CutShort00000000000000000000000c")
+        _show_mail(stack, GROUP)
         for letter in stack.dead_letters():
             print(f"In the dead-letter queue: {letter.error}\n  {letter.body}\n")
-    _show_summary(jobs, notifications)
+    described = {job.id: what for job, what, _ in jobs} | {job.id: f"of the group {GROUP}" for job in members()}
+    _show_summary(described | {FORGOTTEN: "nobody announced it", GROUP: "the group of five"}, notifications)
     print(f"\nDone in {time.monotonic() - begun:.0f} s.")
-    sys.exit(len({one.event["subject"] for one in notifications}) != len(jobs))
+    sys.exit({one.event["subject"] for one in notifications} != awaited)
 
 
 def _delivery(stack: Stack, bodies: Mapping[str, bytes]) -> Any:
@@ -143,17 +165,17 @@ def laid_out(event: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join([*top, f'  "data": {{\n{inner}\n  }}']) + "\n}"
 
 
-def _show_mail(stack: Stack, export_id: str) -> None:
+def _show_mail(stack: Stack, name: str) -> None:
     for subject, text in stack.mails():
-        if export_id in text:
-            print(f"The e-mail for {export_id}:\n\n  Subject: {subject}\n")
+        if name in text:
+            print(f"The e-mail for {name}:\n\n  Subject: {subject}\n")
             print("\n".join(f"  {line}" for line in text.splitlines()) + "\n")
 
 
-def _show_summary(jobs: list[tuple[Job, str, bytes | None]], notifications: list[Notification]) -> None:
+def _show_summary(described: Mapping[str, str], notifications: list[Notification]) -> None:
     ends = {one.event["subject"]: one.event["id"].partition(":")[2] for one in notifications}
-    for job, what, _ in jobs:
-        print(f"{job.id:32}  {ends.get(job.id, 'no event came'):24}  {what}")
+    for name, what in described.items():
+        print(f"{name:33}  {ends.get(name, 'no event came'):24}  {what}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ The emulator's CloudFormation passes over policies, subscriptions and alarms wit
 the template beforehand and made with the calls that CloudFormation would make. Their properties refer to other
 resources; the emulator resolves these in outputs that are added to the template, one for each such resource. The
 event source mapping is not made, since the emulator would run the function in Docker: it is handed on to its
-stand-in.
+stand-in. So is a schedule, which the emulator would not keep.
 """
 
 import io
@@ -31,12 +31,14 @@ class Deployment:
     """A deployed stack.
 
     `physical_ids` are by logical id, `left_out` the resources that exist in the template alone, with the reason.
+    `scheduled_event` is what a schedule of the template invokes the function with, if there is one.
     """
 
     outputs: Mapping[str, str]
     physical_ids: Mapping[str, str]
     function: FunctionConfiguration
     mapping: MappingConfiguration
+    scheduled_event: Mapping[str, Any] | None
     left_out: Mapping[str, str]
 
 
@@ -47,12 +49,17 @@ def deploy(
     _upload_code(emulator)
     translated = translate(template, parameters, f"s3://{_CODE_BUCKET}/{_CODE_KEY}")
     resources = translated["Resources"]
+    # Nobody has to permit the stand-in of the schedule to invoke the function.
+    for logical_id in [one for one, resource in resources.items() if resource["Type"] == "AWS::Lambda::Permission"]:
+        del resources[logical_id]
     types = {logical_id: resource["Type"] for logical_id, resource in resources.items()}
     for logical_id, resource_type in types.items():
         translated["Outputs"][_PROPERTIES_OUTPUT + logical_id] = {
             "Value": {"Fn::ToJsonString": resources[logical_id].get("Properties", {})}
         }
-        if resource_type in _CREATE or resource_type == "AWS::Lambda::EventSourceMapping":
+        # A schedule's rule has no pattern, and the emulator would take it to match every event.
+        is_schedule = "ScheduleExpression" in resources[logical_id].get("Properties", {})
+        if is_schedule or resource_type in _CREATE or resource_type == "AWS::Lambda::EventSourceMapping":
             del resources[logical_id]
     outputs, physical_ids = _create_stack(emulator, stack_name, translated)
     properties = {logical_id: json.loads(outputs.pop(_PROPERTIES_OUTPUT + logical_id)) for logical_id in types}
@@ -67,11 +74,13 @@ def deploy(
             )
     [function_id] = [logical_id for logical_id, one in types.items() if one == "AWS::Lambda::Function"]
     [mapping_id] = [logical_id for logical_id, one in types.items() if one == "AWS::Lambda::EventSourceMapping"]
+    scheduled = [one["Targets"][0]["Input"] for one in properties.values() if "ScheduleExpression" in one]
     return Deployment(
         outputs=outputs,
         physical_ids=physical_ids,
         function=_function(emulator, physical_ids[function_id], properties[function_id]),
         mapping=MappingConfiguration.from_properties(properties[mapping_id]),
+        scheduled_event=json.loads(scheduled[0]) if scheduled else None,
         left_out={
             logical_id: f"the emulator has no {resource_type}"
             for logical_id, resource_type in types.items()

@@ -157,6 +157,12 @@ class Stack:
         """Invoke the function and wait, as a caller of Lambda's Invoke would."""
         return self.environments[-1].invoke(event)
 
+    def discover(self) -> Invocation:
+        """Do what the schedule of `DiscoveryMinutes` does; it must be above 0."""
+        if self.deployment.scheduled_event is None:
+            raise RuntimeError("there is no schedule where DiscoveryMinutes is 0")
+        return self.invoke(self.deployment.scheduled_event)
+
     def receive(self, count: int = 1, timeout_seconds: float = 30) -> list[Notification]:
         """The events that reached the SQS subscriber: so many, or as many as came in time, oldest first.
 

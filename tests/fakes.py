@@ -115,9 +115,9 @@ class OneAtATime:
         self._lock = Lock()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(**request: Any) -> Any:
+        def call(*names: Any, **request: Any) -> Any:
             with self._lock:
-                return getattr(self._client, name)(**request)
+                return getattr(self._client, name)(*names, **request)
 
         return call
 
@@ -154,6 +154,18 @@ class AwsAccount:
             AttributeDefinitions=[{"AttributeName": "export_id", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "export_id", "KeyType": "HASH"}],
         )
+        self.client("dynamodb").create_table(
+            TableName="groups",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": "part", "AttributeType": "S"},
+                {"AttributeName": "member_id", "AttributeType": "S"},
+            ],
+            KeySchema=[
+                {"AttributeName": "part", "KeyType": "HASH"},
+                {"AttributeName": "member_id", "KeyType": "RANGE"},
+            ],
+        )
         self.client("s3").create_bucket(Bucket="bucket")
         secrets = self.client("secretsmanager")
         self.secret_arn = secrets.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
@@ -176,6 +188,8 @@ class AwsAccount:
             "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
             "EXPORT_EVENTS_TOPIC_ARN": self.topic_arn,
             "LEDGER_TABLE_NAME": "ledger",
+            "GROUP_LEDGER_TABLE_NAME": "groups",
+            "DISCOVERY_MINUTES": "0",
             "MIN_POLL_SECONDS": "5",
             "MAX_POLL_SECONDS": "900",
             "WATCH_TIMEOUT_HOURS": "72",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -14,13 +15,17 @@ from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.aws import SIDE_BY_SIDE, AwsCalls, Deadline
 from export_monitor.adapters.cgc import CgcApi
 from export_monitor.adapters.export_queue import ExportQueue
+from export_monitor.adapters.group_ledger import GroupLedger
 from export_monitor.adapters.http import HttpExchange
 from export_monitor.adapters.ledger import Ledger
 from export_monitor.adapters.objects import ExportedObjects
 from export_monitor.adapters.pace import Pace
+from export_monitor.adapters.table import Table
 from export_monitor.adapters.telemetry import Telemetry
 from export_monitor.adapters.topic import EventsTopic
 from export_monitor.announcement import Announcement
+from export_monitor.discovery import Discovery
+from export_monitor.grouping import Groups
 from export_monitor.settings import read_settings
 from export_monitor.watch import ExportWatch
 
@@ -33,13 +38,23 @@ _AWS_LIMITS = Config(
 )
 
 
-def bootstrap(
-    environment: Mapping[str, str], logger: Logger, metrics: Metrics
-) -> tuple[ExportWatch, Announcement, Deadline]:
-    """Build the watch and the announcement from the environment, and the deadline of their calls of AWS.
+# The API's limit is 1,000 requests in five minutes; discovery takes a tenth of it at most, whatever its interval is.
+_DISCOVERY_REQUESTS = 100
+_DISCOVERY_REQUESTS_PER_MINUTE = 20
 
-    Raises SettingsError.
-    """
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an invocation may be for, and the deadline that it sets to calls of AWS."""
+
+    watch: ExportWatch
+    announcement: Announcement
+    discovery: Discovery | None
+    deadline: Deadline
+
+
+def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) -> Parts:
+    """Build the parts from the environment. Raises SettingsError."""
     settings = read_settings(environment)
     telemetry = Telemetry(logger, metrics)
     client = _clients()
@@ -51,25 +66,39 @@ def bootstrap(
         settings.export_queue_url,
         settings.dead_letter_queue_url,
     )
-    api = CgcApi(
-        settings.api_base_url,
-        HttpExchange(),
-        ApiToken(calls, client("secretsmanager"), settings.token_secret_arn),
-        Pace(settings.requests_per_minute_and_worker, time.monotonic),
-        telemetry.count,
-    )
+    token = ApiToken(calls, client("secretsmanager"), settings.token_secret_arn)
+
+    def api(requests_per_minute: int) -> CgcApi:
+        pace = Pace(requests_per_minute, time.monotonic)
+        return CgcApi(settings.api_base_url, HttpExchange(), token, pace, telemetry.count)
+
+    topic = EventsTopic(calls, client("sns"), settings.events_topic_arn)
+    ledger = Ledger(Table(calls, client("dynamodb"), settings.ledger_table_name))
     watch = ExportWatch(
-        api=api,
+        api=api(settings.requests_per_minute_and_worker),
         objects=ExportedObjects(calls, client("s3"), settings.export_buckets),
         queue=queue,
-        ledger=Ledger(calls, client("dynamodb"), settings.ledger_table_name),
-        topic=EventsTopic(calls, client("sns"), settings.events_topic_arn),
+        ledger=ledger,
+        topic=topic,
+        groups=Groups(
+            GroupLedger(Table(calls, client("dynamodb"), settings.group_ledger_table_name)),
+            queue,
+            topic,
+            telemetry,
+            settings.api_base_url,
+        ),
         report=telemetry,
         patience=settings.patience,
         start_event_source=settings.start_event_source,
         api_base_url=settings.api_base_url,
+        discovers=settings.discovery_minutes > 0,
     )
-    return watch, Announcement(queue, settings.start_event_source, telemetry), deadline
+    announcement = Announcement(queue, settings.start_event_source, telemetry)
+    discovery = None
+    if settings.discovery_minutes:
+        share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
+        discovery = Discovery(api(share), ledger, queue, telemetry, settings.export_buckets)
+    return Parts(watch, announcement, discovery, deadline)
 
 
 def _clients() -> Callable[[str], Callable[[], Any]]:

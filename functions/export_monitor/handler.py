@@ -1,4 +1,4 @@
-"""Lambda's way in: a batch of the queue's messages, or a start event handed straight to the function."""
+"""Lambda's way in: a batch of the queue's messages, a start event handed straight to the function, or the schedule."""
 
 import os
 import time
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
-from export_monitor.adapters.aws import Deadline
-from export_monitor.announcement import Announcement
-from export_monitor.bootstrap import bootstrap
+from export_monitor.bootstrap import Parts, bootstrap
 from export_monitor.domain.model import QueueMessage
-from export_monitor.watch import ExportWatch, Invocation
+from export_monitor.watch import Invocation
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# What the schedule of the template invokes the function with.
+DISCOVER = {"discover": "exports"}
 
 # Where in this code a line was written says nothing that its name does not.
 logger = Logger(location=None)
@@ -25,17 +26,20 @@ metrics = Metrics()
 @metrics.log_metrics
 def handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
     """Handle one invocation. A batch's answer names the messages that stay in the queue."""
-    watch, announcement, deadline = _parts()
+    parts = _parts()
     invocation = _invocation(context)
-    deadline.begin(invocation.time_left)
+    parts.deadline.begin(invocation.time_left)
+    if parts.discovery and event == DISCOVER:
+        parts.discovery.discover(invocation.now, invocation.time_left)
+        return {}
     if not _is_batch(event):
-        return dict(announcement.announce(event))
-    kept = watch.look_at([_message(record) for record in event["Records"]], invocation)
+        return dict(parts.announcement.announce(event))
+    kept = parts.watch.look_at([_message(record) for record in event["Records"]], invocation)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
 
 
 @cache
-def _parts() -> tuple[ExportWatch, Announcement, Deadline]:
+def _parts() -> Parts:
     return bootstrap(os.environ, logger, metrics)
 
 

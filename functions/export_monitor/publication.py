@@ -40,12 +40,16 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An ending's fate; one whose event is not out is to be looked at again in so many seconds."""
+    """An ending's fate; one whose event is not out is to be looked at again in so many seconds.
+
+    Of the others, `published` is the id of the event that ended the watch.
+    """
 
     ending: Ending
     fate: Fate
     seconds: float = 0.0
     because: str | None = None
+    published: str = ""
 
 
 class Claims(Protocol):
@@ -102,8 +106,11 @@ def publish_once(
     except UnavailableError as error:
         return [Settled(ending, Fate.HELD_BACK, beyond, str(error)) for ending in endings]
     return [
-        *(Settled(ending, Fate.PUBLISHED) for ending in published),
-        *(Settled(ending, Fate.PUBLISHED_BEFORE) for ending in over),
+        *(Settled(ending, Fate.PUBLISHED, published=ending.message.event_id) for ending in published),
+        *(
+            Settled(ending, Fate.PUBLISHED_BEFORE, published=refused[ending.watch.start.export_id].published)
+            for ending in over
+        ),
         *(_unclaimed(ending, refused[ending.watch.start.export_id]) for ending in unclaimed),
         *(
             Settled(ending, Fate.HELD_BACK, beyond, failures[ending.message.event_id])

@@ -13,6 +13,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HOUR = 3600.0
 # Two workers share what the stack may ask.
 _WORKERS = 2
+_LEAST_DISCOVERY_MINUTES = 2
 
 Value = TypeVar("Value")
 
@@ -34,6 +35,8 @@ class Settings:
     dead_letter_queue_url: str
     events_topic_arn: str
     ledger_table_name: str
+    group_ledger_table_name: str
+    discovery_minutes: int
     patience: Patience
 
 
@@ -48,6 +51,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     refusal_hours = reader.read("REFUSAL_GRACE_HOURS", _number(0, 72))
     object_grace = reader.read("OBJECT_GRACE_SECONDS", _number(0, 3600))
     not_found_grace = reader.read("NOT_FOUND_GRACE_SECONDS", _number(0, 3600))
+    discovery_minutes = reader.read("DISCOVERY_MINUTES", _number(0, 1440))
     buckets = reader.read("EXPORT_BUCKETS", _names)
     texts = {
         name: reader.read(name, _text)
@@ -58,9 +62,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             "DEAD_LETTER_QUEUE_URL",
             "EXPORT_EVENTS_TOPIC_ARN",
             "LEDGER_TABLE_NAME",
+            "GROUP_LEDGER_TABLE_NAME",
         )
     }
     # A faulty one is None.
+    if discovery_minutes and discovery_minutes < _LEAST_DISCOVERY_MINUTES:
+        reader.faults.append(f"DISCOVERY_MINUTES: must be 0 or at least {_LEAST_DISCOVERY_MINUTES}")
     if min_poll and max_poll and max_poll < min_poll:
         reader.faults.append(f"MAX_POLL_SECONDS: must not be less than MIN_POLL_SECONDS ({min_poll:g})")
     if reader.faults:
@@ -76,6 +83,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         dead_letter_queue_url=texts["DEAD_LETTER_QUEUE_URL"],
         events_topic_arn=texts["EXPORT_EVENTS_TOPIC_ARN"],
         ledger_table_name=texts["LEDGER_TABLE_NAME"],
+        group_ledger_table_name=texts["GROUP_LEDGER_TABLE_NAME"],
+        discovery_minutes=int(discovery_minutes),
         patience=Patience(
             schedule=PollSchedule(min_poll, max_poll, horizon),
             timeout=timeout_hours * _HOUR,

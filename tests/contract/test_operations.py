@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from export_monitor.adapters.ledger import KEPT_SECONDS
+from export_monitor.adapters.table import KEPT_SECONDS
 from export_monitor.domain.patience import OLDEST_SECONDS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
 from tests.cloudwatch import shown_on

@@ -194,6 +194,8 @@ def test_role_names_its_resources_one_by_one() -> None:
         "LookAtBuckets": ["arn:aws:s3:::first-bucket", "arn:aws:s3:::second.bucket"],
         "Decrypt": EVERY_PART["KmsKeyArns"].split(","),
         "PublishOnce": ["Ledger"],
+        "KnowWhatIsWatched": ["Ledger"],
+        "CountGroups": ["GroupLedger"],
         "Publish": ["ExportEventsTopic"],
     }
 
@@ -220,9 +222,17 @@ def test_role_is_lambda_s_and_has_no_policy_of_someone_else_s() -> None:
     assert target(properties_of("AWS::Lambda::Function")["ExportMonitorFunction"]["Role"]) == "ExportMonitorRole"
 
 
-def test_nobody_beside_the_account_s_own_principals_may_invoke_the_function() -> None:
-    types = {one["Type"] for one in WHOLE.values()}
-    assert not types & {"AWS::Lambda::Permission", "AWS::Lambda::Url"}
+def test_nobody_beside_the_account_s_own_principals_and_the_schedule_may_invoke_the_function() -> None:
+    assert "AWS::Lambda::Url" not in {one["Type"] for one in WHOLE.values()}
+    [permission] = properties_of("AWS::Lambda::Permission").values()
+    assert permission["Principal"] == "events.amazonaws.com"
+    assert permission["SourceArn"] == {"Fn::GetAtt": ["DiscoverySchedule", "Arn"]}
+
+
+def test_without_discovery_there_is_no_schedule_and_the_role_has_nothing_for_it() -> None:
+    assert not {"DiscoverySchedule", "DiscoveryPermission"} & set(BARE)
+    assert "KnowWhatIsWatched" not in {one["Sid"] for one in role_statements(BARE)}
+    assert "KnowWhatIsWatched" in {one["Sid"] for one in role_statements(WHOLE)}
 
 
 def test_queues_and_the_events_topic_are_encrypted_with_keys_that_cost_nothing() -> None:

@@ -1,22 +1,26 @@
-"""A deployed stack for the tests of the contract's promises."""
+"""A deployed stack, and a world of the function's parts alone, for the tests of the contract's promises."""
 
 from collections.abc import Iterator
 
 import pytest
+from moto import mock_aws
 
 from local.emulator import ACCOUNT_ID, REGION
 from local.export_jobs import documented_failed
 from local.platform import Platform
+from local.simulated_api import serve
 from local.stack import TOKEN, Stack, deliver_to
+from tests import fakes
 from tests.integration.role import rights_exceeded
+from tests.integration.world import FILE, World
 
-FILE = "576159f7f53e9e1de6ae7b5f0"
 QUICK = {
     "ApiRequestsPerMinute": "200",
     "MinPollSeconds": "1",
     "MaxPollSeconds": "1",
     "ObjectGraceSeconds": "0",
     "NotFoundGraceSeconds": "0",
+    "DiscoveryMinutes": "2",
     "KmsKeyArns": f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
 
@@ -62,3 +66,26 @@ def stack(deployed: Stack) -> Iterator[Stack]:
 @pytest.fixture
 def platform(stack: Stack) -> Platform:
     return stack.platform
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with mock_aws():
+        aws = fakes.AwsAccount()
+        platform = Platform(fakes.TOKEN, deliver=aws.put_object)
+        platform.add_volume("rfranklin/output", bucket="bucket")
+        platform.add_file(FILE, name="output.vcf", size=1234, project="rfranklin/my-project")
+        with serve(platform) as base_url:
+            world = World(aws, platform, base_url)
+            yield world
+            # Whatever a test did: the token is nowhere, and no surprise went by untold.
+            told = [world.report.lines, aws.published(), aws.dead_letters(), world.report.counts]
+            assert fakes.TOKEN not in repr(told)
+            assert world.report.counts["UnforeseenErrors"] == len(world.report.told("unforeseen_error"))
+
+
+@pytest.fixture
+def calm(world: World) -> Iterator[World]:
+    """A world in which nothing happens that nobody foresaw."""
+    yield world
+    assert world.report.told("unforeseen_error") == []

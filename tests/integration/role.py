@@ -15,6 +15,7 @@ _ACTIONS = {
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "HeadObject": "s3:GetObject",
     "PublishBatch": "sns:Publish",
+    "SendMessageBatch": "sqs:SendMessage",
     "TransactWriteItems": "dynamodb:UpdateItem",
 }
 # Asked for one version, the action is another.

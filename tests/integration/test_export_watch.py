@@ -2,142 +2,34 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from export_monitor.adapters.api_token import ApiToken
-from export_monitor.adapters.cgc import CgcApi
 from export_monitor.adapters.export_queue import ExportQueue
-from export_monitor.adapters.http import HttpExchange
-from export_monitor.adapters.ledger import Ledger
 from export_monitor.adapters.objects import ExportedObjects
-from export_monitor.adapters.pace import Pace
-from export_monitor.adapters.topic import EventsTopic
-from export_monitor.domain.events import Message
-from export_monitor.domain.model import QueueMessage
-from export_monitor.settings import read_settings
 from export_monitor.watch import ExportWatch, Invocation
-from local.export_jobs import AT_ONCE, NEVER, Job, documented_completed, documented_failed
+from local.export_jobs import NEVER, Job, documented_completed, documented_failed
 from local.faults import Close, Drip, Fault, Hang, Html, LeftOut, Match, OtherJob, Raw, Redirect, Status, Truncated
 from local.platform import Platform
 from local.simulated_api import serve
-from tests.fakes import IN_TURN, TOKEN, AwsAccount, Clock, OneAtATime, RecordingReporter
-
-HOUR = 3600.0
-TIMEOUT, LAST_MOMENT = 72 * HOUR, 96 * HOUR
-FILE = "576159f7f53e9e1de6ae7b5f0"
-SINGLE = "/storage/exports/.*"
-JOBS = "/(bulk/)?storage/exports/.*"
-
-
-@dataclass
-class World:
-    """A watch between a simulated platform and an account; `now` is when it looks, in epoch seconds."""
-
-    aws: AwsAccount
-    platform: Platform
-    base_url: str
-    share: int = 100
-    report: RecordingReporter = field(default_factory=RecordingReporter)
-    monotonic: Clock = field(default_factory=Clock)
-    now: float = field(default_factory=time.time)
-    time_left: float = 60.0
-
-    def __post_init__(self) -> None:
-        self._dynamodb: Any = OneAtATime(self.aws.client("dynamodb"))
-        self.watch = self.worker()
-
-    def worker(self) -> ExportWatch:
-        """A watch like that of another execution environment: nothing but AWS and the platform is shared."""
-        settings = read_settings(self.aws.environment(self.base_url))
-        aws = self.aws
-        dynamodb = self._dynamodb
-        token = ApiToken(IN_TURN, lambda: aws.client("secretsmanager"), aws.secret_arn)
-        pace = Pace(self.share, self.monotonic)
-        return ExportWatch(
-            api=CgcApi(self.base_url, HttpExchange(), token, pace, self.report.count, self.monotonic, lambda: self.now),
-            objects=ExportedObjects(IN_TURN, lambda: aws.client("s3"), settings.export_buckets),
-            queue=ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url),
-            ledger=Ledger(IN_TURN, lambda: dynamodb, settings.ledger_table_name),
-            topic=EventsTopic(IN_TURN, lambda: aws.client("sns"), aws.topic_arn),
-            report=self.report,
-            patience=settings.patience,
-            start_event_source=settings.start_event_source,
-            api_base_url=settings.api_base_url,
-            random=lambda: 0.5,
-        )
-
-    def announced(self, detail: dict[str, Any] | str, age: float = 0.0, receives: int = 1) -> QueueMessage:
-        """The received message of a watch of this age in seconds; its detail may be just the export's id."""
-        body = json.dumps({"export_id": detail} if isinstance(detail, str) else detail)
-        return self.sent(body, age, receives)
-
-    def sent(self, body: str, age: float = 0.0, receives: int = 1) -> QueueMessage:
-        self.aws.client("sqs").send_message(QueueUrl=self.aws.queue_url, MessageBody=body)
-        received = self.aws.receive()
-        return QueueMessage(received["MessageId"], received["ReceiptHandle"], body, self.now - age, receives)
-
-    def look(self, *messages: QueueMessage) -> list[QueueMessage]:
-        """Handle a batch; the messages that stay in the queue."""
-        kept = self.watch.look_at(messages, self.invocation())
-        assert len(set(kept)) == len(kept)
-        return [message for message in messages if message.message_id in kept]
-
-    def invocation(self) -> Invocation:
-        return Invocation(self.now, self.now + self.time_left, lambda: self.time_left)
-
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-        self.monotonic.advance(seconds)
-
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(envelope["Message"]) for envelope in self.aws.published()]
-
-    def event_ids(self) -> list[str]:
-        return sorted(event["id"] for event in self.events())
-
-    @property
-    def last_line(self) -> dict[str, Any]:
-        """What was told of the last export looked at."""
-        return self.report.told("export_looked_at")[-1]
-
-    @property
-    def asked(self) -> list[str]:
-        return [f"{one.method} {one.path}" for one in self.platform.requests]
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with mock_aws():
-        aws = AwsAccount()
-        platform = Platform(TOKEN, deliver=aws.put_object)
-        platform.add_volume("rfranklin/output", bucket="bucket")
-        platform.add_file(FILE, name="output.vcf", size=1234, project="rfranklin/my-project")
-        with serve(platform) as base_url:
-            world = World(aws, platform, base_url)
-            yield world
-            # Whatever a test did: the token is nowhere, and no surprise went by untold.
-            told = [world.report.lines, aws.published(), aws.dead_letters(), world.report.counts]
-            assert TOKEN not in repr(told)
-            assert world.report.counts["UnforeseenErrors"] == len(world.report.told("unforeseen_error"))
-
-
-@pytest.fixture
-def calm(world: World) -> Iterator[World]:
-    """A world in which nothing happens that nobody foresaw."""
-    yield world
-    assert world.report.told("unforeseen_error") == []
-
-
-def completed(export_id: str, **changes: Any) -> Job:
-    """A job that completes at once, unless the changes say otherwise."""
-    return documented_completed(**{"id": export_id, "steps": AT_ONCE, **changes})
+from tests.fakes import IN_TURN, TOKEN, RecordingReporter
+from tests.integration.world import (
+    FILE,
+    HOUR,
+    JOBS,
+    LAST_MOMENT,
+    SINGLE,
+    TIMEOUT,
+    Breaking,
+    Refusing,
+    Vanishing,
+    World,
+    completed,
+)
 
 
 class TestEnds:
@@ -370,27 +262,6 @@ class TestPublishedOnce:
         assert calm.events() == []
         assert calm.look(message) == []
         assert calm.event_ids() == ["a:completed"]
-
-
-class Vanishing:
-    """A topic whose process dies before anything is published."""
-
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
-        raise SystemExit
-
-
-class Breaking:
-    """A topic that breaks in a way that nobody foresaw."""
-
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
-        raise RuntimeError("odd")
-
-
-class Refusing:
-    """A topic that takes nothing."""
-
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
-        return {message.event_id: "SNS: InternalError" for message in messages}
 
 
 class TestPatience:

@@ -227,11 +227,11 @@ def test_parts_are_made_once_and_reach_aws_only_when_they_are_needed(
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.delenv("AWS_REGION", raising=False)
     logger = Logger(service=f"handler-{next(_numbers)}")
-    watch, announcement, _ = bootstrap(aws.environment("https://cgc-api.sbgenomics.com/v2"), logger, Metrics())
-    assert watch.api_base_url == "https://cgc-api.sbgenomics.com/v2"
+    parts = bootstrap(aws.environment("https://cgc-api.sbgenomics.com/v2"), logger, Metrics())
+    assert parts.watch.api_base_url == "https://cgc-api.sbgenomics.com/v2"
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     for export_id in ("a", "b"):
-        announcement.announce({"export_id": export_id})
+        parts.announcement.announce({"export_id": export_id})
         assert json.loads(aws.receive()["Body"]) == {"export_id": export_id}
 
 

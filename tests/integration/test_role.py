@@ -40,14 +40,18 @@ def test_every_right_is_used_and_no_call_goes_beyond_them(stack: Stack, platform
         documented_failed(id="role-failed"),
     ):
         platform.add_job(job)
-        stack.send(json.dumps({"export_id": job.id}))
+        stack.send(json.dumps({"export_id": job.id, "group": {"id": "role", "size": 4}}))
     stack.send("not understood")
     stack.invoke({"detail-type": "Export Started", "source": "cgc.exports", "detail": {"export_id": "role-unknown"}})
+    platform.add_job(replace(done, id="role-forgotten", started_at=None), age_seconds=300)
+    stack.discover()
     run_until_drained(stack, stack.mapping)
     assert {one.event["id"] for one in stack.receive(timeout_seconds=0)} == {
         "role-done:completed",
         "role-version:completed",
         "role-later:completed",
+        "role-forgotten:completed",
+        "role:concluded",
         "role-failed:failed:EXPORT_FAILED",
         "role-unknown:failed:EXPORT_NOT_FOUND",
     }

@@ -181,7 +181,7 @@ def test_fault_heals_in_two_poll_delays_and_no_less_than_a_quarter_of_an_hour() 
 
 def test_fault_that_is_looked_at_by_the_schedule_does_not_heal_between_two_looks() -> None:
     for age in (60.0, HOUR, 9000.0, 50 * HOUR, 95 * HOUR):
-        latest = poll_delay(a_watch(age), NOW, PATIENCE, random=1)
+        latest = poll_delay(age, 1, PATIENCE, random=1)
         assert latest < healed_after(age + latest, SCHEDULE)
 
 

@@ -13,6 +13,8 @@ ENVIRONMENT = {
     "DEAD_LETTER_QUEUE_URL": "https://dead-letters",
     "EXPORT_EVENTS_TOPIC_ARN": "arn:topic",
     "LEDGER_TABLE_NAME": "ledger",
+    "GROUP_LEDGER_TABLE_NAME": "groups",
+    "DISCOVERY_MINUTES": "0",
     "MIN_POLL_SECONDS": "5",
     "MAX_POLL_SECONDS": "900",
     "WATCH_TIMEOUT_HOURS": "72",

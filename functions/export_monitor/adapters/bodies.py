@@ -9,7 +9,7 @@ from typing import Any
 
 from export_monitor.domain import strict_json
 from export_monitor.domain.assessment import whole_number
-from export_monitor.domain.model import MAX_TEXT_CHARACTERS, ExportJob, JsonObject, SourceFile, Volume
+from export_monitor.domain.model import MAX_TEXT_CHARACTERS, ExportJob, JobPage, JsonObject, SourceFile, Volume
 from export_monitor.domain.timestamps import seconds
 
 # A file's id enters a path, so one that is anything but an id is none.
@@ -64,6 +64,18 @@ def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
         error=_object(body, "error"),
         result=read_file(_object(body, "result")),
     )
+
+
+def read_page(body: JsonObject, total: str | None) -> JobPage | None:
+    """A page of the list of jobs, or None where the body is not one; `total` is a header's value."""
+    items = body.get("items")
+    if not isinstance(items, list):
+        return None
+    jobs = (read_job(item, str(item.get("id"))) for item in items if isinstance(item, dict))
+    links = body.get("links")
+    rels = [link.get("rel") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+    whole = total is not None and total.strip().isascii() and total.strip().isdecimal()
+    return JobPage(tuple(job for job in jobs if job), "next" in rels, int(total or 0) if whole else None)
 
 
 def read_volume(body: JsonObject, name: str) -> Volume | None:

@@ -24,6 +24,7 @@ from export_monitor.domain.model import (
     ExportJob,
     FileAnswer,
     JobAnswer,
+    JobPage,
     JsonObject,
     Obstacle,
     SourceFile,
@@ -32,6 +33,7 @@ from export_monitor.domain.model import (
 )
 
 BULK_LIMIT = 100
+LIST_LIMIT = 100
 _CALL_LIMIT_SECONDS = 10.0
 # Below this a call is not worth starting: it would be cut off before a healthy API answers.
 _LEAST_SECONDS = 0.5
@@ -124,6 +126,17 @@ class CgcApi:
     def read_files(self, file_ids: Sequence[str], time_left: TimeLeft) -> dict[str, FileAnswer]:
         """Read files: one singly, several in bulk where the platform can. `time_left` is in seconds."""
         return self._read_many(_FILES, file_ids, time_left)
+
+    def list_jobs(self, offset: int, time_left: TimeLeft) -> JobPage | Obstacle:
+        """Read a page of at most a hundred of the token owner's jobs, in whatever order the API keeps them."""
+        try:
+            answer = self._ask("GET", f"/storage/exports?limit={LIST_LIMIT}&offset={offset}&fields=_all", time_left)
+            page = bodies.read_page(answer.body, answer.total) if answer.status < 300 else None
+            if page is None:
+                raise self._not_own(answer)
+        except NotAnsweredError as error:
+            return error.obstacle
+        return page
 
     def read_volume(self, name: str, time_left: TimeLeft) -> VolumeAnswer:
         """Read a volume by its `owner/name`, which must have been checked to be one."""
@@ -250,7 +263,7 @@ class CgcApi:
             self._count("ApiErrors")
             text = f"HTTP {answer.status}" if body is None else f"HTTP {answer.status}, {bodies.error_message(body)}"
             raise NotAnsweredError(f"the API did not answer as itself ({text})")
-        return _JsonAnswer(answer.status, body)
+        return _JsonAnswer(answer.status, body, answer.headers.get("X-Total-Matching-Query"))
 
     def _send(
         self,
@@ -309,10 +322,11 @@ class CgcApi:
 
 @dataclass(frozen=True, slots=True)
 class _JsonAnswer:
-    """An answer below 500 whose body is a JSON object."""
+    """An answer below 500 whose body is a JSON object; of a list, the header that says how long it is."""
 
     status: int
     body: JsonObject
+    total: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

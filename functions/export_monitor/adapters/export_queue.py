@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from export_monitor.adapters.aws import AwsCalls, AwsError
-from export_monitor.domain.model import JsonObject, QueueMessage
+from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls, AwsError
+from export_monitor.domain.model import JsonObject, QueueMessage, UnavailableError
+from export_monitor.domain.start_events import ORIGIN, watched_group_body
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
         ChangeMessageVisibilityBatchRequestEntryTypeDef,
         ChangeMessageVisibilityBatchResultTypeDef,
         MessageAttributeValueTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+        SendMessageBatchResultTypeDef,
     )
 
 _BATCH_ENTRIES = 10
@@ -23,6 +26,9 @@ _MAX_ATTRIBUTES = 10
 # SQS refuses a message's characters outside of these; an error text quotes what a sender wrote.
 _ERROR_CHARACTERS = 1000
 _ATTEMPTS = 2
+_DISCOVERED: "dict[str, MessageAttributeValueTypeDef]" = {
+    ORIGIN: {"DataType": "String", "StringValue": "discovered"},
+}
 
 
 class ExportQueue:
@@ -41,6 +47,32 @@ class ExportQueue:
         body = json.dumps(detail, separators=(",", ":"))
         sent = self._calls.one(lambda: self._client().send_message(QueueUrl=self._queue_url, MessageBody=body))
         return sent["MessageId"]
+
+    def send_discovered(self, export_ids: Sequence[str]) -> list[str]:
+        """Begin the watches of exports that nobody announced; the ids of those that are in the queue come back."""
+        batches = [export_ids[start : start + _BATCH_ENTRIES] for start in range(0, len(export_ids), _BATCH_ENTRIES)]
+        answers = self._calls.side_by_side([self._discovered_call(batch) for batch in batches])
+        return [
+            batch[int(sent["Id"])]
+            for batch, answer in zip(batches, answers, strict=True)
+            if not isinstance(answer, Exception)
+            for sent in answer.get("Successful", ())
+        ]
+
+    def _discovered_call(self, export_ids: Sequence[str]) -> "Callable[[], SendMessageBatchResultTypeDef]":
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "MessageBody": json.dumps({"export_id": one}), "MessageAttributes": _DISCOVERED}
+            for number, one in enumerate(export_ids)
+        ]
+        return lambda: self._client().send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+
+    def send_group(self, group_id: str) -> None:
+        """Put the message into the queue by which a group is watched. Raises UnavailableError."""
+        body = watched_group_body(group_id)
+        try:
+            self._calls.one(lambda: self._client().send_message(QueueUrl=self._queue_url, MessageBody=body))
+        except AWS_ERRORS as error:
+            raise UnavailableError(f"SQS: {error}") from None
 
     def hide(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]:
         """Hide messages for so many seconds each. Those that SQS would not hide come back: theirs is the time-out."""

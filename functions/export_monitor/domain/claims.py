@@ -27,8 +27,12 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RefusedClaim:
-    """A claim that was not given, for how many seconds to wait before the next try, and why."""
+    """A claim that was not given, for how many seconds to wait before the next try, and why.
+
+    Where the watch is over, `published` is the id of the event that ended it.
+    """
 
     refusal: Refusal
     wait_seconds: float = 0.0
     because: str = "another worker is publishing it"
+    published: str = ""

@@ -74,7 +74,7 @@ def _message(watch: Watch, evidence: Evidence, event: JsonObject) -> Message:
     return Message(
         event_id=event["id"],
         subject=subject_line(event),
-        body=_encode({"default": _encode(event), "email": email_text(event)}),
+        body=encode({"default": encode(event), "email": email_text(event)}),
         attributes=_attributes(watch, evidence, event),
     )
 
@@ -107,7 +107,7 @@ def _event(
             "verification": _verification(evidence.verification) if evidence.verification else None,
             "failure": _failure(failure, evidence) if failure else None,
             "watch": {
-                "origin": "announced",
+                "origin": watch.origin,
                 "requested_at": rfc3339(watch.sent_at),
                 "concluded_at": rfc3339(now),
                 "polls": watch.receives,
@@ -183,6 +183,7 @@ def _is_attribute(value: str | None) -> TypeGuard[str]:
     return bool(value) and str(value).isprintable()
 
 
-def _encode(value: JsonObject) -> str:
+def encode(value: JsonObject) -> str:
+    """A JSON object as it goes into a message."""
     # Escaped to ASCII: a raw queue takes every character that a location or a context may hold.
     return json.dumps(value, separators=(",", ":"))

@@ -15,7 +15,7 @@ def subject_line(event: JsonObject) -> str:
     failure = event["data"]["failure"]
     name = _file_name(event["data"])
     subject = f"Export failed ({failure['reason']}): {name}" if failure else f"Export completed: {name}"
-    return "".join(c if " " <= c <= "~" else "?" for c in subject)[:MAX_SUBJECT_CHARACTERS].rstrip()
+    return _subject(subject)
 
 
 def email_text(event: JsonObject) -> str:
@@ -29,7 +29,7 @@ def email_text(event: JsonObject) -> str:
         list(_checks(data["verification"])),
         [f"More: {failure['more_info']}"] if failure and failure["more_info"] else [],
     ]
-    return "\n\n".join("\n".join(_printable(line) for line in lines) for lines in paragraphs if lines) + "\n"
+    return _text(paragraphs)
 
 
 def _headline(data: JsonObject) -> str:
@@ -90,5 +90,67 @@ def _file_name(data: JsonObject) -> str:
     return location if isinstance(location, str) and location else str(data["export"]["id"])
 
 
+def _subject(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:MAX_SUBJECT_CHARACTERS].rstrip()
+
+
+def _text(paragraphs: list[list[str]]) -> str:
+    return "\n\n".join("\n".join(_printable(line) for line in lines) for lines in paragraphs if lines) + "\n"
+
+
 def _printable(line: str) -> str:
     return "".join(c if c.isprintable() else " " for c in line)
+
+
+# A mail with more lines than these is not read; the event itself has the others.
+_FAILURES_IN_A_MAIL = 50
+
+
+def group_subject_line(event: JsonObject) -> str:
+    """How a group has ended, in the characters that SNS takes for a subject."""
+    data = event["data"]
+    group = data["group"]
+    words = {
+        "completed": f"all {group['size']} exports completed",
+        "failed": f"{data['failed']} of {group['size']} exports failed",
+        "incomplete": f"{data['missing']} of {group['size']} exports missing, {data['failed']} failed",
+    }
+    return _subject(f"Group {group['id']}: {words[data['outcome']]}")
+
+
+def group_email_text(event: JsonObject, steps: JsonObject) -> str:
+    """How a group has ended, which exports failed and what to do next; `steps` are by the causes of its failures."""
+    data = event["data"]
+    shown = data["failures"][:_FAILURES_IN_A_MAIL]
+    more = data["failed"] - len(shown)
+    paragraphs = [
+        [_group_headline(data)],
+        [f"Completed: {data['completed']}", f"Failed:    {data['failed']}", f"Missing:   {data['missing']}"],
+        [f"What to do about {cause}: {step}" for cause, step in steps.items()],
+        [line for one in shown for line in _failed_member(one)],
+        [f"… and {more} more, which the event's JSON lists as far as they fit."] if more > 0 else [],
+        [f"First announced: {data['first_requested_at']}", f"Concluded:       {data['concluded_at']}"],
+    ]
+    return _text(paragraphs)
+
+
+def _group_headline(data: JsonObject) -> str:
+    group, size = data["group"]["id"], data["group"]["size"]
+    if data["outcome"] == "completed":
+        return (
+            f"The export of group {group} has completed."
+            if size == 1
+            else f"All {size} exports of group {group} have completed."
+        )
+    if data["outcome"] == "failed":
+        return f"{data['failed']} of the {size} exports of group {group} failed; the others completed."
+    return (
+        f"Group {group} is incomplete: of its {size} exports, {data['missing']} were not announced in time or have not "
+        "ended. Look at whether they were started, and announce them on their own."
+    )
+
+
+def _failed_member(one: JsonObject) -> Iterator[str]:
+    cause = one["reason"] if one["code"] is None else f"{one['reason']} {one['code']}"
+    yield f"{one['export_id']}  {cause}: {one['message']}"
+    yield f"    file {_named(one['file'])}, volume {_named(one['volume'])}, location {_named(one['location'])}"

@@ -26,6 +26,10 @@ class QueueMessage:
     receives: int
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def age(self, now: float) -> float:
+        """Seconds since the message was sent; clocks that disagree make none younger than that."""
+        return max(0.0, now - self.sent_at)
+
 
 class UnavailableError(Exception):
     """A service did not do its part; what was asked of it may be asked again."""
@@ -50,12 +54,16 @@ class StartEvent:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One message of the queue: it begins when the start event is sent and ends with one event."""
+    """One message of the queue: it begins when the start event is sent and ends with one event.
+
+    `origin` says whether the export was announced or discovered.
+    """
 
     start: StartEvent
     message_id: str
     sent_at: float
     receives: int
+    origin: str = "announced"
 
     def age(self, now: float) -> float:
         """Seconds since the start event was sent; clocks that disagree make no watch younger than that."""
@@ -112,6 +120,15 @@ class ExportJob:
     properties: JsonObject = field(default_factory=dict)
     error: JsonObject = field(default_factory=dict)
     result: SourceFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """One page of the list of jobs; `total` is None where the API does not say how many there are in all."""
+
+    jobs: tuple[ExportJob, ...]
+    has_next: bool
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

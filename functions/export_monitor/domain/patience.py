@@ -99,7 +99,7 @@ def decide(
         case Unfinished(state):
             if watch.age(now) >= patience.timeout:
                 return End(Failure(Reason.TIMED_OUT, f"The export was still {state} when its time was up."))
-            return Wait(poll_delay(watch, now, patience, random), f"the job is {state}")
+            return Wait(poll_delay(watch.age(now), watch.receives, patience, random), f"the job is {state}")
         case Hindered(obstacle):
             if _may_wait(verdict, watch, now, patience):
                 return Wait(_obstacle_delay(verdict, watch, now, patience, random), obstacle.text)
@@ -111,11 +111,10 @@ def decide(
     return Wait(_fault_delay(verdict.failure, watch, now, left, patience, random), verdict.failure.message)
 
 
-def poll_delay(watch: Watch, now: float, patience: Patience, random: float) -> float:
-    """Seconds until this watch is looked at again by the schedule, its jitter and budget included."""
-    age = watch.age(now)
+def poll_delay(age: float, receives: int, patience: Patience, random: float) -> float:
+    """Seconds until a message of this age is looked at again by the schedule, its jitter and budget included."""
     delay = jittered(patience.schedule.delay(age), random)
-    return patience.schedule.within_budget(delay, age, watch.receives)
+    return patience.schedule.within_budget(delay, age, receives)
 
 
 def _may_wait(verdict: Hindered, watch: Watch, now: float, patience: Patience) -> bool:
@@ -129,7 +128,7 @@ def _may_wait(verdict: Hindered, watch: Watch, now: float, patience: Patience) -
 
 def _obstacle_delay(verdict: Hindered, watch: Watch, now: float, patience: Patience, random: float) -> float:
     if verdict.obstacle.wait_seconds is None:
-        return poll_delay(watch, now, patience, random)
+        return poll_delay(watch.age(now), watch.receives, patience, random)
     delay = delayed(verdict.obstacle.wait_seconds, random)
     return patience.schedule.within_budget(delay, watch.age(now), watch.receives)
 

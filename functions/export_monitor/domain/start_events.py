@@ -5,6 +5,7 @@ A body is the detail object itself, an EventBridge envelope around it, or an SNS
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from export_monitor.domain import strict_json
@@ -16,8 +17,18 @@ MAX_GROUP_SIZE = 10_000
 # Less than a body may be, with room for the event that brings it back.
 MAX_CONTEXT_DEPTH = 200
 
+# The message attribute by which the app says that it discovered an export.
+ORIGIN = "origin"
+_WATCHED_GROUP = "watched_group"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedGroup:
+    """The message by which the app itself watches a group."""
+
+    group_id: str
 
 
 class StartEventError(ValueError):
@@ -33,6 +44,22 @@ def read_start_event(body: str, source: str) -> StartEvent:
     Raises StartEventError, which names the field and the rule.
     """
     return understand(_parse(body, "body"), source)
+
+
+def read_message(body: str, source: str) -> StartEvent | WatchedGroup:
+    """Understand the body of a message: a start event, or what `watched_group_body` has written.
+
+    Raises StartEventError, which names the field and the rule.
+    """
+    event = _parse(body, "body")
+    if isinstance(event, dict) and event.keys() == {_WATCHED_GROUP}:
+        return WatchedGroup(_checked_id(event[_WATCHED_GROUP], _WATCHED_GROUP))
+    return understand(event, source)
+
+
+def watched_group_body(group_id: str) -> str:
+    """The body of the message by which a group is watched."""
+    return json.dumps({_WATCHED_GROUP: group_id})
 
 
 def understand(event: Any, source: str) -> StartEvent:

@@ -12,7 +12,8 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY
 from moto import mock_aws
 
-from export_monitor.adapters.ledger import KEPT_SECONDS, Ledger
+from export_monitor.adapters.ledger import Ledger
+from export_monitor.adapters.table import KEPT_SECONDS, Table
 from export_monitor.adapters.threads import LateError
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.model import Obstacle, UnavailableError
@@ -42,7 +43,7 @@ def client() -> Iterator[Any]:
 
 @pytest.fixture
 def ledger(client: Any) -> Ledger:
-    return Ledger(IN_TURN, lambda: client, TABLE)
+    return Ledger(Table(IN_TURN, lambda: client, TABLE))
 
 
 def item(client: Any, export_id: str = "a") -> dict[str, Any]:
@@ -64,7 +65,7 @@ class TestClaims:
 
     def test_no_wish_asks_nothing(self) -> None:
         with stubbed("dynamodb") as (client, _):
-            ledger = Ledger(IN_TURN, lambda: client, TABLE)
+            ledger = Ledger(Table(IN_TURN, lambda: client, TABLE))
             assert ledger.claim([], NOW, DEADLINE) == {}
             ledger.record([], [], NOW)
 
@@ -163,7 +164,7 @@ def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: 
     published: list[str] = []
 
     def work(_: int) -> None:
-        ledger = Ledger(IN_TURN, lambda: atomic, TABLE)
+        ledger = Ledger(Table(IN_TURN, lambda: atomic, TABLE))
         begin.wait()
         for _ in range(10):
             refused = ledger.claim(claims, NOW, DEADLINE)
@@ -196,7 +197,7 @@ class TestConflicts:
             self.cancelled(stub, self.CONFLICT, self.NONE)
             stub.add_client_error("transact_write_items", "TransactionInProgressException")
             stub.add_response("transact_write_items", {})
-            assert Ledger(calls, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE) == {}
+            assert Ledger(Table(calls, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE) == {}
         assert len(calls.pauses) == 2
         assert all(0 < pause < 1 for pause in calls.pauses)
 
@@ -204,8 +205,8 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.CONFLICT)
             stub.add_response("update_item", {})
-            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
-        assert refused == {"a": RefusedClaim(Refusal.OVER)}
+            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
+        assert refused == {"a": RefusedClaim(Refusal.OVER, published="a:completed")}
 
     @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
     def test_claims_that_meet_others_each_time_wait_as_busy(self, claims: tuple[Claim, ...]) -> None:
@@ -213,14 +214,14 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             for _ in range(4):
                 stub.add_client_error(call, "TransactionConflictException")
-            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(claims, NOW, DEADLINE)
+            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(claims, NOW, DEADLINE)
         assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in claims}
 
     def test_record_that_meets_another_transaction_is_tried_again(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.NONE, self.CONFLICT)
             stub.add_response("transact_write_items", {})
-            Ledger(IN_TURN, lambda: client, TABLE).record(self.BOTH[:1], self.BOTH[1:], NOW)
+            Ledger(Table(IN_TURN, lambda: client, TABLE)).record(self.BOTH[:1], self.BOTH[1:], NOW)
 
     def test_record_that_keeps_meeting_others_is_written_one_by_one_until_all_is(self) -> None:
         calls = InTurn()
@@ -230,7 +231,7 @@ class TestConflicts:
             stub.add_response("update_item", {}, self.update_of("a"))
             stub.add_client_error("update_item", "TransactionConflictException", expected_params=self.update_of("b"))
             stub.add_response("update_item", {}, self.update_of("b"))
-            Ledger(calls, lambda: client, TABLE).record(self.BOTH, [], NOW)
+            Ledger(Table(calls, lambda: client, TABLE)).record(self.BOTH, [], NOW)
         assert calls.pauses == [0.05, 0.1, 0.2, 0.4]
 
     def update_of(self, export_id: str) -> dict[str, Any]:
@@ -248,7 +249,7 @@ class TestConflicts:
             for call in ["transact_write_items"] * 3 + ["update_item"] * 4:
                 stub.add_client_error(call, "ProvisionedThroughputExceededException")
             with pytest.raises(UnavailableError):
-                Ledger(Ending(), lambda: client, TABLE).record(self.BOTH, [], NOW)
+                Ledger(Table(Ending(), lambda: client, TABLE)).record(self.BOTH, [], NOW)
 
     def test_record_that_can_never_be_written_raises(self) -> None:
         def away() -> Any:
@@ -259,7 +260,7 @@ class TestConflicts:
 
         calls = InTurn()
         with pytest.raises(UnavailableError):
-            Ledger(calls, Away, TABLE).record(self.BOTH, [], NOW)  # type: ignore[arg-type]
+            Ledger(Table(calls, Away, TABLE)).record(self.BOTH, [], NOW)  # type: ignore[arg-type]
         # Together longer than any invocation of the template's function has for it.
         assert sum(calls.pauses) > 45
 
@@ -268,7 +269,7 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             call = "update_item" if len(claims) == 1 else "transact_write_items"
             stub.add_client_error(call, "AccessDeniedException")
-            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(claims, NOW, DEADLINE)
+            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(claims, NOW, DEADLINE)
         for claim in claims:
             assert refused[claim.export_id].refusal is Refusal.UNKNOWN
             assert refused[claim.export_id].wait_seconds == 45
@@ -278,7 +279,7 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.NONE)
             stub.add_client_error("update_item", "InternalServerError")
-            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
+            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
         assert [refused[export_id].refusal for export_id in "ab"] == [Refusal.OVER, Refusal.UNKNOWN]
 
     def test_live_claim_of_a_cancelled_transaction_says_how_long_to_wait(self) -> None:
@@ -286,7 +287,7 @@ class TestConflicts:
         lapsed = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW - 1) * 1000))}}}
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, live, lapsed)
-            refused = Ledger(IN_TURN, lambda: client, TABLE).claim(self.BOTH, NOW, DEADLINE)
+            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
         assert refused == {
             "a": RefusedClaim(Refusal.BUSY, pytest.approx(30, abs=0.002)),
             "b": RefusedClaim(Refusal.BUSY, 0.0),
@@ -309,7 +310,7 @@ class TestFaults:
     def test_sight_costs_one_write(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             stub.add_response("update_item", {})
-            assert seen(Ledger(IN_TURN, lambda: client, TABLE), "a", self.FAULT, NOW) == NOW
+            assert seen(Ledger(Table(IN_TURN, lambda: client, TABLE)), "a", self.FAULT, NOW) == NOW
 
     def test_fault_that_went_unseen_for_too_long_had_healed_and_counts_anew(self, ledger: Ledger) -> None:
         seen(ledger, "a", self.FAULT, NOW)
@@ -340,6 +341,6 @@ class TestFaults:
     def test_sight_that_cannot_be_noted_says_nothing_of_its_age(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             stub.add_client_error("update_item", "ThrottlingException")
-            answer = seen(Ledger(IN_TURN, lambda: client, TABLE), "a", self.FAULT, NOW)
+            answer = seen(Ledger(Table(IN_TURN, lambda: client, TABLE)), "a", self.FAULT, NOW)
         assert isinstance(answer, Obstacle)
         assert "ThrottlingException" in answer.text

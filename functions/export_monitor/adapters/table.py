@@ -1,0 +1,104 @@
+"""A DynamoDB table, written whole or not at all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
+from export_monitor.domain.model import UnavailableError
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+# An item that is published about is kept so long: well over the 30 days that the contract promises.
+KEPT_SECONDS = 45 * 24 * 3600
+_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 2.0
+
+Update = dict[str, Any]
+# Why an update was not made: its code, and the item as it is where a condition was not met.
+Reason = dict[str, Any]
+
+
+class Table:
+    """One table; `client` gives DynamoDB's."""
+
+    def __init__(self, calls: AwsCalls, client: "Callable[[], DynamoDBClient]", name: str) -> None:
+        self.calls = calls
+        self.client = client
+        self.name = name
+
+    def update(self, key: dict[str, Any], expression: str, values: dict[str, Any], condition: str = "") -> Update:
+        """An update of one item; one that does not meet its condition comes back with the item as it is."""
+        update = {
+            "TableName": self.name,
+            "Key": key,
+            "UpdateExpression": expression,
+        }
+        if values:
+            update["ExpressionAttributeValues"] = values
+        if condition:
+            update |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return update
+
+    def write(self, updates: Sequence[Update]) -> list[Reason]:
+        """Write all or nothing; a reason for each, whose code is None where it did not stand in the way.
+
+        Raises one of AWS_ERRORS where it is not known whether they were written.
+        """
+        if not updates:
+            return []
+        client = self.client()
+        try:
+            if len(updates) == 1:
+                # A lone write needs no transaction, which costs twice as much.
+                self.calls.one(partial(client.update_item, **updates[0]))
+            else:
+                transaction: list[Any] = [{"Update": update} for update in updates]
+                self.calls.one(partial(client.transact_write_items, TransactItems=transaction))
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "TransactionCanceledException":
+                return [dict(reason) for reason in error.response["CancellationReasons"]]
+            if code == "ConditionalCheckFailedException":
+                return [{"Code": "ConditionalCheckFailed", "Item": error.response.get("Item", {})}]
+            if code in ("TransactionInProgressException", "TransactionConflictException"):
+                return [{"Code": "TransactionConflict"}] * len(updates)
+            raise
+        return [{"Code": "None"}] * len(updates)
+
+    def pause(self, attempt: int) -> None:
+        """Wait before the next attempt, longer each time. Raises LateError where that leaves no time for it."""
+        self.calls.pause(min(_PAUSE_SECONDS * 2.0 ** (attempt - 1), _LONGEST_PAUSE_SECONDS))
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Calls of DynamoDB in this block raise UnavailableError where they fail."""
+    try:
+        yield
+    except AWS_ERRORS as error:
+        raise UnavailableError(f"DynamoDB: {error}") from None
+
+
+def is_written(reasons: Sequence[Reason]) -> bool:
+    """Whether nothing stood in the way."""
+    return all(reason["Code"] == "None" for reason in reasons)
+
+
+def is_refused(reason: Reason) -> bool:
+    """Whether an update did not meet its condition."""
+    return bool(reason["Code"] == "ConditionalCheckFailed")
+
+
+def expiry(now: float) -> dict[str, str]:
+    """When DynamoDB may remove an item that was written now."""
+    return {"N": str(int(now + KEPT_SECONDS))}
+
+
+def milliseconds(at: float) -> dict[str, str]:
+    """A time as an item holds it: epoch milliseconds."""
+    return {"N": str(int(at * 1000))}

@@ -1,0 +1,160 @@
+"""Exports that belong together: who has ended how, and the event that says so when all have.
+
+A group is watched by a message of its own, which a member's first look sends. Its members are counted as their watches
+end, each export once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from export_monitor.domain.advice import advice
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, encode, event_id
+from export_monitor.domain.mail import group_email_text, group_subject_line
+from export_monitor.domain.model import Evidence, ExportJob, Failure, Group, JsonObject, Reason
+from export_monitor.domain.timestamps import rfc3339
+
+CONCLUDED_TYPE = "cgc.export.group.concluded.v1"
+_MESSAGE_CHARACTERS = 500
+
+
+class Outcome(StrEnum):
+    """How a group has ended: some members never did, or any failed, or all completed."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedMember:
+    """What it takes to decide about a failed export, and to start it again."""
+
+    export_id: str
+    reason: str
+    message: str
+    code: int | None = None
+    file: str | None = None
+    volume: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEnd:
+    """A watch of a member that is over; it has completed where nothing failed."""
+
+    export_id: str
+    failed: FailedMember | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far a group has come. The size is the first that was announced; times are in epoch seconds."""
+
+    group: Group
+    completed: int
+    failed: int
+    first_requested_at: float
+    is_concluded: bool = False
+
+    @property
+    def missing(self) -> int:
+        """How many members have not ended yet."""
+        return self.group.size - self.completed - self.failed
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the group has ended, if it has."""
+        if self.missing:
+            return Outcome.INCOMPLETE
+        return Outcome.FAILED if self.failed else Outcome.COMPLETED
+
+
+def failed_member(export_id: str, failure: Failure, job: ExportJob | None) -> FailedMember:
+    """What a group tells of a member that has failed."""
+    return FailedMember(
+        export_id=export_id,
+        reason=failure.reason.value,
+        message=failure.message[:_MESSAGE_CHARACTERS],
+        code=failure.code,
+        file=job.file_id if job else None,
+        volume=job.volume if job else None,
+        location=job.location if job else None,
+    )
+
+
+def member_end(export_id: str, published: str, failure: Failure | None, job: ExportJob | None) -> MemberEnd:
+    """How a member's watch has ended: as its event, by that event's id, says; what was found now fills in the rest."""
+    if published == event_id(export_id, None):
+        return MemberEnd(export_id)
+    if failure is None or published != event_id(export_id, failure):
+        reason = Reason(published.rpartition(":")[2])
+        failure = Failure(reason, "It was published as failed before.")
+    return MemberEnd(export_id, failed_member(export_id, failure, job))
+
+
+def concluded_message(tally: Tally, failures: Sequence[FailedMember], now: float, api_base_url: str) -> Message:
+    """The message that says how a group has ended, with as many of its failures as SNS's size limit takes."""
+    ordered = sorted(failures, key=lambda one: one.export_id)
+    fitting, too_many = 0, len(ordered) + 1
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        if _message(tally, ordered, middle, now, api_base_url).size_bytes <= MAX_MESSAGE_BYTES:
+            fitting = middle
+        else:
+            too_many = middle
+    return _message(tally, ordered, fitting, now, api_base_url)
+
+
+def _message(tally: Tally, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str) -> Message:
+    event = _event(tally, failures, shown, now, api_base_url)
+    return Message(
+        event_id=event["id"],
+        subject=group_subject_line(event),
+        body=encode({"default": encode(event), "email": group_email_text(event, _steps(failures))}),
+        attributes={"type": CONCLUDED_TYPE, "group": tally.group.id, "outcome": tally.outcome.value},
+    )
+
+
+def _event(tally: Tally, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str) -> JsonObject:
+    return {
+        "specversion": "1.0",
+        "id": f"{tally.group.id}:concluded",
+        "source": f"{api_base_url}/storage/exports",
+        "type": CONCLUDED_TYPE,
+        "subject": tally.group.id,
+        "time": rfc3339(now),
+        "datacontenttype": "application/json",
+        "data": {
+            "group": {"id": tally.group.id, "size": tally.group.size},
+            "outcome": tally.outcome.value,
+            "completed": tally.completed,
+            "failed": tally.failed,
+            "missing": tally.missing,
+            "first_requested_at": rfc3339(tally.first_requested_at),
+            "concluded_at": rfc3339(now),
+            "failures_truncated": shown < len(failures),
+            "failures": [_failure(one) for one in failures[:shown]],
+        },
+    }
+
+
+def _failure(one: FailedMember) -> JsonObject:
+    return {
+        "export_id": one.export_id,
+        "reason": one.reason,
+        "code": one.code,
+        "message": one.message,
+        "file": one.file,
+        "volume": one.volume,
+        "location": one.location,
+    }
+
+
+def _steps(failures: Sequence[FailedMember]) -> dict[str, str]:
+    """What to do next for each cause, under the words by which a mail lists it."""
+    kinds = {(one.reason, one.code) for one in failures}
+    return {
+        reason if code is None else f"{reason} {code}": advice(Failure(Reason(reason), "", code), Evidence())
+        for reason, code in sorted(kinds, key=str)
+    }

@@ -1,0 +1,44 @@
+"""Exemplary groups; run as a program, this writes the valid examples of the group's schema."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, Tally, concluded_message
+from export_monitor.domain.model import Group
+from tests.contract.endings import API
+from tests.contract.schema_files import DIRECTORY
+
+BEGAN, ENDED = 1466018259.0, 1466104659.0
+CONFLICT = FailedMember(
+    export_id="DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY",
+    reason="EXPORT_FAILED",
+    message="Destination already contains an object.",
+    code=9107,
+    file="576159f7f53e9e1de6ae7b5f0",
+    volume="rfranklin/output",
+    location="output.vcf",
+)
+UNKNOWN = FailedMember("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "EXPORT_NOT_FOUND", "Job not found.")
+GROUPS: Mapping[str, tuple[Tally, list[FailedMember]]] = {
+    "completed": (Tally(Group("run-42", 250), 250, 0, BEGAN), []),
+    "failed": (Tally(Group("run-42", 250), 248, 2, BEGAN), [CONFLICT, UNKNOWN]),
+    "incomplete": (Tally(Group("run-42", 250), 247, 1, BEGAN), [UNKNOWN]),
+}
+
+
+def example(name: str) -> Any:
+    """The exemplary event of this name."""
+    tally, failures = GROUPS[name]
+    return json.loads(json.loads(concluded_message(tally, failures, ENDED, API).body)["default"])
+
+
+def example_file(name: str) -> Path:
+    return DIRECTORY / "examples" / "valid" / CONCLUDED_TYPE / f"{name}.json"
+
+
+if __name__ == "__main__":
+    for name in GROUPS:
+        example_file(name).parent.mkdir(parents=True, exist_ok=True)
+        example_file(name).write_text(json.dumps(example(name), indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -1,0 +1,284 @@
+"""Exports that nobody announced: found in the token owner's list, whatever its order, and watched once."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from export_monitor.adapters.api_token import ApiToken
+from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.export_queue import ExportQueue
+from export_monitor.adapters.http import HttpExchange
+from export_monitor.adapters.ledger import Ledger
+from export_monitor.adapters.pace import Pace
+from export_monitor.adapters.table import Table
+from export_monitor.discovery import RECENT_SECONDS, Discovery
+from export_monitor.domain.model import QueueMessage
+from local.export_jobs import AT_ONCE, NEVER, documented_completed
+from local.faults import Close, Html, Match, Status
+from local.platform import ListOrder
+from tests.fakes import IN_TURN
+from tests.integration.world import HOUR, World
+
+LIST = r"/storage/exports"
+
+
+class Searching:
+    """Discovery in a world, and what it has found so far."""
+
+    def __init__(self, world: World, requests: int = 100) -> None:
+        self.world = world
+        self.requests = requests
+        self.offset = len(world.platform.requests)
+
+    def run(self, requests: int | None = None) -> list[str]:
+        """One run of the schedule; the exports that it begins to watch."""
+        world, aws = self.world, self.world.aws
+        before = len(world.platform.requests)
+        queue = ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
+        token = ApiToken(IN_TURN, lambda: aws.client("secretsmanager"), aws.secret_arn)
+        pace = Pace(requests or self.requests, world.monotonic)
+        api = CgcApi(world.base_url, HttpExchange(), token, pace, world.report.count, world.monotonic)
+        ledger = Ledger(Table(IN_TURN, lambda: world._dynamodb, "ledger"))
+        Discovery(api, ledger, queue, world.report, ["bucket"]).discover(world.now, lambda: 60.0)
+        self.asked = [one.path for one in world.platform.requests[before:]]
+        return world.report.told("discovery")[-1]["export_ids"] or []
+
+    @property
+    def pages(self) -> int:
+        return self.asked.count("/storage/exports")
+
+
+@pytest.fixture
+def search(calm: World) -> Searching:
+    return Searching(calm)
+
+
+def start(world: World, export_id: str, age: float, **changes: Any) -> None:
+    """A job that was started so many seconds ago."""
+    world.platform.add_job(
+        documented_completed(**{"id": export_id, "steps": AT_ONCE, "started_at": None, **changes}), age_seconds=age
+    )
+
+
+def received(world: World) -> list[QueueMessage]:
+    """The messages of the queue, as Lambda hands them over."""
+    messages = []
+    while (
+        batch := world.aws.client("sqs")
+        .receive_message(
+            QueueUrl=world.aws.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageAttributeNames=["All"]
+        )
+        .get("Messages")
+    ):
+        for one in batch:
+            attributes = {
+                name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                for name, value in one.get("MessageAttributes", {}).items()
+            }
+            messages.append(QueueMessage(one["MessageId"], one["ReceiptHandle"], one["Body"], world.now, 1, attributes))
+    return messages
+
+
+def test_export_that_nobody_announced_is_watched_and_published_as_discovered(calm: World, search: Searching) -> None:
+    start(calm, "forgotten", age=HOUR)
+    assert search.run() == ["forgotten"]
+    assert calm.report.counts["ExportsDiscovered"] == 1
+    assert calm.look(*received(calm)) == []
+    [event] = calm.events()
+    assert event["id"] == "forgotten:completed"
+    assert event["data"]["watch"]["origin"] == "discovered"
+
+
+def test_origin_is_what_the_app_says_and_not_what_a_start_event_says(calm: World) -> None:
+    start(calm, "a", age=HOUR)
+    calm.look(calm.announced({"export_id": "a", "origin": "discovered"}))
+    [event] = calm.events()
+    assert event["data"]["watch"]["origin"] == "announced"
+
+
+@pytest.mark.parametrize("age", [119, RECENT_SECONDS + 60])
+def test_export_that_is_too_young_or_too_old_is_left_alone(calm: World, search: Searching, age: float) -> None:
+    start(calm, "a", age=age)
+    assert search.run() == []
+
+
+@pytest.mark.parametrize("age", [130, RECENT_SECONDS - 60])
+def test_export_of_the_last_day_is_found(calm: World, search: Searching, age: float) -> None:
+    start(calm, "a", age=age)
+    assert search.run() == ["a"]
+
+
+def test_export_that_has_not_started_yet_is_found_later(calm: World, search: Searching) -> None:
+    start(calm, "a", age=HOUR)
+    waiting = {**calm.platform.show(calm.platform.job("a"), "href"), "state": "PENDING", "started_on": None}
+    calm.platform.fail(Match(path=LIST), Status(200, {"items": [waiting], "links": []}))
+    assert search.run() == []
+    assert search.run() == ["a"]
+
+
+def test_export_to_another_bucket_or_an_unknown_volume_is_none_of_ours(calm: World, search: Searching) -> None:
+    calm.platform.add_volume("rfranklin/theirs", bucket="theirs")
+    start(calm, "a", age=HOUR, volume="rfranklin/theirs")
+    start(calm, "b", age=HOUR, volume="rfranklin/nobody-s")
+    start(calm, "c", age=HOUR, volume="../files")
+    assert search.run() == []
+    assert not any("files" in path for path in search.asked)
+
+
+def test_announced_export_is_not_discovered_though_it_still_runs(calm: World, search: Searching) -> None:
+    start(calm, "announced", age=HOUR, steps=NEVER)
+    watch = replace(calm.watch, discovers=True)
+    message = calm.announced("announced")
+    assert watch.look_at([message], calm.invocation()) == [message.message_id]
+    assert search.run() == []
+
+
+def test_export_whose_watch_is_over_is_not_discovered(calm: World, search: Searching) -> None:
+    start(calm, "a", age=HOUR)
+    calm.look(calm.announced("a"))
+    assert search.run() == []
+
+
+def test_without_discovery_no_watch_costs_a_mark(calm: World) -> None:
+    start(calm, "a", age=HOUR, steps=NEVER)
+    calm.look(calm.announced("a"))
+    assert calm.aws.client("dynamodb").scan(TableName="ledger")["Items"] == []
+
+
+@pytest.fixture
+def crowd(calm: World) -> World:
+    """1,200 jobs of three days, 360 of them recent, in no order of their ids."""
+    return crowded(calm, 1200)
+
+
+def crowded(world: World, jobs: int) -> World:
+    world.platform.rate.limit = 10**6
+    for number in range(jobs):
+        start(world, f"e{number * 7919 % jobs}", age=150 + number * 240)
+    return world
+
+
+def recent(world: World) -> set[str]:
+    jobs = world.platform.jobs()
+    return {job.id for job in jobs if 120 <= world.now - (job.started_at or 0) <= RECENT_SECONDS - 60}
+
+
+@pytest.mark.parametrize(("order", "pages"), [("newest first", 5), ("oldest first", 6), ("none", 50)])
+def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_order(
+    calm: World, order: ListOrder, pages: int
+) -> None:
+    crowd = crowded(calm, 5000)
+    crowd.platform.list_order = order
+    search = Searching(crowd)
+    announced = sorted(recent(crowd))[::10]
+    replace(crowd.watch, discovers=True).look_at([crowd.announced(one) for one in announced], crowd.invocation())
+    found = search.run()
+    assert Counter(found) == Counter(recent(crowd) - set(announced))
+    assert search.pages <= pages
+    assert len(search.asked) <= 100
+    assert crowd.report.counts["DiscoveryStoppedEarly"] == 0
+    assert search.run() == []
+
+
+@pytest.mark.parametrize("order", ["newest first", "oldest first", "none"])
+def test_run_that_has_used_its_share_says_so_and_the_next_goes_on(crowd: World, order: ListOrder) -> None:
+    crowd.platform.list_order = order
+    search = Searching(crowd, requests=4)
+    found: list[str] = []
+    for _ in range(40):
+        found += search.run()
+        assert len(search.asked) <= 4
+        crowd.monotonic.advance(300)
+    assert Counter(found) == Counter(recent(crowd))
+    assert crowd.report.counts["DiscoveryStoppedEarly"] >= 1
+    assert "rate limit" in crowd.report.told("discovery")[0]["stopped_early"]
+
+
+@pytest.mark.parametrize("fault", [Html(502), Close(), Status(500, {"code": 90004, "message": "m"}), Status(200, {})])
+def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: World, fault: Any) -> None:
+    search = Searching(crowd)
+    crowd.platform.fail(Match(path="/nowhere"), fault)
+    crowd.platform.faults.clear()
+    wanted = recent(crowd)
+    found = []
+    seen = iter(range(10))
+
+    class Third(Match):
+        def meets(self, method: str, path: str, ids: tuple[str, ...]) -> bool:
+            return path == "/storage/exports" and next(seen) == 2
+
+    crowd.platform.fail(Third(), fault)
+    found += search.run()
+    assert crowd.report.counts["DiscoveryStoppedEarly"] == 1
+    assert 0 < len(found) < len(wanted)
+    found += search.run()
+    assert Counter(found) == Counter(wanted)
+
+
+def test_list_that_changes_its_order_in_the_middle_is_read_whole(crowd: World) -> None:
+    """Newest first, but for one old job that was started again at the end."""
+    crowd.platform.list_order = "newest first"
+    shuffled = crowd.platform.jobs
+    stray = "e0"
+
+    def jobs(*arguments: Any) -> Any:
+        found = shuffled(*arguments)
+        return (
+            [job for job in found if job.id != stray][:120]
+            + [job for job in found if job.id == stray]
+            + [job for job in found if job.id != stray][120:]
+        )
+
+    crowd.platform.jobs = jobs  # type: ignore[method-assign]
+    start(crowd, stray, age=3 * 24 * HOUR)
+    search = Searching(crowd)
+    assert Counter(search.run()) == Counter(recent(crowd))
+    assert search.pages == 12
+
+
+def test_list_without_its_length_is_followed_page_by_page(calm: World, search: Searching) -> None:
+    for number in range(250):
+        start(calm, f"e{number}", age=200 + number)
+    calm.platform.list_order = "oldest first"
+    total = {"X-Total-Matching-Query": "many"}
+    routes = calm.platform.jobs()
+    pages = [routes[at : at + 100] for at in (0, 100, 200)]
+    for at, page in enumerate(pages):
+        body = {
+            "items": [calm.platform.show(job, "href") for job in page],
+            "links": [{"rel": "next", "href": "…"}] if at < 2 else [],
+        }
+        calm.platform.fail(Match(path="/storage/exports"), Status(200, body, total))
+    calm.platform.fail(Match(path="/storage/exports"), Status(200, {"items": [], "links": []}, total))
+    assert set(search.run()) == {f"e{number}" for number in range(250)}
+
+
+def test_volume_that_cannot_be_read_now_is_asked_again_at_the_next_run(calm: World, search: Searching) -> None:
+    start(calm, "a", age=HOUR)
+    calm.platform.fail(Match(path="/storage/volumes/.*"), Html(503))
+    assert search.run() == []
+    assert calm.report.counts["DiscoveryStoppedEarly"] == 1
+    assert search.run() == ["a"]
+
+
+def test_message_that_sqs_did_not_take_is_sent_at_the_next_run(calm: World, search: Searching) -> None:
+    start(calm, "a", age=HOUR)
+    queue_url, calm.aws.queue_url = calm.aws.queue_url, "http://127.0.0.1/nobody-s"
+    assert search.run() == []
+    calm.aws.queue_url = queue_url
+    assert search.run() == ["a"]
+
+
+def test_ledger_that_cannot_be_asked_finds_nothing_and_says_so(calm: World, search: Searching) -> None:
+    start(calm, "a", age=HOUR)
+    calm.aws.client("dynamodb").delete_table(TableName="ledger")
+    assert search.run() == []
+    assert calm.report.told("discovery")[-1]["stopped_early"].startswith("DynamoDB: ")
+
+
+def test_answer_that_never_comes_ends_the_run(calm: World, search: Searching) -> None:
+    calm.platform.fail(Match(path=LIST), Close())
+    assert search.run() == []
+    assert calm.report.told("discovery")[-1]["stopped_early"] is not None

@@ -1,0 +1,410 @@
+"""Groups: one event when the watches of all members have ended, by the real parts over moto and the simulated API."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import pytest
+
+from export_monitor.domain.groups import FailedMember, MemberEnd
+from export_monitor.domain.model import Group, QueueMessage, UnavailableError
+from export_monitor.watch import ExportWatch, Invocation
+from local.export_jobs import NEVER, documented_failed
+from tests.integration.world import HOUR, LAST_MOMENT, TIMEOUT, Refusing, World, completed
+
+CONCLUDED = "cgc.export.group.concluded.v1"
+
+
+def member(world: World, export_id: str, size: int = 3, group: str = "run", age: float = 0.0) -> QueueMessage:
+    """The message of a member of a group."""
+    return world.announced({"export_id": export_id, "group": {"id": group, "size": size}}, age=age)
+
+
+def group_messages(world: World, age: float = 0.0) -> list[QueueMessage]:
+    """The messages by which groups are watched, received."""
+    received = world.aws.client("sqs").receive_message(
+        QueueUrl=world.aws.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"], VisibilityTimeout=0
+    )
+    return [
+        QueueMessage(one["MessageId"], one["ReceiptHandle"], one["Body"], world.now - age, 1)
+        for one in received.get("Messages", [])
+        if "watched_group" in one["Body"]
+    ]
+
+
+def concluded(world: World) -> list[dict[str, Any]]:
+    """The events of groups since the last asking."""
+    return [event for event in world.events() if event["type"] == CONCLUDED]
+
+
+def jobs(world: World, *, done: str = "", failed: str = "", running: str = "") -> None:
+    """Jobs named by single letters."""
+    for export_id in done:
+        world.platform.add_job(completed(export_id))
+    for export_id in failed:
+        world.platform.add_job(documented_failed(id=export_id))
+    for export_id in running:
+        world.platform.add_job(completed(export_id, steps=NEVER))
+
+
+class TestConcluded:
+    def test_group_of_three_is_concluded_once_when_the_last_has_ended(self, calm: World) -> None:
+        jobs(calm, done="ab", failed="c")
+        assert calm.look(member(calm, "a", age=100), member(calm, "c")) == []
+        assert concluded(calm) == []
+        assert calm.look(member(calm, "b")) == []
+        [envelope] = [one for one in calm.aws.published() if CONCLUDED in one["Message"]]
+        event = json.loads(envelope["Message"])
+        assert event["id"] == "run:concluded"
+        assert event["subject"] == "run"
+        [failure] = event["data"].pop("failures")
+        assert failure["export_id"] == "c"
+        assert (failure["reason"], failure["code"]) == ("EXPORT_FAILED", 9107)
+        assert failure["volume"] == "rfranklin/output"
+        assert failure["location"] == "output.vcf"
+        assert failure["file"] == "576159f7f53e9e1de6ae7b5f0"
+        assert event["data"].pop("first_requested_at") < event["data"].pop("concluded_at")
+        assert event["data"] == {
+            "group": {"id": "run", "size": 3},
+            "outcome": "failed",
+            "completed": 2,
+            "failed": 1,
+            "missing": 0,
+            "failures_truncated": False,
+        }
+        attributes = {name: one["Value"] for name, one in envelope["MessageAttributes"].items()}
+        assert attributes == {"type": CONCLUDED, "group": "run", "outcome": "failed"}
+
+    def test_group_of_one_is_concluded_with_its_member(self, calm: World) -> None:
+        jobs(calm, done="a")
+        calm.look(member(calm, "a", size=1))
+        [event] = concluded(calm)
+        assert (event["data"]["outcome"], event["data"]["completed"]) == ("completed", 1)
+
+    def test_group_that_ends_in_one_batch_is_concluded_by_it(self, calm: World) -> None:
+        jobs(calm, done="abc")
+        assert calm.look(*(member(calm, export_id) for export_id in "abc")) == []
+        assert [event["data"]["completed"] for event in concluded(calm)] == [3]
+
+    def test_group_s_own_message_is_done_with_when_the_group_is_concluded(self, calm: World) -> None:
+        jobs(calm, done="abc")
+        calm.look(member(calm, "a"))
+        [message] = group_messages(calm)
+        assert calm.look(message) == [message]
+        calm.look(member(calm, "b"), member(calm, "c"))
+        assert calm.look(message) == []
+        assert len(concluded(calm)) == 1
+
+    def test_member_that_times_out_is_the_last_one(self, calm: World) -> None:
+        jobs(calm, done="ab", running="c")
+        calm.look(member(calm, "a"), member(calm, "b"))
+        calm.look(member(calm, "c", age=TIMEOUT + 1))
+        [event] = concluded(calm)
+        assert [one["reason"] for one in event["data"]["failures"]] == ["TIMED_OUT"]
+
+    def test_incident_of_sns_delays_the_group_s_event_and_keeps_the_last_member(self, world: World) -> None:
+        jobs(world, done="a")
+        message = member(world, "a", size=1)
+        groups = replace(world.watch.groups, topic=Refusing())  # type: ignore[arg-type]
+        assert replace(world.watch, groups=groups).look_at([message], world.invocation()) == [message.message_id]
+        assert world.event_ids() == ["a:completed"]
+        assert world.report.counts["EventsHeldBack"] == 1
+        world.pass_time(61)
+        assert world.look(message) == []
+        assert world.event_ids() == ["run:concluded"]
+
+
+class TestMembers:
+    def test_member_announced_twice_counts_once(self, calm: World) -> None:
+        jobs(calm, done="ab", running="c")
+        calm.look(member(calm, "a"), member(calm, "a"), member(calm, "b"))
+        calm.look(member(calm, "a"))
+        assert concluded(calm) == []
+        jobs(calm, done="c")
+        calm.look(member(calm, "c"))
+        assert [event["data"]["completed"] for event in concluded(calm)] == [3]
+
+    def test_member_of_two_groups_counts_in_both(self, calm: World) -> None:
+        jobs(calm, done="a")
+        calm.look(member(calm, "a", size=1, group="one"), member(calm, "a", size=1, group="two"))
+        assert calm.event_ids() == ["a:completed", "one:concluded", "two:concluded"]
+
+    def test_completion_that_was_published_before_counts_and_publishes_nothing_of_its_own(self, calm: World) -> None:
+        jobs(calm, done="a")
+        calm.look(calm.announced("a"))
+        calm.aws.client("s3").delete_object(Bucket="bucket", Key="output.vcf")
+        assert calm.event_ids() == ["a:completed"]
+        message = member(calm, "a", size=1)
+        calm.look(message)
+        calm.pass_time(121)
+        calm.look(message)
+        [event] = calm.events()
+        assert (event["id"], event["data"]["completed"]) == ("run:concluded", 1)
+
+    def test_first_size_stands_and_the_disagreement_is_told(self, calm: World) -> None:
+        jobs(calm, done="ab")
+        calm.look(member(calm, "a", size=2))
+        calm.look(member(calm, "b", size=9))
+        [event] = concluded(calm)
+        assert event["data"]["group"] == {"id": "run", "size": 2}
+        assert calm.report.told("group_size_differs") == [{"group_id": "run", "size": 2, "others": [9]}]
+
+    def test_members_beyond_the_size_are_told_and_change_nothing(self, calm: World) -> None:
+        jobs(calm, done="abc", failed="d")
+        calm.look(member(calm, "a", size=2), member(calm, "b", size=2), member(calm, "c", size=2))
+        calm.look(member(calm, "d", size=2))
+        [event] = concluded(calm)
+        assert (event["data"]["completed"], event["data"]["failed"]) == (2, 0)
+        told = [one["export_ids"] for one in calm.report.told("group_members_beyond_size")]
+        assert [len(export_ids) for export_ids in told] == [1, 1]
+        assert told[1] == ["d"]
+
+    def test_earliest_announcement_counts_as_the_first_though_it_is_seen_later(self, calm: World) -> None:
+        jobs(calm, done="ab")
+        calm.look(member(calm, "a", size=2, age=10))
+        calm.look(member(calm, "b", size=2, age=1000))
+        [event] = concluded(calm)
+        begun = calm.watch.groups.ledger.tally("run")
+        assert begun is not None
+        assert begun.first_requested_at == pytest.approx(calm.now - 1000, abs=0.01)
+        assert event["data"]["first_requested_at"] < event["data"]["concluded_at"]
+
+
+class TestIncomplete:
+    def test_group_that_is_not_full_at_the_last_moment_is_concluded_with_what_is_missing(self, calm: World) -> None:
+        jobs(calm, done="a", failed="b")
+        calm.look(member(calm, "a", age=HOUR), member(calm, "b"))
+        [message] = group_messages(calm)
+        calm.events()
+        calm.pass_time(LAST_MOMENT - HOUR - 1)
+        assert calm.look(message) == [message]
+        calm.pass_time(2)
+        assert calm.look(message) == []
+        [event] = concluded(calm)
+        assert event["data"]["outcome"] == "incomplete"
+        assert [event["data"][name] for name in ("completed", "failed", "missing")] == [1, 1, 1]
+
+    def test_member_that_comes_too_late_stays_missing(self, calm: World) -> None:
+        jobs(calm, done="ab")
+        calm.look(member(calm, "a", size=2))
+        [message] = group_messages(calm)
+        calm.pass_time(LAST_MOMENT + 1)
+        calm.look(message)
+        assert [event["data"]["missing"] for event in concluded(calm)] == [1]
+        assert calm.look(member(calm, "b", size=2)) == []
+        assert calm.event_ids() == ["b:completed"]
+        assert calm.report.told("group_members_beyond_size") == [{"group_id": "run", "export_ids": ["b"]}]
+
+    def test_message_of_a_group_that_was_never_recorded_waits_for_it_until_the_last_moment(self, calm: World) -> None:
+        message = calm.sent('{"watched_group": "nobody-s"}')
+        assert calm.look(message) == [message]
+        calm.pass_time(LAST_MOMENT + 1)
+        assert calm.look(message) == []
+        assert calm.events() == []
+
+
+class TestCrashes:
+    @pytest.mark.parametrize("step", ["tally", "begin", "count", "claim", "failures", "record"])
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_crash_at_any_step_loses_no_group_and_counts_nobody_twice(
+        self, world: World, step: str, moment: str
+    ) -> None:
+        jobs(world, done="a", failed="b")
+        messages = [member(world, "a", size=2), member(world, "b", size=2)]
+        ledger = Dying(world.watch.groups.ledger, step, moment)
+        dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+        with pytest.raises(SystemExit):
+            dying.look_at(messages, world.invocation())
+        world.pass_time(61)
+        messages += group_messages(world)
+        for _ in range(3):
+            world.look(*messages)
+            world.pass_time(61)
+        events = concluded(world)
+        # A crash between publishing and recording is the one way to a second one.
+        assert len(events) == (2 if (step, moment) == ("record", "before") else 1)
+        for event in events:
+            assert [event["data"][name] for name in ("completed", "failed", "missing")] == [1, 1, 0]
+            assert [one["export_id"] for one in event["data"]["failures"]] == ["b"]
+
+    def test_member_that_was_recorded_and_not_counted_counts_as_what_was_published(self, world: World) -> None:
+        jobs(world, done="a")
+        message = member(world, "a", size=1)
+        ledger = Dying(world.watch.groups.ledger, "count", "before")
+        dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+        with pytest.raises(SystemExit):
+            dying.look_at([message], world.invocation())
+        # Whatever it would find now:
+        jobs(world, failed="a")
+        world.look(message)
+        [event] = concluded(world)
+        assert (event["data"]["completed"], event["data"]["failed"]) == (1, 0)
+
+    def test_group_s_message_is_sent_before_the_group_is_recorded(self, world: World) -> None:
+        jobs(world, done="a")
+        ledger = Dying(world.watch.groups.ledger, "begin", "before")
+        dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+        with pytest.raises(SystemExit):
+            dying.look_at([member(world, "a")], world.invocation())
+        assert len(group_messages(world)) == 1
+
+
+@dataclass
+class Dying:
+    """A ledger of groups whose process dies before or after one of its steps."""
+
+    ledger: Any
+    step: str
+    moment: str
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            if name == self.step and self.moment == "before":
+                raise SystemExit
+            answer = getattr(self.ledger, name)(*arguments)
+            if name == self.step:
+                raise SystemExit
+            return answer
+
+        return call
+
+
+@dataclass
+class Mortal:
+    """A part whose process dies now and then, before or after what it was asked for is done."""
+
+    part: Any
+    dice: random.Random
+    deaths: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            fate = self.dice.random()
+            if fate < 0.03:
+                self.deaths.append(name)
+                raise SystemExit
+            answer = getattr(self.part, name)(*arguments)
+            if fate > 0.97:
+                self.deaths.append(name)
+                raise SystemExit
+            return answer
+
+        return call
+
+
+def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
+    members = [
+        MemberEnd(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(1000)
+    ]
+    world.watch.groups.ledger.begin(Group("run", 1000), world.now, world.now)
+
+    def handle(worker: World, dice: random.Random, batch: list[MemberEnd]) -> list[MemberEnd]:
+        groups = mortal(worker, dice, deaths).groups
+        try:
+            groups.count([(Group("run", 1000), end) for end in batch], time.time(), time.time() + 0.5)
+        except (SystemExit, UnavailableError):
+            return batch
+        return []
+
+    deaths: list[str] = []
+    # Every tenth comes twice: it was announced again.
+    work_off(world, [*members, *members[:100]], handle)
+    assert_concluded_exactly(world, deaths, completed=900, failed={f"e{n}" for n in range(0, 1000, 10)})
+
+
+def test_hundred_exports_with_four_workers_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
+    """No object is looked at here, and every tenth export has failed."""
+    world.share = 10_000
+    world.platform.rate.limit = 10**6
+    world.platform.add_volume("rfranklin/elsewhere", bucket="b", service={"type": "gcs"})
+    failed = {f"e{number}" for number in range(0, 100, 10)}
+    for export_id in (f"e{number}" for number in range(100)):
+        done = completed(export_id, volume="rfranklin/elsewhere")
+        world.platform.add_job(documented_failed(id=export_id) if export_id in failed else done)
+    body = '{{"export_id": "e{}", "group": {{"id": "run", "size": 100}}}}'
+    messages = [QueueMessage(f"m{n}", f"r{n}", body.format(n % 100), world.now, 1) for n in range(120)]
+    deaths: list[str] = []
+    work_off(world, messages, lambda worker, dice, batch: look(mortal(worker, dice, deaths), batch))
+    watched = group_messages(world)
+    assert watched
+    assert [message for message in watched if look(world.watch, [message])] == []
+    assert_concluded_exactly(world, deaths, completed=90, failed=failed)
+
+
+Work = TypeVar("Work")
+
+
+def work_off(
+    world: World, waiting: list[Work], handle: Callable[[World, random.Random, list[Work]], list[Work]]
+) -> None:
+    """Let four workers take batches in no order until nothing is left; what a batch keeps comes again."""
+    lock = threading.Lock()
+    busy = [0]
+
+    def work(seed: int) -> None:
+        dice = random.Random(seed)
+        while True:
+            with lock:
+                if not waiting and not busy[0]:
+                    return
+                batch = [waiting.pop(dice.randrange(len(waiting))) for _ in range(min(50, len(waiting)))]
+                busy[0] += 1
+            kept = handle(world, dice, batch) if batch else []
+            with lock:
+                waiting.extend(kept)
+                busy[0] -= 1
+            if len(kept) == len(batch):
+                time.sleep(0.2)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+
+
+def assert_concluded_exactly(world: World, deaths: list[str], completed: int, failed: set[str]) -> None:
+    assert deaths
+    events = [event for event in world.events() if event["type"] == CONCLUDED]
+    assert events
+    # A second one only where somebody died between its publication and the record of it.
+    assert len(events) - 1 <= deaths.count("record") + deaths.count("publish")
+    for event in events:
+        data = event["data"]
+        assert (data["completed"], data["failed"], data["missing"]) == (completed, len(failed), 0)
+        assert {one["export_id"] for one in data["failures"]} == failed
+
+
+def mortal(world: World, dice: random.Random, deaths: list[str]) -> ExportWatch:
+    """A new worker, any of whose steps may be its last."""
+    fresh = world.worker()
+    groups = replace(
+        fresh.groups,
+        ledger=Mortal(fresh.groups.ledger, dice, deaths),  # type: ignore[arg-type]
+        topic=Mortal(fresh.groups.topic, dice, deaths),  # type: ignore[arg-type]
+    )
+    return replace(
+        fresh,
+        groups=groups,
+        ledger=Mortal(fresh.ledger, dice, deaths),  # type: ignore[arg-type]
+        queue=Unseen(),  # type: ignore[arg-type]
+    )
+
+
+class Unseen:
+    """A queue whose messages are in the test's own hands."""
+
+    def hide(self, delays: Any) -> list[QueueMessage]:
+        return []
+
+
+def look(watch: ExportWatch, batch: list[QueueMessage]) -> list[QueueMessage]:
+    """What stays of a batch; all of it where the worker dies."""
+    now = time.time()
+    try:
+        kept = set(watch.look_at(batch, Invocation(now, now + 0.5, lambda: 60.0)))
+    except SystemExit:
+        return batch
+    return [message for message in batch if message.message_id in kept]

@@ -1,0 +1,170 @@
+"""A group's event and its mail."""
+
+import json
+
+import pytest
+
+from export_monitor.domain.advice import BY_REASON
+from export_monitor.domain.events import MAX_MESSAGE_BYTES
+from export_monitor.domain.groups import (
+    FailedMember,
+    MemberEnd,
+    Outcome,
+    Tally,
+    concluded_message,
+    failed_member,
+    member_end,
+)
+from export_monitor.domain.model import Failure, Group, Reason
+from tests.unit.builders import a_failure, a_job
+
+NOW = 1_700_000_000.0
+API = "https://cgc-api.sbgenomics.com/v2"
+
+
+def a_tally(failed: int = 0, missing: int = 0, size: int = 1000) -> Tally:
+    return Tally(Group("run-42", size), size - failed - missing, failed, NOW - 3600)
+
+
+def failures(number: int) -> list[FailedMember]:
+    """So many, every third of them for another reason, and in no order."""
+    some = [
+        FailedMember(
+            f"export-{n:04}", "EXPORT_FAILED", "Destination already contains an object.", 9107, "f", "o/v", "a.bam"
+        )
+        if n % 3
+        else FailedMember(f"export-{n:04}", "OBJECT_MISSING", "There is no object.", None, "f", "o/v", "b.bam")
+        for n in range(number)
+    ]
+    return some[::-1]
+
+
+def mail(failed: int, missing: int = 0, size: int = 1000) -> tuple[str, str]:
+    message = concluded_message(a_tally(failed, missing, size), failures(failed), NOW, API)
+    return message.subject, json.loads(message.body)["email"]
+
+
+@pytest.mark.parametrize(
+    ("tally", "outcome"),
+    [
+        (a_tally(), Outcome.COMPLETED),
+        (a_tally(failed=1), Outcome.FAILED),
+        (a_tally(missing=1), Outcome.INCOMPLETE),
+        (a_tally(failed=1, missing=1), Outcome.INCOMPLETE),
+    ],
+)
+def test_outcome_is_what_is_missing_before_what_failed(tally: Tally, outcome: Outcome) -> None:
+    assert tally.outcome is outcome
+
+
+def test_mail_of_a_group_without_failures() -> None:
+    subject, text = mail(0)
+    assert subject == "Group run-42: all 1000 exports completed"
+    assert text.splitlines() == [
+        "All 1000 exports of group run-42 have completed.",
+        "",
+        "Completed: 1000",
+        "Failed:    0",
+        "Missing:   0",
+        "",
+        "First announced: 2023-11-14T21:13:20Z",
+        "Concluded:       2023-11-14T22:13:20Z",
+    ]
+    assert mail(0, size=1)[1].startswith("The export of group run-42 has completed.\n")
+
+
+def test_mail_of_a_group_with_one_failure() -> None:
+    subject, text = mail(1)
+    assert subject == "Group run-42: 1 of 1000 exports failed"
+    assert text.splitlines() == [
+        "1 of the 1000 exports of group run-42 failed; the others completed.",
+        "",
+        "Completed: 999",
+        "Failed:    1",
+        "Missing:   0",
+        "",
+        f"What to do about OBJECT_MISSING: {BY_REASON[Reason.OBJECT_MISSING]}",
+        "",
+        "export-0000  OBJECT_MISSING: There is no object.",
+        "    file f, volume o/v, location b.bam",
+        "",
+        "First announced: 2023-11-14T21:13:20Z",
+        "Concluded:       2023-11-14T22:13:20Z",
+    ]
+
+
+def test_mail_of_three_failures_names_each_and_each_cause_once() -> None:
+    _, text = mail(3)
+    assert [line.split()[0] for line in text.splitlines() if line.startswith("export-")] == [
+        "export-0000",
+        "export-0001",
+        "export-0002",
+    ]
+    assert "export-0001  EXPORT_FAILED 9107: Destination already contains an object.\n" in text
+    assert text.count("What to do about ") == 2
+    assert "more" not in text.rpartition("export-0002")[2]
+
+
+def test_mail_of_five_hundred_failures_names_fifty_and_says_how_many_more() -> None:
+    subject, text = mail(500)
+    assert subject == "Group run-42: 500 of 1000 exports failed"
+    assert sum(line.startswith("export-") for line in text.splitlines()) == 50
+    assert "… and 450 more" in text
+    assert len(text.splitlines()) < 130
+
+
+def test_mail_of_an_incomplete_group_says_what_is_missing() -> None:
+    subject, text = mail(2, missing=7)
+    assert subject == "Group run-42: 7 of 1000 exports missing, 2 failed"
+    assert text.startswith(
+        "Group run-42 is incomplete: of its 1000 exports, 7 were not announced in time or have not ended."
+    )
+
+
+def test_all_failures_are_listed_in_order_where_they_fit() -> None:
+    event = json.loads(json.loads(concluded_message(a_tally(500), failures(500), NOW, API).body)["default"])
+    assert event["data"]["failures_truncated"] is False
+    assert [one["export_id"] for one in event["data"]["failures"]] == [f"export-{n:04}" for n in range(500)]
+
+
+@pytest.mark.parametrize("size", [1, 2000, 10_000])
+def test_as_many_failures_as_fit_are_listed_however_long_their_words_are(size: int) -> None:
+    long = FailedMember("x" * 128, "EXPORT_FAILED", "ü" * 500, 9107, "f" * 128, "o/" + "\u6f22" * 1000, "\u6f22" * 1024)
+    message = concluded_message(a_tally(size, size=size), [long] * size, NOW, API)
+    assert message.size_bytes <= MAX_MESSAGE_BYTES
+    event = json.loads(json.loads(message.body)["default"])
+    assert event["data"]["failures_truncated"] is (size > 1)
+    assert len(event["data"]["failures"]) >= 1
+    one_more = message.size_bytes + 40_000
+    assert size == 1 or one_more > MAX_MESSAGE_BYTES
+
+
+class TestMemberEnd:
+    JOB = a_job()
+
+    def test_completed_member(self) -> None:
+        assert member_end("e", "e:completed", None, self.JOB) == MemberEnd("e")
+
+    def test_failed_member_tells_what_it_takes_to_start_again(self) -> None:
+        failure = a_failure(message="m" * 900)
+        end = member_end("e", f"e:failed:{failure.reason}", failure, self.JOB)
+        assert end == MemberEnd("e", failed_member("e", failure, self.JOB))
+        assert end.failed is not None
+        assert end.failed.message == "m" * 500
+        assert (end.failed.file, end.failed.volume, end.failed.location) == (
+            self.JOB.file_id,
+            self.JOB.volume,
+            self.JOB.location,
+        )
+
+    def test_member_that_the_api_never_showed(self) -> None:
+        failure = Failure(Reason.EXPORT_NOT_FOUND, "m")
+        end = member_end("e", "e:failed:EXPORT_NOT_FOUND", failure, None)
+        assert end.failed == FailedMember("e", "EXPORT_NOT_FOUND", "m")
+
+    def test_what_was_published_stands_whatever_is_found_now(self) -> None:
+        assert member_end("e", "e:completed", a_failure(), self.JOB) == MemberEnd("e")
+        for found in (None, a_failure()):
+            end = member_end("e", "e:failed:TIMED_OUT", found, self.JOB)
+            assert end.failed is not None
+            assert (end.failed.reason, end.failed.code) == ("TIMED_OUT", None)
