@@ -239,6 +239,9 @@ class VirtualLedger:
                 item.claimed_until = until
         return refused
 
+    def mark_watched(self, export_ids: Collection[str], now: float) -> None:
+        """Nothing is discovered here."""
+
     def record(self, published: Sequence[Claim], over: Sequence[Claim], *_: object) -> None:
         for claim in (*published, *over):
             item = self._items.setdefault(claim.export_id, _Item())
@@ -252,7 +255,6 @@ class VirtualLedger:
         return dict.fromkeys(sights, now)
 
 
-@dataclass
 class NoGroups:
     """Nobody announces a group here."""
 
@@ -263,6 +265,7 @@ class NoGroups:
         """Nothing."""
 
 
+@dataclass
 class VirtualTopic:
     """Counts the events by their ids."""
 

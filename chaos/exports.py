@@ -13,6 +13,7 @@ from local.export_jobs import Job, error_body
 BUCKET = "bucket"
 # A bucket that is no export bucket of the stack, and a volume that the platform does not have.
 OTHER_BUCKET = "elsewhere"
+GROUP = "run-42"
 VOLUME = "rfranklin/output"
 ELSEWHERE = "rfranklin/elsewhere"
 NO_VOLUME = "rfranklin/vanished"
@@ -216,7 +217,11 @@ def make_exports(number: int, times: Times, random: Random) -> list[Export]:
     weights = [weight for weight, _ in KINDS.values()]
     kinds += random.choices(list(KINDS), weights, k=number - len(kinds))
     random.shuffle(kinds)
-    return [_export(kind, position, times, random) for position, kind in enumerate(kinds)]
+    exports = [_export(kind, position, times, random) for position, kind in enumerate(kinds)]
+    # One in ten belongs to the one group, which is full when all of them have ended.
+    members = {export.id for export in random.sample(exports, max(1, len(exports) // 10))}
+    group = {"id": GROUP, "size": len(members)}
+    return [replace(export, group=group) if export.id in members else export for export in exports]
 
 
 def _export(kind: str, number: int, times: Times, random: Random) -> Export:
@@ -240,7 +245,6 @@ def _export(kind: str, number: int, times: Times, random: Random) -> Export:
         job=job,
         put=_PUT_AS_ASKED,
         context=_context(random),
-        group={"id": "run-42", "size": 10_000} if random.random() < 0.1 else None,
     )
     return KINDS[kind][1](ordinary, times)
 

@@ -8,6 +8,10 @@ from chaos.oracle import complaints, too_early
 from chaos.run import Publication, Received, Run
 
 ENDS = ("cgc.export.completed.v1", "cgc.export.failed.v1")
+CONCLUDED = "cgc.export.group.concluded.v1"
+
+
+_CONCLUDED = ":concluded"
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,18 @@ def judge(run: Run) -> Findings:
     ]
     return Findings(
         lost=sorted(
-            story.export.event_id
-            for export_id, story in run.stories.items()
-            if story.export.event_id not in seen and not (export_id in unsure and export_id in ended)
+            [
+                *(
+                    story.export.event_id
+                    for export_id, story in run.stories.items()
+                    if story.export.event_id not in seen and not (export_id in unsure and export_id in ended)
+                ),
+                *_lost_groups(run),
+            ]
         ),
         wrong=sorted(
             {f"{event_id}: {what}" for event_id, what in _wrong(run, ends) if _export(event_id) not in unsure}
+            | set(_wrong_groups(run, unsure))
         ),
         unsure=sorted(unsure),
         explained=explained,
@@ -86,13 +96,41 @@ def _wrong(run: Run, ends: Sequence[Received]) -> Iterator[tuple[str, str]]:
             yield str(one.event["id"]), "nobody announced it"
             continue
         yield from ((str(one.event["id"]), what) for what in complaints(story, one, run.source, run.times))
-    for publication in run.publications:
+    of_exports = [one for one in run.publications if not one.event_id.endswith(_CONCLUDED)]
+    for publication in of_exports:
         story = run.stories.get(_export(publication.event_id))
         early = story and too_early(story, publication.asked_at, run.times)
         if early:
             yield publication.event_id, early
     recorded = {record.event_id for record in run.records}
-    yield from ((one.event_id, "never recorded") for one in run.publications if one.event_id not in recorded)
+    yield from ((one.event_id, "never recorded") for one in of_exports if one.event_id not in recorded)
+
+
+def _members(run: Run) -> dict[str, dict[str, str]]:
+    """The event by which each member of each group must end."""
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
+    for export_id, story in run.stories.items():
+        if story.export.group:
+            groups[story.export.group["id"]][export_id] = story.export.event_id
+    return groups
+
+
+def _lost_groups(run: Run) -> list[str]:
+    seen = {str(one.event["id"]) for one in run.received}
+    return [event_id for group in _members(run) if (event_id := group + _CONCLUDED) not in seen]
+
+
+def _wrong_groups(run: Run, unsure: set[str]) -> Iterator[str]:
+    groups = _members(run)
+    for one in run.received:
+        if one.event.get("type") != CONCLUDED:
+            continue
+        members, data = groups[str(one.event["subject"])], one.event["data"]
+        failed = {export_id for export_id, event_id in members.items() if ":failed:" in event_id}
+        told = {failure["export_id"] for failure in data["failures"]}
+        counts = (data["completed"], data["failed"], data["missing"])
+        if unsure.isdisjoint(members) and (told, counts) != (failed, (len(members) - len(failed), len(failed), 0)):
+            yield f"{one.event['id']}: {counts} of {len(members)} members, of which {len(failed)} had to fail"
 
 
 def _export(event_id: str) -> str:

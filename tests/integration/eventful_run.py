@@ -78,6 +78,17 @@ def run_eventfully(stack: Stack) -> dict[str, str]:
     return messages
 
 
+def run_group_and_discovery(stack: Stack) -> None:
+    """A group of one is concluded; discovery finds an export that nobody announced, and then gets no answer."""
+    stack.send(json.dumps({"export_id": "failed", "group": {"id": "of-one", "size": 1}}))
+    while not any(line.get("message") == "group_concluded" for line in stack.logs()):
+        _look(stack)
+    stack.platform.add_job(replace(completed("forgotten"), started_at=None), age_seconds=300)
+    stack.discover()
+    stack.platform.fail(Match(), Status(500, "out of order"), times=1)
+    stack.discover()
+
+
 def _begin_afresh(stack: Stack) -> None:
     """Leave nothing of what tests did before."""
     stack.platform.faults.clear()

@@ -22,7 +22,7 @@ from local.platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import Stack
 from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted, shown_on
-from tests.integration.eventful_run import direct, log_of, run_eventfully, send, surprise
+from tests.integration.eventful_run import direct, log_of, run_eventfully, run_group_and_discovery, send, surprise
 from tests.integration.steps import completed, run_until_drained
 
 NAMESPACE = "CgcExportMonitor"
@@ -101,6 +101,7 @@ def state(alarm: Alarm, datapoints: Datapoints, at: float | None = None) -> str:
 def eventful(deployed: Stack) -> Datapoints:
     """The metrics of a run in which everything happens."""
     run_eventfully(deployed)
+    run_group_and_discovery(deployed)
     metrics = emitted(log_of(deployed))
     deployed.client("sqs").purge_queue(QueueUrl=deployed.deployment.outputs["ExportQueueUrl"])
     return metrics

@@ -271,10 +271,30 @@ def test_message_left_and_error_that_left_the_function_are_not_well() -> None:
 
 
 def test_event_of_another_type_is_counted_and_not_judged() -> None:
-    other = Received({"type": "cgc.export.group.concluded.v1", "id": "run-42:concluded"}, {})
+    other = Received({"type": "cgc.export.later.v1", "id": "later"}, {})
     findings = judge(a_run(SOUND, received=[received_of(SOUND), other]))
     assert findings.went_well
     assert findings.of_other_types == 1
+
+
+def in_a_group(story: Story) -> Story:
+    return replace(story, export=replace(story.export, group={"id": "run", "size": 2}))
+
+
+def concluded(completed: int, *failed: str) -> Received:
+    data = {"completed": completed, "failed": len(failed), "missing": 0, "failures": [{"export_id": f} for f in failed]}
+    event = {"type": "cgc.export.group.concluded.v1", "id": "run:concluded", "subject": "run", "data": data}
+    return Received(event, {})
+
+
+def test_group_is_lost_without_its_event_and_wrong_with_another_count() -> None:
+    members = [in_a_group(SOUND), in_a_group(FAILED)]
+    ends = [received_of(member) for member in members]
+    assert judge(a_run(*members, received=ends)).lost == ["run:concluded"]
+    right = judge(a_run(*members, received=[*ends, concluded(1, FAILED.export.id)]))
+    assert right.went_well
+    for event in (concluded(2), concluded(1, SOUND.export.id), concluded(0, FAILED.export.id)):
+        assert len(judge(a_run(*members, received=[*ends, event])).wrong) == 1
 
 
 def test_longest_wait_counts_from_when_the_watch_could_end() -> None:

@@ -1,0 +1,140 @@
+"""What is compared: artifacts, built as they would be deployed, and the environment that they run in."""
+
+import hashlib
+import logging
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.exports import BUCKET
+from local.artifact import ROOT, function_artifact
+from local.emulator import ACCOUNT_ID, CREDENTIALS, REGION
+from local.translation import translate
+
+_HERE = Path(__file__).parent
+_BUILD = ROOT / ".build"
+# What `sam build` does with a requirements.txt: wheels unpacked, without byte code.
+_PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
+
+QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:benchmark-queue"
+_PARAMETERS = {
+    "TokenSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:token-AbCdEf",
+    "ExportBuckets": BUCKET,
+    # The most that there is, so that the rate limit is not what is measured.
+    "ApiRequestsPerMinute": "200",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A function: the folders that it finds its modules in, and how many messages it is given at a time."""
+
+    name: str
+    path: tuple[Path, ...]
+    handler: str
+    batch_size: int
+
+
+def app() -> Variant:
+    """This app, as it is deployed."""
+    return Variant("app", (function_artifact(),), "export_monitor.handler.handler", 100)
+
+
+def naive() -> Variant:
+    """The plain function, with what pip installs for it, in batches of Lambda's default size."""
+    return Variant("naive", (_built("naive"),), "naive.app.handler", 10)
+
+
+def floor() -> Variant:
+    """The fewest calls."""
+    return Variant("floor", (_built("floor"),), "floor.app.handler", 100)
+
+
+def official_client() -> Variant:
+    """The official client, as it is installed among the development tools."""
+    packages = Path(sysconfig.get_path("purelib"))
+    return Variant("official client", (ROOT, packages), "benchmarks.official_client.handler", 100)
+
+
+def zipped_bytes(variant: Variant) -> int:
+    """The size of the artifact as it is uploaded."""
+    [folder] = variant.path
+    with tempfile.TemporaryFile() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(folder))
+        return file.tell()
+
+
+def environment(variant: Variant, address: str) -> dict[str, str]:
+    """The variables of the process: the template's, and those that Lambda sets. `address` is the stand-in's."""
+    return {
+        **_template_variables(f"http://{address}/v2", f"http://{address}"),
+        **CREDENTIALS,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": f"http://{address}",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_REGION": REGION,
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": ":".join(map(str, variant.path)),
+        # Lambda's code folder cannot be written to, so what comes without byte code is compiled at each start.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TZ": ":UTC",
+    }
+
+
+def _template_variables(api_base_url: str, endpoint: str) -> dict[str, str]:
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    template = translate(
+        ROOT / "template.yaml", {**_PARAMETERS, "ApiBaseUrl": api_base_url}, "s3://bucket/function.zip"
+    )
+    declared = template["Resources"]["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"]
+    # What a reference to a queue or a topic gives; others give a name.
+    resources = {
+        "ExportQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-queue",
+        "DeadLetterQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-dead-letters",
+        "ExportEventsTopic": f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:benchmark-events",
+    }
+    return {name: _resolved(value, resources) for name, value in declared.items()}
+
+
+def _resolved(value: Any, resources: Mapping[str, str]) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    name: str = value["Ref"]
+    return resources.get(name, f"benchmark-{name.rpartition(':')[2]}")
+
+
+def _built(name: str) -> Path:
+    """A folder with the package of this name, and with what its requirements.txt asks for; made once."""
+    source = _HERE / name
+    files = sorted(path for path in source.iterdir() if path.is_file())
+    digest = hashlib.sha256(sys.version.encode())
+    for path in files:
+        digest.update(path.read_bytes())
+    folder = _BUILD / f"{name}-{digest.hexdigest()[:12]}"
+    if not folder.is_dir():
+        _BUILD.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
+            made = Path(scratch, name)
+            requirements = source / "requirements.txt"
+            if requirements in files:
+                command = [*_PIP_INSTALL, "-r", str(requirements), "--target", str(made)]
+                subprocess.run(command, check=True)  # noqa: S603 -- this interpreter, and our own list
+            shutil.copytree(source, made / name, ignore=shutil.ignore_patterns("__pycache__", requirements.name))
+            with suppress(OSError):  # another process was quicker
+                made.rename(folder)
+    return folder

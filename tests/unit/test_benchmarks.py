@@ -1,0 +1,293 @@
+"""The benchmark's logic: what the stand-in answers, what ratios and targets say, and what is written where."""
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+
+from benchmarks.answers import TOKEN
+from benchmarks.exports import BUCKET, SIZE_BYTES, export_id
+from benchmarks.figures import Figure, Section, Target, as_json, as_text
+from benchmarks.measuring import Cold, Growth, Measured, Warm
+from benchmarks.plot import svg
+from benchmarks.publish import BEGIN, END, replaced, tables
+from benchmarks.sections import growth_sections, warm_section
+from benchmarks.stand_in import Counts, StandIn
+from export_monitor.domain.integrity import begins_as, ends_with_marker
+from export_monitor.domain.model import ByteEnds
+
+_MACHINE = {"processor": "A processor", "cores": "2 cores", "python": "Python 3.13.0", "date": "2026-11-24"}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[StandIn]:
+    with StandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def stand_in(running):
+    running.begin(0.0)
+    return running
+
+
+def client(stand_in, service):
+    return boto3.client(
+        service,
+        endpoint_url=f"http://{stand_in.address}",
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"total_max_attempts": 1}, proxies={}),
+    )
+
+
+def test_queue_hides_all_that_it_is_told_to(stand_in):
+    entries = [{"Id": str(n), "ReceiptHandle": "r", "VisibilityTimeout": 90} for n in range(10)]
+    answer = client(stand_in, "sqs").change_message_visibility_batch(QueueUrl="http://queue", Entries=entries)
+    assert [one["Id"] for one in answer["Successful"]] == [str(n) for n in range(10)]
+    assert not answer.get("Failed")
+    assert stand_in.counts() == Counts(
+        {"sqs ChangeMessageVisibilityBatch": 1}, {"sqs ChangeMessageVisibilityBatch": 10}
+    )
+
+
+def test_topic_publishes_every_entry_of_a_batch(stand_in):
+    entries = [{"Id": f"e{n}", "Message": f"Id={n}&"} for n in range(10)]
+    sns = client(stand_in, "sns")
+    answer = sns.publish_batch(TopicArn="arn:aws:sns:us-east-1:123456789012:t", PublishBatchRequestEntries=entries)
+    assert [one["Id"] for one in answer["Successful"]] == [one["Id"] for one in entries]
+    assert answer["Failed"] == []
+    assert stand_in.counts().published == 10
+
+
+def test_topic_publishes_a_single_message(stand_in):
+    answer = client(stand_in, "sns").publish(TopicArn="arn:aws:sns:us-east-1:123456789012:t", Message="m")
+    assert answer["MessageId"]
+    assert stand_in.counts().published == 1
+
+
+def test_table_takes_a_transaction_and_a_lone_write(stand_in):
+    table = client(stand_in, "dynamodb")
+    update = {"TableName": "t", "Key": {"export_id": {"S": "e"}}, "UpdateExpression": "SET a = b"}
+    table.transact_write_items(TransactItems=[{"Update": update}] * 3)
+    table.update_item(**update)
+    assert stand_in.counts().items == {"dynamodb TransactWriteItems": 3, "dynamodb UpdateItem": 1}
+
+
+def test_secret_is_the_token_that_the_api_takes(stand_in):
+    secret = client(stand_in, "secretsmanager").get_secret_value(SecretId="arn")["SecretString"]
+    assert ask(stand_in, "GET", "/storage/exports/running-1", secret).status_code == 200
+    assert ask(stand_in, "GET", "/storage/exports/running-1", "another").status_code == 401
+
+
+def test_object_is_a_whole_bam_with_what_was_asked_for(stand_in):
+    s3 = client(stand_in, "s3")
+    head = s3.head_object(Bucket=BUCKET, Key="a.bam", ChecksumMode="ENABLED")
+    assert (head["ContentLength"], head["ServerSideEncryption"]) == (SIZE_BYTES, "AES256")
+    assert "StorageClass" not in head
+    first = s3.get_object(Bucket=BUCKET, Key="a.bam", Range="bytes=0-4095")
+    last = s3.get_object(Bucket=BUCKET, Key="a.bam", Range=f"bytes={SIZE_BYTES - 38}-{SIZE_BYTES - 1}")
+    assert first["ContentRange"] == f"bytes 0-4095/{SIZE_BYTES}"
+    ends = ByteEnds(first["Body"].read(), last["Body"].read())
+    assert (len(ends.first), len(ends.last)) == (4096, 38)
+    assert begins_as(ends) == "BAM"
+    assert ends_with_marker(ends)
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("running", "RUNNING"), ("completed", "COMPLETED"), ("failed", "FAILED"), ("bam", "COMPLETED")]
+)
+def test_job_is_the_same_singly_and_in_bulk_and_in_the_state_that_its_id_says(stand_in, kind, state):
+    job_id = export_id(kind, 7)
+    single = ask(stand_in, "GET", f"/storage/exports/{job_id}").json()
+    bulk = ask(stand_in, "POST", "/bulk/storage/exports/get", json={"export_ids": [job_id]}).json()
+    assert bulk == {"items": [{"resource": single}]}
+    assert (single["id"], single["state"], len(job_id)) == (job_id, state, 32)
+    assert stand_in.counts().api == 2
+
+
+def test_file_is_as_long_as_the_object(stand_in):
+    single = ask(stand_in, "GET", "/files/f").json()
+    bulk = ask(stand_in, "POST", "/bulk/files/get", json={"file_ids": ["f"]}).json()
+    assert bulk == {"items": [{"resource": single}]}
+    assert single["size"] == SIZE_BYTES
+
+
+def test_what_the_stand_in_does_not_know_is_told(stand_in):
+    ask(stand_in, "GET", "/projects/p")
+    with pytest.raises(ValueError, match="GET /projects/p"):
+        stand_in.counts()
+
+
+def test_counts_begin_anew(stand_in):
+    ask(stand_in, "GET", "/files/f")
+    stand_in.begin(0.0)
+    assert stand_in.counts() == Counts({}, {})
+
+
+def ask(stand_in, method, path, token=TOKEN, **more):
+    with requests.Session() as session:
+        session.trust_env = False
+        url = f"http://{stand_in.address}/v2{path}"
+        return session.request(method, url, headers={"X-SBG-Auth-Token": token}, timeout=10, **more)
+
+
+@pytest.mark.parametrize(
+    ("target", "is_met"),
+    [
+        pytest.param(Target(0.5), True, id="just the share"),
+        pytest.param(Target(0.49), False, id="more than the share"),
+        pytest.param(Target(50, of_other=False), True, id="just the number"),
+        pytest.param(Target(49, of_other=False), False, id="more than the number"),
+        pytest.param(None, None, id="no target"),
+    ],
+)
+def test_target_is_met_up_to_what_it_says(target, is_met):
+    assert Figure("f", "ms", other=100, app=50, target=target).is_met is is_met
+
+
+def test_ratios_are_of_the_other():
+    figure = Figure("f", "ms", other=200, app=50, floor=10)
+    assert (figure.ratio, figure.floor_ratio) == (0.25, 0.05)
+
+
+def test_there_is_no_ratio_to_nothing():
+    figure = Figure("f", "requests", other=0, app=10, floor=10, target=Target(10, of_other=False))
+    assert (figure.ratio, figure.floor_ratio, figure.is_met) == (None, None, True)
+
+
+def test_table_shows_each_figure_beside_its_target():
+    section = Section(
+        "a snail",
+        "snail",
+        (
+            Figure("requests", "requests", 100, 1, 1, Target(1, of_other=False)),
+            Figure("time", "ms", 200, 150, 10, Target(0.5)),
+        ),
+    )
+    assert as_text(section).splitlines() == [
+        "Beside a snail",
+        "             snail       app    floor  app : snail    at most  met",
+        "requests       100         1        1        0.010          1  yes",
+        "time      200.0 ms  150.0 ms  10.0 ms        0.750  0.5 of it   no",
+    ]
+
+
+def measured(requests_by_operation, seconds):
+    return Measured(Counts(requests_by_operation, {}), seconds, seconds)
+
+
+def warm(name, seconds):
+    operations = {"api GET export": 100} if name == "naive" else {"api POST exports in bulk": 1, "sqs Hide": 10}
+    return Warm(dict.fromkeys(("running", "completed", "failed", "bam"), measured(operations, seconds)), seconds * 1e8)
+
+
+def section(exports=100):
+    seconds = {"naive": 1.0, "app": 0.4, "floor": 0.1}
+    return warm_section(
+        {name: warm(name, taken) for name, taken in seconds.items()},
+        {name: Cold(taken, taken, taken) for name, taken in seconds.items()},
+        {name: int(taken * 1e6) for name, taken in seconds.items()},
+        exports,
+    )
+
+
+def test_requests_are_told_apart_by_who_is_asked():
+    figures = {figure.name: figure for figure in section().figures}
+    api, aws = figures["requests to the API, 100 unfinished"], figures["requests to AWS, 100 unfinished"]
+    assert ((api.other, api.app, api.floor), (aws.other, aws.app, aws.floor)) == ((100, 1, 1), (0, 10, 10))
+
+
+def test_each_target_of_a_hundred_exports_has_its_figure():
+    met = {figure.name: figure.is_met for figure in section().figures if figure.target}
+    assert met == {
+        "requests to the API, 100 unfinished": True,
+        "requests to the API, 100 completed": True,
+        "requests to the API, 100 failed": True,
+        "requests to the API, 100 completed BAMs": True,
+        "requests to AWS, 100 unfinished": True,
+        "requests to AWS, 100 completed": True,
+        "requests to AWS, 100 failed": True,
+        "requests to AWS, 100 completed BAMs": True,
+        "CPU time, 100 unfinished": False,
+        "CPU time, 100 completed": True,
+        "CPU time, 100 failed": True,
+        "time, 100 completed, 15 ms a call": False,
+        "cold start, CPU time": True,
+        "cold start, time": True,
+        "peak memory": True,
+        "artifact, zipped": True,
+    }
+
+
+def test_rounds_of_another_size_have_no_targets():
+    assert not [figure for figure in section(10).figures if figure.target and "10 " in figure.name]
+
+
+def test_growth_is_beside_ten_and_a_hundred():
+    sections = growth_sections(
+        [Growth(n, cpu, 0.01, 0.1) for n, cpu in ((10, 4.0), (100, 1.0), (1000, 1.0), (5000, 2.0))]
+    )
+    assert [one.other for one in sections] == ["10", "100"]
+    assert [[figure.is_met for figure in one.figures] for one in sections] == [[True] * 3, [False, True, True]]
+
+
+def document():
+    sections = [section(), Section("a snail", "snail", (Figure("time", "ms", 200, 50, None, Target(0.5)),))]
+    return json.loads(json.dumps({"machine": _MACHINE, "sections": [as_json(one) for one in sections]}))
+
+
+def test_readme_shows_counts_as_they_are_and_times_as_shares():
+    lines = list(tables(document()))
+    assert "| requests to the API, 100 unfinished | 100 | **1** | 1 | 1 |" in lines
+    assert "| requests to AWS, 100 unfinished | 0 | **10** | 10 | 10 |" in lines
+    assert "| CPU time, 100 completed | 1 | **0.4** | 0.1 | 0.6 |" in lines
+    assert "| time | a snail | 1 | **0.25** | 0.5 |" in lines
+
+
+def test_readme_names_machine_python_and_day():
+    assert all(value in list(tables(document()))[-1] for value in _MACHINE.values())
+
+
+def test_publishing_keeps_the_rest_of_the_page():
+    page = f"# Title\n\n{BEGIN}\nold\n{END}\n\nThe end.\n"
+    assert replaced(page, "new") == f"# Title\n\n{BEGIN}\nnew\n{END}\n\nThe end.\n"
+    assert replaced(replaced(page, "new"), "old") == page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param("no markers", id="none"),
+        pytest.param(BEGIN, id="no end"),
+        pytest.param(f"{END}{BEGIN}", id="wrong order"),
+        pytest.param(f"{BEGIN}{END}{BEGIN}{END}", id="twice"),
+    ],
+)
+def test_page_without_its_two_markers_is_left_alone(page):
+    with pytest.raises(ValueError, match="once each"):
+        replaced(page, "new")
+
+
+def test_plot_is_well_formed_and_has_a_bar_for_each_ratio():
+    drawn = ET.fromstring(svg(document()))  # noqa: S314 -- our own
+    names = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    shown = [figure.name for figure in section().figures if figure.ratio]
+    assert [name for name in names if name in shown] == shown
+    bars = [element for element in drawn.iter("{http://www.w3.org/2000/svg}rect") if element.get("rx")]
+    assert len(bars) == len(shown)
+
+
+def test_better_figures_have_shorter_bars():
+    def width(app):
+        one = as_json(Section("a snail", "snail", (Figure("time", "ms", 100, app),)))
+        drawn = ET.fromstring(svg({"machine": _MACHINE, "sections": [one]}))  # noqa: S314 -- our own
+        [bar] = [element for element in drawn.iter("{http://www.w3.org/2000/svg}rect") if element.get("rx")]
+        return float(bar.get("width"))
+
+    assert width(1) < width(30) < width(100) < width(200)
