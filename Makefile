@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local chaos test check format lint types imports coverage template policies artifact audit cost clean
+.PHONY: help demo local chaos test check format lint types imports coverage template policies artifact audit cost bench bench-publish clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,13 @@ audit: $(VENV_AUDIT)/installed ## look for known vulnerabilities in what is depl
 
 cost: $(VENV)/dev.installed ## write docs/cost.md from the cost model
 	PYTHONPATH=functions $(BIN)/python -m benchmarks.cost docs/cost.md
+
+bench: $(VENV)/dev.installed ## measure the app beside other ways of doing the same work, for some minutes
+	@PYTHONPATH=functions $(BIN)/python -m benchmarks
+
+bench-publish: $(VENV)/dev.installed ## measure likewise, and write the README's table and docs/benchmarks.svg
+	@PYTHONPATH=functions $(BIN)/python -m benchmarks --json .build/benchmarks.json
+	@PYTHONPATH=functions $(BIN)/python -m benchmarks.publish .build/benchmarks.json
 
 clean: ## remove everything that a task made
 	rm -rf $(VENV) $(VENV_3_13) $(VENV_SAM) $(VENV_CHECKOV) $(VENV_AUDIT) .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -281,8 +281,15 @@ def in_a_group(story: Story) -> Story:
     return replace(story, export=replace(story.export, group={"id": "run", "size": 2}))
 
 
-def concluded(completed: int, *failed: str) -> Received:
-    data = {"completed": completed, "failed": len(failed), "missing": 0, "failures": [{"export_id": f} for f in failed]}
+def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) -> Received:
+    data = {
+        "completed": completed,
+        "failed": len(failed),
+        "missing": missing,
+        "failures": [{"export_id": export_id} for export_id in failed],
+        "first_requested_at": "2027-01-15T08:00:00Z",
+        "concluded_at": f"2027-01-15T08:{seconds // 60:02}:{seconds % 60:02}Z",
+    }
     event = {"type": "cgc.export.group.concluded.v1", "id": "run:concluded", "subject": "run", "data": data}
     return Received(event, {})
 
@@ -293,7 +300,10 @@ def test_group_is_lost_without_its_event_and_wrong_with_another_count() -> None:
     assert judge(a_run(*members, received=ends)).lost == ["run:concluded"]
     right = judge(a_run(*members, received=[*ends, concluded(1, FAILED.export.id)]))
     assert right.went_well
-    for event in (concluded(2), concluded(1, SOUND.export.id), concluded(0, FAILED.export.id)):
+    late = judge(a_run(*members, received=[*ends, concluded(0, FAILED.export.id, missing=1, seconds=600)]))
+    assert late.went_well
+    early = concluded(0, FAILED.export.id, missing=1)
+    for event in (concluded(2), concluded(1, SOUND.export.id), concluded(0, FAILED.export.id), early):
         assert len(judge(a_run(*members, received=[*ends, event])).wrong) == 1
 
 
