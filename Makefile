@@ -20,7 +20,7 @@ export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 .PHONY: help demo local chaos test check format lint types imports coverage template policies artifact audit cost bench bench-publish clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/local.installed ## run the whole stack on this machine with several exports, and end
 	@$(BIN)/python -m local.demo

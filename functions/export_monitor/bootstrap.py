@@ -3,13 +3,17 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import Lock
 from typing import Any
 
 import boto3
+import botocore.session
 from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
+from botocore.utils import parse_timestamp
 
 from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.aws import SIDE_BY_SIDE, AwsCalls, Deadline
@@ -35,6 +39,9 @@ _AWS_LIMITS = Config(
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=SIDE_BY_SIDE,
+    # Both would be done anew for each of a batch's hundred calls: tests check parameters, and the name suffices.
+    parameter_validation=False,
+    user_agent="cgc-export-monitor",
 )
 
 
@@ -103,7 +110,7 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
 
 def _clients() -> Callable[[str], Callable[[], Any]]:
     """For a service, what gives its client: made at the first call, from one session, then kept."""
-    session = cache(boto3.Session)
+    session = cache(_session)
     # Clients may be used by several threads, but not be made by them.
     making = Lock()
 
@@ -120,3 +127,17 @@ def _clients() -> Callable[[str], Callable[[], Any]]:
         return given
 
     return client
+
+
+def _session() -> boto3.Session:
+    core = botocore.session.Session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    return boto3.Session(botocore_session=core)
+
+
+def _timestamp(value: Any) -> datetime:
+    """A date of an AWS answer. Headers have one form, for which botocore's parser, which knows many, takes long."""
+    try:
+        return parsedate_to_datetime(value)
+    except (AttributeError, TypeError, ValueError):
+        return parse_timestamp(value)

@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 # What the schedule of the template invokes the function with.
 DISCOVER = {"discover": "exports"}
+
+# Powertools writes metrics out when a hundred values of one are there, and then misses them at the end.
+warnings.filterwarnings("ignore", "No application metrics to publish")
 
 # Where in this code a line was written says nothing that its name does not.
 logger = Logger(location=None)

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from botocore import xform_name
 
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.model import Reason
 from export_monitor.domain.poll_schedule import MAX_RECEIVES
-from tools.build_function import AWS_SERVICES
+from tools.build_function import AWS_OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -59,4 +60,14 @@ def test_receives_that_the_schedule_counts_on_are_the_queue_s() -> None:
 
 def test_artifact_keeps_the_services_that_the_code_makes_clients_of() -> None:
     code = (ROOT / "functions/export_monitor/bootstrap.py").read_text()
-    assert set(re.findall(r'client\("([a-z0-9]+)"\)', code)) == AWS_SERVICES
+    assert set(re.findall(r'client\("([a-z0-9]+)"\)', code)) == AWS_OPERATIONS.keys()
+
+
+def test_artifact_keeps_the_operations_that_the_adapters_call() -> None:
+    adapters = "".join(path.read_text() for path in (ROOT / "functions/export_monitor/adapters").glob("*.py"))
+    kept = {xform_name(one) for operations in AWS_OPERATIONS.values() for one in operations}
+    called = set(re.findall(r"client(?:\(\))?\.([a-z_]+)", adapters)) | set(
+        re.findall(r'get_paginator\("(\w+)"\)', adapters)
+    )
+    called -= {"get_paginator"}
+    assert called == kept - {"head_bucket"}

@@ -99,7 +99,7 @@ def _text(paragraphs: list[list[str]]) -> str:
 
 
 def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in line)
+    return line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)
 
 
 # A mail with more lines than these is not read; the event itself has the others.
