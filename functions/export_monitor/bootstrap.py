@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import Lock
 from typing import Any
+from urllib.parse import urlencode
 
 import boto3
 import botocore.session
@@ -117,7 +118,9 @@ def _clients() -> Callable[[str], Callable[[], Any]]:
     @cache
     def made(service: str) -> Any:
         # The stubs know a literal for each service; each adapter names its client's type itself.
-        return session().client(service, config=_AWS_LIMITS)  # type: ignore[call-overload]
+        client = session().client(service, config=_AWS_LIMITS)  # type: ignore[call-overload]
+        client.meta.events.register("before-call.sns.PublishBatch", _encode_once)
+        return client
 
     def client(service: str) -> Callable[[], Any]:
         def given() -> Any:
@@ -133,6 +136,11 @@ def _session() -> boto3.Session:
     core = botocore.session.Session()
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
     return boto3.Session(botocore_session=core)
+
+
+def _encode_once(params: dict[str, Any], **_: object) -> None:
+    # botocore encodes a form to sign it and again to send it, and the events of a batch are long.
+    params["body"] = urlencode(params["body"]).encode()
 
 
 def _timestamp(value: Any) -> datetime:
