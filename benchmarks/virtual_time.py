@@ -261,7 +261,7 @@ class NoGroups:
     def begin(self, watches: Sequence[Watch], now: float) -> None:
         """Nothing."""
 
-    def count(self, ends: Sequence[object], now: float, until: float) -> None:
+    def count(self, ends: Sequence[object], *_: object) -> None:
         """Nothing."""
 
 

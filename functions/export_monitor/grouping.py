@@ -5,7 +5,7 @@ do not all come, and one whose last member was counted by somebody who then died
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -58,10 +58,13 @@ class Groups:
                 self.ledger.begin(watch.start.group, watch.sent_at, now)
                 self._begun[group_id] = watch.sent_at
 
-    def count(self, ends: Sequence[tuple[Group, MemberEnd]], now: float, until: float) -> None:
+    def count(
+        self, ends: Sequence[tuple[Group, MemberEnd]], now: float, until: float, has_time: Callable[[], bool]
+    ) -> None:
         """Count members whose watches are over, and conclude the groups that are full by that.
 
-        Raises UnavailableError; it may be repeated, since each member counts once.
+        `has_time` says whether enough is left to publish and to record it. Raises UnavailableError; it may be
+        repeated, since each member counts once.
         """
         by_group: defaultdict[str, dict[str, MemberEnd]] = defaultdict(dict)
         sizes: defaultdict[str, set[int]] = defaultdict(set)
@@ -77,9 +80,17 @@ class Groups:
                 others = sorted(sizes[group_id] - {tally.group.size})
                 self.report.warn("group_size_differs", group_id=group_id, size=tally.group.size, others=others)
             if tally and not tally.missing and not tally.is_concluded:
-                self._conclude(tally, now, until)
+                self._conclude(tally, now, until, has_time)
 
-    def is_over(self, group_id: str, watched_since: float, last_moment: float, now: float, until: float) -> bool:
+    def is_over(
+        self,
+        group_id: str,
+        watched_since: float,
+        last_moment: float,
+        now: float,
+        until: float,
+        has_time: Callable[[], bool],
+    ) -> bool:
         """Look at a group: whether it is concluded, by this look or before. Raises UnavailableError.
 
         `last_moment` is the age, in seconds, at which it is concluded though members are missing.
@@ -91,9 +102,9 @@ class Groups:
         if tally.is_concluded:
             return True
         is_due = not tally.missing or now - tally.first_requested_at >= last_moment
-        return is_due and self._conclude(tally, now, until)
+        return is_due and self._conclude(tally, now, until, has_time)
 
-    def _conclude(self, tally: Tally, now: float, until: float) -> bool:
+    def _conclude(self, tally: Tally, now: float, until: float, has_time: Callable[[], bool]) -> bool:
         """Publish the group's event, once; false where somebody else is about to."""
         if not self.ledger.claim(tally.group.id, now, until):
             return False
@@ -101,6 +112,9 @@ class Groups:
         tally = self.ledger.tally(tally.group.id) or tally
         failures = self.ledger.failures(tally.group.id) if tally.failed else []
         message = concluded_message(tally, failures, now, self.api_base_url)
+        if not has_time():
+            # What is published now could not be recorded before the claim ends.
+            raise UnavailableError("the invocation's time is up")
         unpublished: Mapping[str, str] = self.topic.publish([message])
         if unpublished:
             self.report.count("EventsHeldBack")

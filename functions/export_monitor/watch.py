@@ -167,7 +167,7 @@ class ExportWatch:
     def _look_at_group(self, message: QueueMessage, group_id: str, batch: _Batch) -> None:
         now, until = batch.invocation.now, batch.invocation.deadline_at
         try:
-            if self.groups.is_over(group_id, message.sent_at, self.patience.last_moment, now, until):
+            if self.groups.is_over(group_id, message.sent_at, self.patience.last_moment, now, until, batch.may_publish):
                 batch.done(message)
                 return
         except UnavailableError as error:
@@ -251,7 +251,7 @@ class ExportWatch:
                 export_id = look.watch.start.export_id
                 members.append((group, member_end(export_id, one.published, look.failure, look.evidence.job)))
         try:
-            self.groups.count(members, batch.invocation.now, batch.invocation.deadline_at)
+            self.groups.count(members, batch.invocation.now, batch.invocation.deadline_at, batch.may_publish)
         except UnavailableError as error:
             self.report.warn("group_members_not_counted", because=str(error))
             return True

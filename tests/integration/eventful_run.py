@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from local.aws_faults import Refused
-from local.export_jobs import NEVER, documented_failed
+from local.export_jobs import documented_failed
 from local.faults import Match, Status
 from local.lambda_runtime import Invocation
 from local.platform import Platform
@@ -105,7 +105,7 @@ def _prepare(platform: Platform) -> None:
     for export_id in ("done", "held"):
         platform.add_job(completed(export_id))
     for export_id in ("slow", "slower"):
-        platform.add_job(replace(completed(export_id), steps=NEVER))
+        platform.add_job(replace(completed(export_id), steps=((0, "RUNNING"),)))
     platform.add_job(documented_failed(id="failed"))
     platform.add_job(replace(completed("sealed"), volume="rfranklin/elsewhere", delivers=False))
 

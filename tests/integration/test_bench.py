@@ -5,8 +5,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.publish import BEGIN, END
 from local.artifact import ROOT
+
+pytestmark = pytest.mark.once
 
 
 def run(*arguments):

@@ -5,6 +5,8 @@ import pytest
 from chaos.campaign import Campaign
 from chaos.report import judge, lines
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_short_campaign_keeps_every_promise(seed: int) -> None:

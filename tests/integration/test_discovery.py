@@ -165,6 +165,7 @@ def recent(world: World) -> set[str]:
     return {job.id for job in jobs if 120 <= world.now - (job.started_at or 0) <= RECENT_SECONDS - 60}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("order", "pages"), [("newest first", 5), ("oldest first", 6), ("none", 50)])
 def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_order(
     calm: World, order: ListOrder, pages: int

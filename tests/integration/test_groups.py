@@ -17,6 +17,8 @@ from export_monitor.watch import ExportWatch, Invocation
 from local.export_jobs import NEVER, documented_failed
 from tests.integration.world import HOUR, LAST_MOMENT, TIMEOUT, Refusing, World, completed
 
+# Longer than a worker takes to use its claim, on a slow machine too.
+CLAIM_SECONDS = 4.0
 CONCLUDED = "cgc.export.group.concluded.v1"
 
 
@@ -117,6 +119,19 @@ class TestConcluded:
         world.pass_time(61)
         assert world.look(message) == []
         assert world.event_ids() == ["run:concluded"]
+
+    def test_group_is_not_concluded_without_time_to_record_it(self, world: World) -> None:
+        jobs(world, done="a")
+        world.look(member(world, "a", size=2))
+        [message] = group_messages(world)
+        world.pass_time(LAST_MOMENT + 1)
+        left = iter([60.0])
+        late = Invocation(world.now, world.now + 60, lambda: next(left, 1.0))
+        assert world.watch.look_at([message], late) == [message.message_id]
+        assert concluded(world) == []
+        world.pass_time(61)
+        assert world.look(message) == []
+        assert len(concluded(world)) == 1
 
 
 class TestMembers:
@@ -297,6 +312,7 @@ class Mortal:
         return call
 
 
+@pytest.mark.once
 def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
     members = [
         MemberEnd(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(1000)
@@ -306,7 +322,9 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
     def handle(worker: World, dice: random.Random, batch: list[MemberEnd]) -> list[MemberEnd]:
         groups = mortal(worker, dice, deaths).groups
         try:
-            groups.count([(Group("run", 1000), end) for end in batch], time.time(), time.time() + 0.5)
+            groups.count(
+                [(Group("run", 1000), end) for end in batch], time.time(), time.time() + CLAIM_SECONDS, lambda: True
+            )
         except (SystemExit, UnavailableError):
             return batch
         return []
@@ -404,7 +422,7 @@ def look(watch: ExportWatch, batch: list[QueueMessage]) -> list[QueueMessage]:
     """What stays of a batch; all of it where the worker dies."""
     now = time.time()
     try:
-        kept = set(watch.look_at(batch, Invocation(now, now + 0.5, lambda: 60.0)))
+        kept = set(watch.look_at(batch, Invocation(now, now + CLAIM_SECONDS, lambda: 60.0)))
     except SystemExit:
         return batch
     return [message for message in batch if message.message_id in kept]

@@ -6,6 +6,8 @@ from benchmarks.share_of_rate_limit import Figures, Load, Simulation, figures
 from benchmarks.virtual_time import BATCHING_WINDOW_SECONDS, FUNCTION_TIMEOUT_SECONDS
 from export_monitor.domain.poll_schedule import PLANNED_RECEIVES, PollSchedule
 
+pytestmark = pytest.mark.once
+
 HOUR = 3600.0
 # The first minutes are the busiest: every export is due every few seconds. In single reads 2,000 exports are enough to
 # want more than the share for ever.
