@@ -54,7 +54,7 @@ imports: $(VENV)/dev.installed ## check who imports whom
 
 coverage: $(VENV)/dev.installed ## hold branch coverage of functions/ by the tests that call it at 100 %
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/unit tests/contract tests/integration/test_export_watch.py tests/integration/test_handler.py
+	$(BIN)/coverage run -m pytest -q tests/unit tests/contract $(addprefix tests/integration/test_,export_watch.py groups.py discovery.py handler.py)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

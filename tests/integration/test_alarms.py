@@ -25,6 +25,8 @@ from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitte
 from tests.integration.eventful_run import direct, log_of, run_eventfully, run_group_and_discovery, send, surprise
 from tests.integration.steps import completed, run_until_drained
 
+pytestmark = pytest.mark.once
+
 NAMESPACE = "CgcExportMonitor"
 UNITS = {"DetectionLagSeconds": "Seconds", "OldestWatchAgeSeconds": "Seconds", "VerifiedBytes": "Bytes"}
 FIVE_MINUTES, QUARTER, HOUR = 300.0, 900.0, 3600.0

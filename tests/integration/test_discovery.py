@@ -21,6 +21,8 @@ from local.platform import ListOrder
 from tests.fakes import IN_TURN
 from tests.integration.world import HOUR, World
 
+pytestmark = pytest.mark.once
+
 LIST = r"/storage/exports"
 
 
@@ -165,7 +167,6 @@ def recent(world: World) -> set[str]:
     return {job.id for job in jobs if 120 <= world.now - (job.started_at or 0) <= RECENT_SECONDS - 60}
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("order", "pages"), [("newest first", 5), ("oldest first", 6), ("none", 50)])
 def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_order(
     calm: World, order: ListOrder, pages: int

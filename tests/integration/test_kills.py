@@ -17,6 +17,8 @@ from local.platform import Platform
 from local.stack import Stack
 from tests.integration.steps import NthCall, completed, drained, run_until_drained
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("operation", "moment", "nth", "at_most"),

@@ -14,6 +14,8 @@ from local.stack import Stack
 from tests.integration.eventful_run import log_of, run_eventfully
 from tests.logs_insights import QueryError, Row, ask
 
+pytestmark = pytest.mark.once
+
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
 QUERIES = {
     section.partition("\n")[0]: section.partition("```logs-insights\n")[2].partition("```")[0]

@@ -8,6 +8,8 @@ import pytest
 from benchmarks.share_of_rate_limit import Line, Load, Simulation, busiest, figures
 from local.faults import Match, Status
 
+pytestmark = pytest.mark.once
+
 REFUSED_FROM = 60.0
 YEAR = 365 * 24 * 3600.0
 # The longest that a reset is waited for, and the jitter of the messages that wait for it.

@@ -11,6 +11,8 @@ from local.platform import Platform
 from local.stack import TOKEN, Stack
 from tests.integration.steps import completed, drained, run_until_drained
 
+pytestmark = pytest.mark.once
+
 # Part of each text that holds no token, so that it is known wherever it turns up.
 HIDDEN = "s3cret"
 _numbers = itertools.count()

@@ -20,6 +20,8 @@ from local.sqs_event import Message, sqs_record
 from local.stack import Stack, deliver_to
 from tests.integration.steps import completed
 
+pytestmark = pytest.mark.once
+
 TIME_LIMIT_SECONDS = 10
 SLOW = {"hangs": Hang(600), "drips": Drip(1)}
 

@@ -36,6 +36,8 @@ from tests.unit.hostile.any_api import (
 )
 from tests.unit.hostile.strategies import JSON, TEXTS, bounded, json_bytes, mutated, nested
 
+pytestmark = pytest.mark.once
+
 ITEMS = st.one_of(
     st.builds(lambda job: {"resource": job}, JOBS),
     st.builds(lambda job: {"resource": job | {"id": OTHER}}, WHOLE_JOBS),

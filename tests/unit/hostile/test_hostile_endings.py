@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -53,6 +54,8 @@ from tests.unit.hostile.any_api import (
     states_in,
 )
 from tests.unit.hostile.strategies import bounded, nested
+
+pytestmark = pytest.mark.once
 
 OBJECTS = (
     st.just(an_object(encryption="AES256"))

@@ -24,6 +24,8 @@ from export_monitor.domain.object_location import candidate_keys, is_on_amazon_s
 from tests.fakes import IN_TURN, Clock, FakeExchange, answer_of
 from tests.unit.hostile.strategies import TEXTS, bounded
 
+pytestmark = pytest.mark.once
+
 BASE = "https://cgc-api.sbgenomics.com/v2"
 NAMES = TEXTS | st.builds("{}/{}".format, TEXTS | st.just("owner"), TEXTS | st.just("name"))
 PARTS = st.sampled_from(

@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from export_monitor.adapters.api_token import ApiToken, TokenUnavailableError
 from tests.fakes import IN_TURN
 from tests.unit.hostile.strategies import CHARACTERS, JSON, TEXTS, bounded, json_texts, mutated, nested
+
+pytestmark = pytest.mark.once
 
 REFUSALS = {"the secret is binary", "the secret is neither a token nor JSON", "the secret holds no token"}
 SECRET = {"auth_token": "t0ken", "api": "https://cgc-api.sbgenomics.com/v2"}

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from tests.contract.endings import published
 from tests.contract.schema_files import validator
 from tests.unit.builders import NOW
 from tests.unit.hostile.strategies import CHARACTERS, JSON, bounded, json_texts, mutated, nested, often
+
+pytestmark = pytest.mark.once
 
 SOURCE = "cgc.exports"
 BASE = "https://cgc-api.sbgenomics.com/v2"
