@@ -70,6 +70,8 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
         ("NOT_FOUND_GRACE_SECONDS", "9" * 400, "must be a number from 0 to 3600"),
         ("EXPORT_BUCKETS", " , ", "must name at least one bucket"),
         ("LEDGER_TABLE_NAME", "", "is needed"),
+        ("DISCOVERY_MINUTES", "1", "must be 0 or at least 2"),
+        ("DISCOVERY_MINUTES", "1441", "must be a number from 0 to 1440"),
     ],
 )
 def test_bad_setting_is_named_with_its_rule(name: str, value: str, rule: str) -> None:
