@@ -220,6 +220,14 @@ def test_share_of_the_rate_limit_is_half_of_it_for_each_worker(
     assert len(platform.requests) == 5
 
 
+def test_schedule_looks_through_the_list_where_discovery_is_on(
+    environment: pytest.MonkeyPatch, handle: Handle, platform: Platform
+) -> None:
+    environment.setenv("DISCOVERY_MINUTES", "2")
+    assert handle({"discover": "exports"}) == {}
+    assert [one.path for one in platform.requests] == ["/storage/exports"]
+
+
 def test_parts_are_made_once_and_reach_aws_only_when_they_are_needed(
     aws: AwsAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
