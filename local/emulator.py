@@ -13,12 +13,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property, wraps
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+
+from local.moto_repairs import repair_moto
 
 REGION = "us-east-1"
 # moto's account, and the credentials that it takes: any.
@@ -104,44 +106,16 @@ class _Dialogue:
         return json.loads(line)
 
 
-def _make_writes_atomic(backend: type) -> None:
-    """Let DynamoDB's writes take turns.
-
-    moto undoes a cancelled transaction by restoring a copy of every table, and with it what other threads wrote
-    meanwhile; in AWS writes are atomic.
-    """
-    lock = threading.RLock()
-
-    def taking_turns(write: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(write)
-        def locked(*arguments: Any, **named: Any) -> Any:
-            with lock:
-                return write(*arguments, **named)
-
-        return locked
-
-    for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
-        setattr(backend, name, taking_turns(getattr(backend, name)))
-
-
-def _keep_messages(backend: type) -> None:
-    """Let SQS keep each message: to see whether one is too old, moto counts the whole queue each time."""
-    backend.is_message_valid_based_on_retention_period = lambda *_: True  # type: ignore[attr-defined]
-
-
 def main() -> None:
     """Serve on a free port and print its number; answer with a topic's notifications to its ARN; end with the input."""
-    from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 -- the parent process has no use for moto
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- likewise
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- the parent process has no use for moto
     from moto.sns.models import sns_backends  # noqa: PLC0415 -- likewise
-    from moto.sqs.models import SQSBackend  # noqa: PLC0415 -- likewise
 
     # Errors inside moto alone: no line for each request, and none for what its CloudFormation does not know.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     logging.getLogger("moto").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    _make_writes_atomic(DynamoDBBackend)
-    _keep_messages(SQSBackend)
+    repair_moto()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from threading import Lock
 from typing import Any
 
 import boto3
@@ -18,6 +17,7 @@ from requests.structures import CaseInsensitiveDict
 from export_monitor.adapters.aws import AWS_ERRORS, CALL_LIMIT_SECONDS, AwsCalls
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
 from local.export_jobs import Job
+from local.moto_repairs import repair_moto
 
 REGION = "us-east-1"
 TOKEN = "a-token-that-nobody-may-see"
@@ -107,21 +107,6 @@ def _made(call: Callable[[], Any]) -> Any:
 IN_TURN = InTurn()
 
 
-class OneAtATime:
-    """An AWS client whose calls come one after the other: moto's writes are not atomic, as DynamoDB's are."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._lock = Lock()
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*names: Any, **request: Any) -> Any:
-            with self._lock:
-                return getattr(self._client, name)(*names, **request)
-
-        return call
-
-
 def answer_of(status: int, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:
     """An answer with a JSON body, or with just these bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -142,6 +127,7 @@ class AwsAccount:
     """What the template makes in an account, as far as the function asks for it; to be made within `mock_aws`."""
 
     def __init__(self) -> None:
+        repair_moto()
         sqs, sns = self.client("sqs"), self.client("sns")
         self.queue_url = sqs.create_queue(QueueName="exports", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
         self.dead_letter_queue_url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]

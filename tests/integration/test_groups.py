@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pytest
@@ -19,8 +19,8 @@ from tests.integration.world import HOUR, LAST_MOMENT, TIMEOUT, Refusing, World,
 
 pytestmark = pytest.mark.once
 
-# Longer than a worker takes to use its claim, on a slow machine too.
-CLAIM_SECONDS = 4.0
+# Short, since what a dead worker has claimed waits for so long.
+INVOCATION_SECONDS = 4.0
 CONCLUDED = "cgc.export.group.concluded.v1"
 
 
@@ -293,25 +293,29 @@ class Dying:
 
 @dataclass
 class Mortal:
-    """A part whose process dies now and then, before or after what it was asked for is done."""
+    """A part whose process dies now and then, before or after what it was asked for is done, and at its deadline."""
 
     part: Any
     dice: random.Random
-    deaths: list[str] = field(default_factory=list)
+    deaths: list[str]
+    deadline_at: float
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> Any:
             fate = self.dice.random()
-            if fate < 0.03:
+            if fate < 0.03 or self._is_late():
                 self.deaths.append(name)
                 raise SystemExit
             answer = getattr(self.part, name)(*arguments)
-            if fate > 0.97:
+            if fate > 0.97 or self._is_late():
                 self.deaths.append(name)
                 raise SystemExit
             return answer
 
         return call
+
+    def _is_late(self) -> bool:
+        return time.time() >= self.deadline_at
 
 
 def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
@@ -321,11 +325,11 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
     world.watch.groups.ledger.begin(Group("run", 1000), world.now, world.now)
 
     def handle(worker: World, dice: random.Random, batch: list[MemberEnd]) -> list[MemberEnd]:
-        groups = mortal(worker, dice, deaths).groups
+        invocation = short_invocation()
+        groups = mortal(worker, dice, deaths, invocation).groups
+        counted = [(Group("run", 1000), end) for end in batch]
         try:
-            groups.count(
-                [(Group("run", 1000), end) for end in batch], time.time(), time.time() + CLAIM_SECONDS, lambda: True
-            )
+            groups.count(counted, invocation.now, invocation.deadline_at, lambda: invocation.time_left() > 1.0)
         except (SystemExit, UnavailableError):
             return batch
         return []
@@ -348,14 +352,19 @@ def test_hundred_exports_with_four_workers_kills_and_redeliveries_are_counted_ex
     body = '{{"export_id": "e{}", "group": {{"id": "run", "size": 100}}}}'
     messages = [QueueMessage(f"m{n}", f"r{n}", body.format(n % 100), world.now, 1) for n in range(120)]
     deaths: list[str] = []
-    work_off(world, messages, lambda worker, dice, batch: look(mortal(worker, dice, deaths), batch))
+
+    def handle(worker: World, dice: random.Random, batch: list[QueueMessage]) -> list[QueueMessage]:
+        invocation = short_invocation()
+        return look(mortal(worker, dice, deaths, invocation), batch, invocation)
+
+    work_off(world, messages, handle)
     watched = group_messages(world)
     assert watched
     # A claim of a worker that died may still stand.
     end = time.monotonic() + 60
-    while any(look(world.watch, [message]) for message in watched) and time.monotonic() < end:
+    while any(look(world.watch, [message], short_invocation()) for message in watched) and time.monotonic() < end:
         time.sleep(0.2)
-    assert [message for message in watched if look(world.watch, [message])] == []
+    assert [message for message in watched if look(world.watch, [message], short_invocation())] == []
     assert_concluded_exactly(world, deaths, completed=90, failed=failed)
 
 
@@ -400,18 +409,29 @@ def assert_concluded_exactly(world: World, deaths: list[str], completed: int, fa
         assert {one["export_id"] for one in data["failures"]} == failed
 
 
-def mortal(world: World, dice: random.Random, deaths: list[str]) -> ExportWatch:
+def short_invocation() -> Invocation:
+    """An invocation that begins now; Lambda kills it at its deadline, so whoever holds a claim then is dead."""
+    now = time.time()
+    deadline_at = now + INVOCATION_SECONDS
+    return Invocation(now, deadline_at, lambda: deadline_at - time.time())
+
+
+def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Invocation) -> ExportWatch:
     """A new worker, any of whose steps may be its last."""
     fresh = world.worker()
+
+    def mortal_part(part: Any) -> Any:
+        return Mortal(part, dice, deaths, invocation.deadline_at)
+
     groups = replace(
         fresh.groups,
-        ledger=Mortal(fresh.groups.ledger, dice, deaths),  # type: ignore[arg-type]
-        topic=Mortal(fresh.groups.topic, dice, deaths),  # type: ignore[arg-type]
+        ledger=mortal_part(fresh.groups.ledger),
+        topic=mortal_part(fresh.groups.topic),
     )
     return replace(
         fresh,
         groups=groups,
-        ledger=Mortal(fresh.ledger, dice, deaths),  # type: ignore[arg-type]
+        ledger=mortal_part(fresh.ledger),
         queue=Unseen(),  # type: ignore[arg-type]
     )
 
@@ -423,11 +443,10 @@ class Unseen:
         return []
 
 
-def look(watch: ExportWatch, batch: list[QueueMessage]) -> list[QueueMessage]:
+def look(watch: ExportWatch, batch: list[QueueMessage], invocation: Invocation) -> list[QueueMessage]:
     """What stays of a batch; all of it where the worker dies."""
-    now = time.time()
     try:
-        kept = set(watch.look_at(batch, Invocation(now, now + CLAIM_SECONDS, lambda: 60.0)))
+        kept = set(watch.look_at(batch, invocation))
     except SystemExit:
         return batch
     return [message for message in batch if message.message_id in kept]

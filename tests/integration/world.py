@@ -23,7 +23,7 @@ from export_monitor.settings import read_settings
 from export_monitor.watch import ExportWatch, Invocation
 from local.export_jobs import AT_ONCE, Job, documented_completed
 from local.platform import Platform
-from tests.fakes import IN_TURN, AwsAccount, Clock, OneAtATime, RecordingReporter
+from tests.fakes import IN_TURN, AwsAccount, Clock, RecordingReporter
 
 HOUR = 3600.0
 TIMEOUT, LAST_MOMENT = 72 * HOUR, 96 * HOUR
@@ -46,14 +46,12 @@ class World:
     time_left: float = 60.0
 
     def __post_init__(self) -> None:
-        self._dynamodb: Any = OneAtATime(self.aws.client("dynamodb"))
         self.watch = self.worker()
 
     def worker(self) -> ExportWatch:
         """A watch like that of another execution environment: nothing but AWS and the platform is shared."""
         settings = read_settings(self.aws.environment(self.base_url))
         aws = self.aws
-        dynamodb = self._dynamodb
         token = ApiToken(IN_TURN, lambda: aws.client("secretsmanager"), aws.secret_arn)
         pace = Pace(self.share, self.monotonic)
         queue = ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
@@ -62,10 +60,10 @@ class World:
             api=CgcApi(self.base_url, HttpExchange(), token, pace, self.report.count, self.monotonic, lambda: self.now),
             objects=ExportedObjects(IN_TURN, lambda: aws.client("s3"), settings.export_buckets),
             queue=queue,
-            ledger=Ledger(Table(IN_TURN, lambda: dynamodb, settings.ledger_table_name)),
+            ledger=Ledger(Table(IN_TURN, lambda: aws.client("dynamodb"), settings.ledger_table_name)),
             topic=topic,
             groups=Groups(
-                GroupLedger(Table(IN_TURN, lambda: dynamodb, settings.group_ledger_table_name)),
+                GroupLedger(Table(IN_TURN, lambda: aws.client("dynamodb"), settings.group_ledger_table_name)),
                 queue,
                 topic,
                 self.report,

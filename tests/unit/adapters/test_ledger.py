@@ -18,7 +18,8 @@ from export_monitor.adapters.threads import LateError
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.model import Obstacle, UnavailableError
 from export_monitor.domain.patience import Sight
-from tests.fakes import IN_TURN, REGION, InTurn, OneAtATime, stubbed
+from local.moto_repairs import repair_moto
+from tests.fakes import IN_TURN, REGION, InTurn, stubbed
 
 TABLE = "ledger"
 NOW = 1_700_000_000.25
@@ -30,6 +31,7 @@ FAILED = Claim("a", "a:failed:OBJECT_MISSING", "m1")
 
 @pytest.fixture
 def client() -> Iterator[Any]:
+    repair_moto()
     with mock_aws():
         client = boto3.client("dynamodb", region_name=REGION)
         client.create_table(
@@ -159,12 +161,11 @@ class TestPublishedBefore:
 @pytest.mark.parametrize("size", [1, 3])
 def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: int) -> None:
     claims = [Claim(f"e{n}", f"e{n}:completed", f"m{n}") for n in range(size)]
-    atomic: Any = OneAtATime(client)
     begin = threading.Barrier(4)
     published: list[str] = []
 
     def work(_: int) -> None:
-        ledger = Ledger(Table(IN_TURN, lambda: atomic, TABLE))
+        ledger = Ledger(Table(IN_TURN, lambda: client, TABLE))
         begin.wait()
         for _ in range(10):
             refused = ledger.claim(claims, NOW, DEADLINE)
