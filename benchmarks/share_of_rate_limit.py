@@ -32,9 +32,10 @@ from benchmarks.virtual_time import (
 from export_monitor.adapters.cgc import CgcApi
 from export_monitor.adapters.http import HttpAnswer, HttpRequest, NoAnswerError
 from export_monitor.adapters.pace import Pace
+from export_monitor.batch import Invocation
 from export_monitor.domain.model import QueueMessage
 from export_monitor.settings import Settings, read_settings
-from export_monitor.watch import ExportWatch, Invocation
+from export_monitor.watch import ExportWatch
 from local.api_routes import answer
 from local.exchange import Request
 from local.export_jobs import NEVER, Job, Steps
@@ -211,6 +212,7 @@ class Simulation:
             objects=VirtualObjects(self.time, _FILE_BYTES),
             queue=self.queue,
             ledger=self.ledger,
+            faults=self.ledger,
             topic=self.topic,
             report=self.account,
             groups=NoGroups(),  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.aws import SIDE_BY_SIDE, AwsCalls, Deadline
 from export_monitor.adapters.cgc import CgcApi
 from export_monitor.adapters.export_queue import ExportQueue
+from export_monitor.adapters.fault_sights import FaultSights
 from export_monitor.adapters.group_ledger import GroupLedger
 from export_monitor.adapters.http import HttpExchange
 from export_monitor.adapters.ledger import Ledger
@@ -28,6 +29,7 @@ from export_monitor.adapters.pace import Pace
 from export_monitor.adapters.table import Table
 from export_monitor.adapters.telemetry import Telemetry
 from export_monitor.adapters.topic import EventsTopic
+from export_monitor.adapters.watch_marks import WatchMarks
 from export_monitor.announcement import Announcement
 from export_monitor.discovery import Discovery
 from export_monitor.grouping import Groups
@@ -81,12 +83,14 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
         return CgcApi(settings.api_base_url, HttpExchange(), token, pace, telemetry.count)
 
     topic = EventsTopic(calls, client("sns"), settings.events_topic_arn)
-    ledger = Ledger(Table(calls, client("dynamodb"), settings.ledger_table_name))
+    exports = Table(calls, client("dynamodb"), settings.ledger_table_name)
+    marks = WatchMarks(exports) if settings.discovery_minutes else None
     watch = ExportWatch(
         api=api(settings.requests_per_minute_and_worker),
         objects=ExportedObjects(calls, client("s3"), settings.export_buckets),
         queue=queue,
-        ledger=ledger,
+        ledger=Ledger(exports),
+        faults=FaultSights(exports),
         topic=topic,
         groups=Groups(
             GroupLedger(Table(calls, client("dynamodb"), settings.group_ledger_table_name)),
@@ -99,13 +103,13 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
         patience=settings.patience,
         start_event_source=settings.start_event_source,
         api_base_url=settings.api_base_url,
-        discovers=settings.discovery_minutes > 0,
+        marks=marks,
     )
     announcement = Announcement(queue, settings.start_event_source, telemetry)
     discovery = None
-    if settings.discovery_minutes:
+    if marks:
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
-        discovery = Discovery(api(share), ledger, queue, telemetry, settings.export_buckets)
+        discovery = Discovery(api(share), marks, queue, telemetry, settings.export_buckets)
     return Parts(watch, announcement, discovery, deadline)
 
 

@@ -34,7 +34,10 @@ class ExportList(Protocol):
 
 
 class WatchedExports(Protocol):
-    """The ledger: which exports have a watch, and where the last run stopped. Everything raises UnavailableError."""
+    """Which exports have a watch, and where the last run stopped: see adapters.watch_marks.
+
+    Everything raises UnavailableError.
+    """
 
     def watched(self, export_ids: Collection[str]) -> set[str]: ...
     def mark_watched(self, export_ids: Collection[str], now: float) -> None: ...
@@ -84,7 +87,7 @@ class Discovery:
     """Finds exports that have no watch, and begins one for each."""
 
     api: ExportList
-    ledger: WatchedExports
+    marks: WatchedExports
     queue: Announcer
     report: Reporter
     buckets: Collection[str]
@@ -101,7 +104,7 @@ class Discovery:
             for offset, page in self._pages(now, left, run):
                 run.exports_read += len(page.jobs)
                 self._begin_watches(page, offset, run, now, left)
-            self.ledger.remember_list_offset(run.stopped_at)
+            self.marks.remember_list_offset(run.stopped_at)
         except UnavailableError as error:
             run.because = str(error)
         for _ in run.sent:
@@ -144,7 +147,7 @@ class Discovery:
         offsets = list(range(PAGE_SIZE, first.total, PAGE_SIZE))
         if order.ascends:
             offsets.reverse()
-        stopped_at = self.ledger.list_offset()
+        stopped_at = self.marks.list_offset()
         if stopped_at in offsets:
             # What lies before was read by the runs before.
             place = offsets.index(stopped_at)
@@ -158,14 +161,14 @@ class Discovery:
             for job in page.jobs
             if job.started_at is not None and now - RECENT_SECONDS <= job.started_at <= now - SETTLED_SECONDS
         }
-        watched = self.ledger.watched(recent) if recent else set()
+        watched = self.marks.watched(recent) if recent else set()
         unwatched = {export_id: job for export_id, job in recent.items() if export_id not in watched}
         ours = self._our_volumes({job.volume for job in unwatched.values() if job.volume}, offset, run, left)
         found = [export_id for export_id, job in unwatched.items() if job.volume in ours]
         if found:
             # Sent before it is marked: a crash between the two can double a watch, which does no harm, but lose none.
             sent = self.queue.send_discovered(found)
-            self.ledger.mark_watched(sent, now)
+            self.marks.mark_watched(sent, now)
             run.sent += sent
             if len(sent) < len(found):
                 run.stop(offset, "SQS did not take every start event")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
+from export_monitor.batch import Invocation
 from export_monitor.bootstrap import Parts, bootstrap
 from export_monitor.domain.model import QueueMessage
-from export_monitor.watch import Invocation
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

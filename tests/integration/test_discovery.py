@@ -10,9 +10,9 @@ from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.cgc import CgcApi
 from export_monitor.adapters.export_queue import ExportQueue
 from export_monitor.adapters.http import HttpExchange
-from export_monitor.adapters.ledger import Ledger
 from export_monitor.adapters.pace import Pace
 from export_monitor.adapters.table import Table
+from export_monitor.adapters.watch_marks import WatchMarks
 from export_monitor.discovery import RECENT_SECONDS, Discovery
 from export_monitor.domain.model import QueueMessage
 from local.export_jobs import AT_ONCE, NEVER, documented_completed
@@ -24,6 +24,10 @@ from tests.integration.world import HOUR, World
 pytestmark = pytest.mark.once
 
 LIST = r"/storage/exports"
+
+
+def marks_of(world: World) -> WatchMarks:
+    return WatchMarks(Table(IN_TURN, lambda: world.aws.client("dynamodb"), "ledger"))
 
 
 class Searching:
@@ -42,8 +46,7 @@ class Searching:
         token = ApiToken(IN_TURN, lambda: aws.client("secretsmanager"), aws.secret_arn)
         pace = Pace(requests or self.requests, world.monotonic)
         api = CgcApi(world.base_url, HttpExchange(), token, pace, world.report.count, world.monotonic)
-        ledger = Ledger(Table(IN_TURN, lambda: world._dynamodb, "ledger"))
-        Discovery(api, ledger, queue, world.report, ["bucket"]).discover(world.now, lambda: 60.0)
+        Discovery(api, marks_of(world), queue, world.report, ["bucket"]).discover(world.now, lambda: 60.0)
         self.asked = [one.path for one in world.platform.requests[before:]]
         return world.report.told("discovery")[-1]["export_ids"] or []
 
@@ -131,7 +134,7 @@ def test_export_to_another_bucket_or_an_unknown_volume_is_none_of_ours(calm: Wor
 
 def test_announced_export_is_not_discovered_though_it_still_runs(calm: World, search: Searching) -> None:
     start(calm, "announced", age=HOUR, steps=NEVER)
-    watch = replace(calm.watch, discovers=True)
+    watch = replace(calm.watch, marks=marks_of(calm))
     message = calm.announced("announced")
     assert watch.look_at([message], calm.invocation()) == [message.message_id]
     assert search.run() == []
@@ -175,7 +178,7 @@ def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_orde
     crowd.platform.list_order = order
     search = Searching(crowd)
     announced = sorted(recent(crowd))[::10]
-    replace(crowd.watch, discovers=True).look_at([crowd.announced(one) for one in announced], crowd.invocation())
+    replace(crowd.watch, marks=marks_of(crowd)).look_at([crowd.announced(one) for one in announced], crowd.invocation())
     found = search.run()
     assert Counter(found) == Counter(recent(crowd) - set(announced))
     assert search.pages <= pages

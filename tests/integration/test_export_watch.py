@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from export_monitor.adapters.export_queue import ExportQueue
 from export_monitor.adapters.objects import ExportedObjects
-from export_monitor.watch import ExportWatch, Invocation
+from export_monitor.batch import Invocation
+from export_monitor.watch import ExportWatch
 from local.export_jobs import NEVER, Job, documented_completed, documented_failed
 from local.faults import Close, Drip, Fault, Hang, Html, LeftOut, Match, OtherJob, Raw, Redirect, Status, Truncated
 from local.platform import Platform

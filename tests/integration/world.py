@@ -9,6 +9,7 @@ from typing import Any
 from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.cgc import CgcApi
 from export_monitor.adapters.export_queue import ExportQueue
+from export_monitor.adapters.fault_sights import FaultSights
 from export_monitor.adapters.group_ledger import GroupLedger
 from export_monitor.adapters.http import HttpExchange
 from export_monitor.adapters.ledger import Ledger
@@ -16,11 +17,12 @@ from export_monitor.adapters.objects import ExportedObjects
 from export_monitor.adapters.pace import Pace
 from export_monitor.adapters.table import Table
 from export_monitor.adapters.topic import EventsTopic
+from export_monitor.batch import Invocation
 from export_monitor.domain.events import Message
 from export_monitor.domain.model import QueueMessage
 from export_monitor.grouping import Groups
 from export_monitor.settings import read_settings
-from export_monitor.watch import ExportWatch, Invocation
+from export_monitor.watch import ExportWatch
 from local.export_jobs import AT_ONCE, Job, documented_completed
 from local.platform import Platform
 from tests.fakes import IN_TURN, AwsAccount, Clock, RecordingReporter
@@ -56,11 +58,13 @@ class World:
         pace = Pace(self.share, self.monotonic)
         queue = ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
         topic = EventsTopic(IN_TURN, lambda: aws.client("sns"), aws.topic_arn)
+        exports = Table(IN_TURN, lambda: aws.client("dynamodb"), settings.ledger_table_name)
         return ExportWatch(
             api=CgcApi(self.base_url, HttpExchange(), token, pace, self.report.count, self.monotonic, lambda: self.now),
             objects=ExportedObjects(IN_TURN, lambda: aws.client("s3"), settings.export_buckets),
             queue=queue,
-            ledger=Ledger(Table(IN_TURN, lambda: aws.client("dynamodb"), settings.ledger_table_name)),
+            ledger=Ledger(exports),
+            faults=FaultSights(exports),
             topic=topic,
             groups=Groups(
                 GroupLedger(Table(IN_TURN, lambda: aws.client("dynamodb"), settings.group_ledger_table_name)),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from export_monitor.batch import Invocation
 from export_monitor.domain.claims import Claim, RefusedClaim
 from export_monitor.domain.events import Message
 from export_monitor.domain.groups import MemberEnd
@@ -20,7 +21,7 @@ from export_monitor.domain.model import (
 )
 from export_monitor.domain.patience import Patience, Sight
 from export_monitor.domain.poll_schedule import PollSchedule
-from export_monitor.watch import ExportWatch, Invocation
+from export_monitor.watch import ExportWatch
 from tests.fakes import RecordingReporter
 
 NOW = 1_700_000_000.0
@@ -46,7 +47,7 @@ class World:
     def look(self, time_left: float = 60) -> list[str]:
         schedule = PollSchedule(5, 900, 96 * HOUR)
         watch = ExportWatch(
-            api=self, objects=self, queue=self, ledger=self, topic=self, report=self.report, groups=self,  # type: ignore[arg-type]
+            api=self, objects=self, queue=self, ledger=self, faults=self, topic=self, report=self.report, groups=self,  # type: ignore[arg-type]
             patience=Patience(schedule, 72 * HOUR, 120, 300, 24 * HOUR),
             start_event_source="cgc.exports", api_base_url="https://api", random=lambda: 0.5,
         )  # fmt: skip

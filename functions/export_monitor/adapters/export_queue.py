@@ -8,8 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls, AwsError
+from export_monitor.domain.messages import ORIGIN
 from export_monitor.domain.model import JsonObject, QueueMessage, UnavailableError
-from export_monitor.domain.start_events import ORIGIN, watched_group_body
+from export_monitor.domain.start_events import watched_group_body
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

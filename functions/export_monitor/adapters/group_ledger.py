@@ -19,7 +19,17 @@ from functools import partial
 from typing import Any
 
 from export_monitor.adapters.aws import AWS_ERRORS
-from export_monitor.adapters.table import Reason, Table, Update, asking, expiry, is_refused, is_written, milliseconds
+from export_monitor.adapters.table import (
+    RECORD_ATTEMPTS,
+    Reason,
+    Table,
+    Update,
+    asking,
+    expiry,
+    is_refused,
+    is_written,
+    milliseconds,
+)
 from export_monitor.domain.groups import FailedMember, MemberEnd, Tally
 from export_monitor.domain.model import Group, UnavailableError
 
@@ -27,8 +37,6 @@ SHARDS = 16
 # A transaction takes 100 items, and one of them is the group's own.
 _AT_ONCE = 99
 _ATTEMPTS = 8
-# What SNS has cannot be called back, so it is recorded as long as there is time.
-_RECORD_ATTEMPTS = 30
 
 
 class GroupLedger:
@@ -125,7 +133,7 @@ class GroupLedger:
         expression = "SET concluded_at = :now, expires_at = :expires REMOVE claimed_until"
         values = {":now": milliseconds(now), ":expires": expiry(now)}
         update = self._table.update(_group_key(group_id), expression, values)
-        for attempt in range(1, _RECORD_ATTEMPTS + 1):
+        for attempt in range(1, RECORD_ATTEMPTS + 1):
             with suppress(*AWS_ERRORS):
                 if is_written(self._table.write([update])):
                     return

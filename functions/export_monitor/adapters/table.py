@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 # An item that is published about is kept so long: well over the 30 days that the contract promises.
 KEPT_SECONDS = 45 * 24 * 3600
+# What has happened must be recorded as long as there is time: these take most of a minute.
+RECORD_ATTEMPTS = 30
+TOGETHER_ATTEMPTS = 3
 _PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -70,6 +73,17 @@ class Table:
             raise
         return [{"Code": "None"}] * len(updates)
 
+    def unwritten(self, updates: list[Update], *, together: bool) -> list[Update]:
+        """Write, and say what could not be written, for whatever reason."""
+        if together:
+            try:
+                return [] if is_written(self.write(updates)) else updates
+            except AWS_ERRORS:
+                return updates
+        client = self.client()
+        outcomes = self.calls.side_by_side([partial(client.update_item, **update) for update in updates])
+        return [update for update, outcome in zip(updates, outcomes, strict=True) if isinstance(outcome, Exception)]
+
     def pause(self, attempt: int) -> None:
         """Wait before the next attempt, longer each time. Raises LateError where that leaves no time for it."""
         self.calls.pause(min(_PAUSE_SECONDS * 2.0 ** (attempt - 1), _LONGEST_PAUSE_SECONDS))
@@ -81,7 +95,12 @@ def asking() -> Iterator[None]:
     try:
         yield
     except AWS_ERRORS as error:
-        raise UnavailableError(f"DynamoDB: {error}") from None
+        raise UnavailableError(told(error)) from None
+
+
+def told(error: Exception) -> str:
+    """What went wrong, for the log."""
+    return f"DynamoDB: {error}"
 
 
 def is_written(reasons: Sequence[Reason]) -> bool:

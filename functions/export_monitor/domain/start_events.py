@@ -17,8 +17,6 @@ MAX_GROUP_SIZE = 10_000
 # Less than a body may be, with room for the event that brings it back.
 MAX_CONTEXT_DEPTH = 200
 
-# The message attribute by which the app says that it discovered an export.
-ORIGIN = "origin"
 _WATCHED_GROUP = "watched_group"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"

@@ -1,51 +1,31 @@
 """The ledger: of several workers one publishes, and what was published stays known."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY
-from moto import mock_aws
 
 from export_monitor.adapters.ledger import Ledger
 from export_monitor.adapters.table import KEPT_SECONDS, Table
 from export_monitor.adapters.threads import LateError
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from export_monitor.domain.model import Obstacle, UnavailableError
-from export_monitor.domain.patience import Sight
-from local.moto_repairs import repair_moto
-from tests.fakes import IN_TURN, REGION, InTurn, stubbed
+from export_monitor.domain.model import UnavailableError
+from tests.fakes import InTurn, stubbed
+from tests.unit.adapters.exports_table import TABLE, exports
 
-TABLE = "ledger"
 NOW = 1_700_000_000.25
 DEADLINE = NOW + 45
-HEALED = 900.0
 COMPLETED = Claim("a", "a:completed", "m1")
 FAILED = Claim("a", "a:failed:OBJECT_MISSING", "m1")
 
 
 @pytest.fixture
-def client() -> Iterator[Any]:
-    repair_moto()
-    with mock_aws():
-        client = boto3.client("dynamodb", region_name=REGION)
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "export_id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "export_id", "KeyType": "HASH"}],
-        )
-        yield client
-
-
-@pytest.fixture
 def ledger(client: Any) -> Ledger:
-    return Ledger(Table(IN_TURN, lambda: client, TABLE))
+    return Ledger(exports(client))
 
 
 def item(client: Any, export_id: str = "a") -> dict[str, Any]:
@@ -67,7 +47,7 @@ class TestClaims:
 
     def test_no_wish_asks_nothing(self) -> None:
         with stubbed("dynamodb") as (client, _):
-            ledger = Ledger(Table(IN_TURN, lambda: client, TABLE))
+            ledger = Ledger(exports(client))
             assert ledger.claim([], NOW, DEADLINE) == {}
             ledger.record([], [], NOW)
 
@@ -165,7 +145,7 @@ def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: 
     published: list[str] = []
 
     def work(_: int) -> None:
-        ledger = Ledger(Table(IN_TURN, lambda: client, TABLE))
+        ledger = Ledger(exports(client))
         begin.wait()
         for _ in range(10):
             refused = ledger.claim(claims, NOW, DEADLINE)
@@ -206,7 +186,7 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.CONFLICT)
             stub.add_response("update_item", {})
-            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
+            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
         assert refused == {"a": RefusedClaim(Refusal.OVER, published="a:completed")}
 
     @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
@@ -215,14 +195,14 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             for _ in range(4):
                 stub.add_client_error(call, "TransactionConflictException")
-            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(claims, NOW, DEADLINE)
+            refused = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
         assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in claims}
 
     def test_record_that_meets_another_transaction_is_tried_again(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.NONE, self.CONFLICT)
             stub.add_response("transact_write_items", {})
-            Ledger(Table(IN_TURN, lambda: client, TABLE)).record(self.BOTH[:1], self.BOTH[1:], NOW)
+            Ledger(exports(client)).record(self.BOTH[:1], self.BOTH[1:], NOW)
 
     def test_record_that_keeps_meeting_others_is_written_one_by_one_until_all_is(self) -> None:
         calls = InTurn()
@@ -270,7 +250,7 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             call = "update_item" if len(claims) == 1 else "transact_write_items"
             stub.add_client_error(call, "AccessDeniedException")
-            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(claims, NOW, DEADLINE)
+            refused = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
         for claim in claims:
             assert refused[claim.export_id].refusal is Refusal.UNKNOWN
             assert refused[claim.export_id].wait_seconds == 45
@@ -280,7 +260,7 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.NONE)
             stub.add_client_error("update_item", "InternalServerError")
-            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
+            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
         assert [refused[export_id].refusal for export_id in "ab"] == [Refusal.OVER, Refusal.UNKNOWN]
 
     def test_live_claim_of_a_cancelled_transaction_says_how_long_to_wait(self) -> None:
@@ -288,60 +268,8 @@ class TestConflicts:
         lapsed = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW - 1) * 1000))}}}
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, live, lapsed)
-            refused = Ledger(Table(IN_TURN, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
+            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
         assert refused == {
             "a": RefusedClaim(Refusal.BUSY, pytest.approx(30, abs=0.002)),
             "b": RefusedClaim(Refusal.BUSY, 0.0),
         }
-
-
-def seen(ledger: Ledger, export_id: str, fault: str, now: float) -> float | Obstacle:
-    """Since when a fault that is seen now has been seen."""
-    sight = Sight(export_id, fault, HEALED)
-    return ledger.first_seen_at([sight], now)[sight]
-
-
-class TestFaults:
-    FAULT = "VOLUME_UNAVAILABLE"
-
-    def test_patience_counts_from_the_first_sight(self, ledger: Ledger) -> None:
-        sights = [seen(ledger, "a", self.FAULT, NOW + after) for after in (0, 30, 900, 1800)]
-        assert sights == [pytest.approx(NOW, abs=0.001)] * 4
-
-    def test_sight_costs_one_write(self) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            stub.add_response("update_item", {})
-            assert seen(Ledger(Table(IN_TURN, lambda: client, TABLE)), "a", self.FAULT, NOW) == NOW
-
-    def test_fault_that_went_unseen_for_too_long_had_healed_and_counts_anew(self, ledger: Ledger) -> None:
-        seen(ledger, "a", self.FAULT, NOW)
-        assert seen(ledger, "a", self.FAULT, NOW + 900) == pytest.approx(NOW, abs=0.001)
-        anew = NOW + 900 + 901
-        assert seen(ledger, "a", self.FAULT, anew) == pytest.approx(anew, abs=0.001)
-        assert seen(ledger, "a", self.FAULT, anew + 60) == pytest.approx(anew, abs=0.001)
-
-    def test_faults_of_another_kind_or_export_are_counted_apart(self, ledger: Ledger) -> None:
-        seen(ledger, "a", self.FAULT, NOW)
-        for export_id, fault in (("a", "OBJECT"), ("b", self.FAULT)):
-            assert seen(ledger, export_id, fault, NOW + 60) == pytest.approx(NOW + 60, abs=0.001)
-
-    def test_fault_ends_with_the_watch(self, ledger: Ledger) -> None:
-        seen(ledger, "a", self.FAULT, NOW)
-        seen(ledger, "a", "OBJECT", NOW)
-        ledger.claim([FAILED], NOW + 60, DEADLINE)
-        ledger.record([FAILED], [], NOW + 60)
-        for fault in (self.FAULT, "OBJECT"):
-            assert seen(ledger, "a", fault, NOW + 61) == pytest.approx(NOW + 61, abs=0.001)
-
-    def test_sight_of_a_fault_leaves_what_was_published_alone(self, ledger: Ledger) -> None:
-        ledger.claim([COMPLETED], NOW, DEADLINE)
-        ledger.record([COMPLETED], [], NOW)
-        seen(ledger, "a", self.FAULT, NOW)
-        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].refusal is Refusal.OVER
-
-    def test_sight_that_cannot_be_noted_says_nothing_of_its_age(self) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            stub.add_client_error("update_item", "ThrottlingException")
-            answer = seen(Ledger(Table(IN_TURN, lambda: client, TABLE)), "a", self.FAULT, NOW)
-        assert isinstance(answer, Obstacle)
-        assert "ThrottlingException" in answer.text

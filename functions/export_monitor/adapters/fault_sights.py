@@ -1,0 +1,43 @@
+"""Since when an export has had a fault: see export_items."""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+from export_monitor.adapters.export_items import export_key, fault_attributes
+from export_monitor.adapters.table import Table, expiry, told
+from export_monitor.domain.model import Obstacle
+from export_monitor.domain.patience import Sight
+
+
+class FaultSights:
+    """Remembers when faults were seen."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle]:
+        """Note that faults are seen, and say of each since when it has been, in epoch seconds.
+
+        One that went unseen for too long had healed and counts from now. It costs one write, and a second one after
+        healing.
+        """
+        outcomes = self._table.calls.side_by_side([partial(self._first_seen_at, sight, now) for sight in sights])
+        return {
+            sight: Obstacle(told(outcome)) if isinstance(outcome, Exception) else outcome
+            for sight, outcome in zip(sights, outcomes, strict=True)
+        }
+
+    def _first_seen_at(self, sight: Sight, now: float) -> float:
+        first, last = fault_attributes(sight.fault)
+        before = self._set(sight.export_id, f"SET {first} = if_not_exists({first}, :now), {last} = :now", now)
+        if last not in before or float(before[last]["N"]) >= now - sight.healed_after:
+            return float(before[first]["N"]) if first in before else now
+        self._set(sight.export_id, f"SET {first} = :now, {last} = :now", now)
+        return now
+
+    def _set(self, export_id: str, expression: str, now: float) -> dict[str, Any]:
+        values = {":now": {"N": f"{now:.3f}"}, ":expires": expiry(now)}
+        update = self._table.update(export_key(export_id), f"{expression}, expires_at = :expires", values)
+        answer = self._table.client().update_item(**update, ReturnValues="ALL_OLD")
+        return dict(answer.get("Attributes", {}))

@@ -1,0 +1,86 @@
+"""Which exports have a watch, and how far their list was read: see export_items."""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+from export_monitor.adapters.export_items import export_key
+from export_monitor.adapters.table import RECORD_ATTEMPTS, TOGETHER_ATTEMPTS, Table, asking, expiry
+from export_monitor.domain.model import UnavailableError
+
+# What a transaction and a BatchGetItem take.
+_AT_ONCE = 100
+# No export's id has such a sign.
+_DISCOVERY = "discovery#"
+
+
+class WatchMarks:
+    """Remembers which exports have had a watch, and where reading their list stopped."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def watched(self, export_ids: Collection[str]) -> set[str]:
+        """Which of these exports have an item, and so had a watch. Raises UnavailableError."""
+        ids = sorted(export_ids)
+        found: set[str] = set()
+        for start in range(0, len(ids), _AT_ONCE):
+            found |= self._watched(ids[start : start + _AT_ONCE])
+        return found
+
+    def mark_watched(self, export_ids: Collection[str], now: float) -> None:
+        """Give each export an item, so that it is not discovered. Raises UnavailableError."""
+        ids = sorted(export_ids)
+        marks = [
+            self._table.update(export_key(one), "SET expires_at = :expires", {":expires": expiry(now)}) for one in ids
+        ]
+        for start in range(0, len(marks), _AT_ONCE):
+            unwritten = marks[start : start + _AT_ONCE]
+            for attempt in range(1, RECORD_ATTEMPTS + 1):
+                unwritten = self._table.unwritten(unwritten, together=attempt <= TOGETHER_ATTEMPTS)
+                if not unwritten:
+                    break
+                with asking():
+                    self._table.pause(attempt)
+            else:
+                raise UnavailableError("watches could not be marked")
+
+    def list_offset(self) -> int | None:
+        """Where discovery stopped early, if it did. Raises UnavailableError."""
+        client = self._table.client()
+        get = partial(client.get_item, TableName=self._table.name, Key=export_key(_DISCOVERY), ConsistentRead=True)
+        with asking():
+            item = self._table.calls.one(get).get("Item", {})
+        return int(item["list_offset"]["N"]) if "list_offset" in item else None
+
+    def remember_list_offset(self, offset: int | None) -> None:
+        """Remember where discovery stopped early, or that it did not. Raises UnavailableError."""
+        values = {":offset": {"N": str(offset)}}
+        update = (
+            self._table.update(export_key(_DISCOVERY), "REMOVE list_offset", {})
+            if offset is None
+            else self._table.update(export_key(_DISCOVERY), "SET list_offset = :offset", values)
+        )
+        with asking():
+            self._table.write([update])
+
+    def _watched(self, ids: list[str]) -> set[str]:
+        wanted: Any = {
+            self._table.name: {
+                "Keys": [export_key(one) for one in ids],
+                "ProjectionExpression": "export_id",
+                "ConsistentRead": True,
+            }
+        }
+        found: set[str] = set()
+        client = self._table.client()
+        for attempt in range(1, RECORD_ATTEMPTS + 1):
+            with asking():
+                answer = self._table.calls.one(partial(client.batch_get_item, RequestItems=wanted))
+            found |= {item["export_id"]["S"] for item in answer["Responses"].get(self._table.name, ())}
+            wanted = answer.get("UnprocessedKeys")
+            if not wanted:
+                return found
+            with asking():
+                self._table.pause(attempt)
+        raise UnavailableError("DynamoDB did not give every item")

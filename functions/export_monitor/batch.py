@@ -1,0 +1,118 @@
+"""What becomes of the messages of one batch: kept for a while, set aside, or done with.
+
+Here is the one boundary for errors that nobody foresaw: whatever they leave unsettled is kept.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from export_monitor.domain.model import QueueMessage
+from export_monitor.domain.patience import Patience, poll_delay
+from export_monitor.reporting import Reporter
+
+# What is left of the invocation when asking stops: enough to publish and to hand 100 messages back, if slowly.
+_RESERVE_SECONDS = 15.0
+_RESERVE_SHARE = 0.25
+# When a message that cannot even be set aside is tried again.
+_SET_ASIDE_AGAIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """When this look is made and when it must be over (epoch seconds), and how many seconds are left of it."""
+
+    now: float
+    deadline_at: float
+    time_left: Callable[[], float]
+
+    @property
+    def present(self) -> float:
+        """The time as it is by now, in epoch seconds."""
+        return self.deadline_at - self.time_left()
+
+
+class Queue(Protocol):
+    """SQS: see adapters.export_queue."""
+
+    def hide(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]: ...
+    def set_aside(self, message: QueueMessage, error: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """The messages of one invocation. `random` gives numbers from 0 to 1 that spread the delays."""
+
+    invocation: Invocation
+    queue: Queue
+    patience: Patience
+    report: Reporter
+    random: Callable[[], float]
+    _reserve: float = field(init=False)
+    _kept: list[tuple[QueueMessage, float]] = field(default_factory=list)
+    _settled: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._reserve = min(_RESERVE_SECONDS, self.invocation.time_left() * _RESERVE_SHARE)
+
+    def keep(self, message: QueueMessage, seconds: float) -> None:
+        """Keep a message, hidden for so long."""
+        self._kept.append((message, seconds))
+        self._settled.add(message.message_id)
+
+    def keep_by_schedule(self, message: QueueMessage) -> None:
+        """Keep a message until it is looked at again by the poll schedule."""
+        self.keep(message, self.poll_delay(message))
+
+    def done(self, message: QueueMessage) -> None:
+        """Let a message leave the queue."""
+        self._settled.add(message.message_id)
+
+    def set_aside(self, message: QueueMessage, error: str) -> None:
+        """Move a message to the dead-letter queue; where that fails, it is kept."""
+        try:
+            self.queue.set_aside(message, error)
+        except Exception:  # noqa: BLE001 -- as in `keeping`
+            self._surprised([message])
+            self.keep(message, _SET_ASIDE_AGAIN_SECONDS)
+        else:
+            self.report.warn("message_set_aside", message_id=message.message_id, error=error)
+            self.done(message)
+
+    def hide(self) -> list[str]:
+        """Hide what is kept until it is due; the ids."""
+        for message in self.queue.hide(self._kept):
+            self.report.warn("message_not_hidden", message_id=message.message_id)
+        return [message.message_id for message, _ in self._kept]
+
+    def poll_delay(self, message: QueueMessage) -> float:
+        """Seconds until a message is looked at again by the poll schedule."""
+        return poll_delay(message.age(self.invocation.now), message.receives, self.patience, self.random())
+
+    def may_ask_for(self) -> float:
+        """For how many seconds the API and AWS may still be asked."""
+        return self.invocation.time_left() - self._reserve
+
+    def may_publish(self) -> bool:
+        """Whether there is time to publish and to record it."""
+        return self.invocation.time_left() > self._reserve / 2
+
+    @contextmanager
+    def keeping(self, messages: Sequence[QueueMessage]) -> Iterator[None]:
+        """Keep those of these messages that an error left unsettled; at their last moment, set them aside."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- whatever it is, a message must not be lost or disturb others
+            self._surprised(messages)
+            for message in messages:
+                if message.message_id in self._settled:
+                    continue
+                if message.age(self.invocation.now) < self.patience.last_moment:
+                    self.keep_by_schedule(message)
+                else:
+                    self.set_aside(message, f"unforeseen error: {type(error).__name__}: {error}")
+
+    def _surprised(self, messages: Sequence[QueueMessage]) -> None:
+        self.report.traceback("unforeseen_error", message_ids=[message.message_id for message in messages])
+        self.report.count("UnforeseenErrors")

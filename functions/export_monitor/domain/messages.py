@@ -1,0 +1,43 @@
+"""What the messages of the queue stand for: exports, groups, or nothing that is understood."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from export_monitor.domain.model import QueueMessage, Watch
+from export_monitor.domain.start_events import StartEventError, WatchedGroup, read_message
+
+# The message attribute by which the app says that it discovered an export.
+ORIGIN = "origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """Messages with the watch or the group id that each stands for; rejected ones with which field broke which rule."""
+
+    watches: list[tuple[QueueMessage, Watch]] = field(default_factory=list)
+    groups: list[tuple[QueueMessage, str]] = field(default_factory=list)
+    rejected: list[tuple[QueueMessage, str]] = field(default_factory=list)
+
+
+def understand_messages(messages: Sequence[QueueMessage], source: str) -> Understood:
+    """Understand each by itself. `source` is the one that EventBridge envelopes must carry."""
+    understood = Understood()
+    for message in messages:
+        try:
+            meant = read_message(message.body, source)
+        except StartEventError as error:
+            understood.rejected.append((message, str(error)))
+            continue
+        if isinstance(meant, WatchedGroup):
+            understood.groups.append((message, meant.group_id))
+        else:
+            origin = message.attributes.get(ORIGIN, {}).get("stringValue")
+            watch = Watch(
+                meant,
+                message.message_id,
+                message.sent_at,
+                message.receives,
+                "discovered" if origin == "discovered" else "announced",
+            )
+            understood.watches.append((message, watch))
+    return understood
