@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local chaos test check format lint types imports coverage template policies artifact audit cost bench bench-publish clean
+.PHONY: help demo local chaos test check format lint types imports template policies artifact audit docs promises cost bench bench-publish clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -33,12 +33,14 @@ chaos: $(VENV)/local.installed ## run a fault campaign on this machine, or one f
 	@$(BIN)/python -m chaos --seed $(SEEDS)
 
 test: $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed) ## run every test, on Python 3.13 too where it is found
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(if $(PYTHON_3_13),-m "not once")
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(if $(PYTHON_3_13),-m "not once",$(COVERAGE))
 ifneq ($(PYTHON_3_13),)
-	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile
+	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile $(COVERAGE)
 endif
 
-check: format lint types imports coverage test template policies artifact ## run every gate that CI has
+# Branch coverage of functions/ is held at 100 % where all tests run.
+check: COVERAGE := --cov --cov-report=term-missing:skip-covered
+check: format lint types imports template policies artifact test ## run every gate that CI has
 
 format: $(VENV)/dev.installed ## check the format of the code
 	$(BIN)/ruff format --check .
@@ -52,12 +54,6 @@ types: $(VENV)/dev.installed ## check the types, strictly
 imports: $(VENV)/dev.installed ## check who imports whom
 	PYTHONPATH=functions $(BIN)/lint-imports --no-cache
 
-coverage: $(VENV)/dev.installed ## hold branch coverage of functions/ by the tests that call it at 100 %
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q tests/unit tests/contract $(addprefix tests/integration/test_,export_watch.py groups.py discovery.py handler.py)
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report
-
 template: $(VENV_SAM)/installed ## validate the SAM template
 	$(VENV_SAM)/bin/sam validate --lint --region us-east-1
 
@@ -70,6 +66,12 @@ artifact: $(VENV_SAM)/installed ## build what is deployed
 
 audit: $(VENV_AUDIT)/installed ## look for known vulnerabilities in what is deployed (asks the package index, so it is no part of check)
 	$(VENV_AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.txt
+
+docs: $(VENV)/dev.installed ## write docs/events.md from docs/asyncapi.yaml and the schemas
+	$(BIN)/python -m tools.events_page
+
+promises: $(VENV)/dev.installed ## hold the schemas to the last released ones
+	$(BIN)/python -m tools.schema_changes
 
 cost: $(VENV)/dev.installed ## write docs/cost.md from the cost model
 	PYTHONPATH=functions $(BIN)/python -m benchmarks.cost docs/cost.md

@@ -6,15 +6,16 @@ their shapes: https://docs.cancergenomicscloud.org/reference/the-cgc-api and …
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlencode
 
 from local.exchange import Reply, Request, json_reply, logged, on_the_wire, substitute, understood
 from local.platform import Platform, RefusedError
 
 Handler = Callable[..., Reply]
+Found = TypeVar("Found")
 
 _LIMIT = 100  # of the items of a bulk call, and of those of a page
 
@@ -116,25 +117,38 @@ def _rate_limit(call: Call) -> Reply:
 
 
 def _exports(call: Call) -> Reply:
-    limit = _number(call, "limit", 50, range(1, _LIMIT + 1))
-    offset = _number(call, "offset", 0, range(10**9))
     states = [state for value in call.query.get("state", []) for state in value.split(",")]
     found = call.platform.jobs(call.query.get("volume", [None])[0], states)
-    items = [_show_export(call, job.id) for job in found[offset : offset + limit]]
+    return _page(call, found, lambda job: _show_export(call, job.id), ("href", "id", "state"))
+
+
+def _files(call: Call) -> Reply:
+    project, parent = (call.query.get(name, [None])[0] for name in ("project", "parent"))
+    if (project is None) == (parent is None):
+        raise RefusedError(400, 90000, "Either project or parent is needed.")
+    found = call.platform.files_in(project, parent)
+    return _page(call, found, lambda file_id: _show_file(call, file_id), ("href", "id", "name", "project"))
+
+
+def _page(call: Call, found: Sequence[Found], show: Callable[[Found], dict[str, Any]], brief: Sequence[str]) -> Reply:
+    """A page of what was found; only the `brief` fields of each, unless all were asked for."""
+    limit = _number(call, "limit", 50, range(1, _LIMIT + 1))
+    offset = _number(call, "offset", 0, range(10**9))
+    items = [show(one) for one in found[offset : offset + limit]]
     if call.query.get("fields") != ["_all"]:
-        items = [{name: item[name] for name in ("href", "id", "state") if name in item} for item in items]
+        items = [{name: item[name] for name in brief if name in item} for item in items]
     links = []
     if offset + limit < len(found):
         links.append(_link(call, "next", offset + limit, limit))
     if offset:
         links.append(_link(call, "prev", max(0, offset - limit), limit))
-    body = {"href": call.href(f"/storage/exports?{call.request.query}".rstrip("?")), "items": items, "links": links}
+    body = {"href": call.href(f"{call.request.path}?{call.request.query}".rstrip("?")), "items": items, "links": links}
     return json_reply(200, body, **{"X-Total-Matching-Query": str(len(found))})
 
 
 def _link(call: Call, rel: str, offset: int, limit: int) -> dict[str, str]:
     query = urlencode(call.query | {"offset": offset, "limit": limit}, doseq=True)
-    return {"href": call.href(f"/storage/exports?{query}"), "rel": rel, "method": "GET"}
+    return {"href": call.href(f"{call.request.path}?{query}"), "rel": rel, "method": "GET"}
 
 
 def _number(call: Call, name: str, default: int, allowed: range) -> int:
@@ -170,6 +184,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", r"/bulk/storage/exports/get", _bulk("export_ids", _show_export)),
     ("POST", r"/bulk/storage/exports/create", _bulk("items", _start_export)),
     ("GET", r"/storage/volumes/([^/]+/[^/]+)", _volume),
+    ("GET", r"/files", _files),
     ("GET", r"/files/([^/]+)", _file),
     ("POST", r"/bulk/files/get", _bulk("file_ids", _show_file)),
 )

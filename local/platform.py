@@ -67,9 +67,17 @@ class Platform:
             self._volumes[name] = s3_volume(name, bucket, prefix, fields)
 
     def add_file(self, file_id: str, *, name: str, size: int, project: str, **fields: Any) -> None:
-        """A file of so many bytes in a project named ``owner/project``; `fields` override those of the body."""
+        """A file of so many bytes in a project named ``owner/project``; `fields` override those of the body.
+
+        The field `parent` is the id of the folder that it is in.
+        """
         with self.lock:
-            self._files[file_id] = project_file(file_id, name, size, project, fields)
+            self._files[file_id] = project_file(file_id, name, size, project, {"type": "file", **fields})
+
+    def add_folder(self, folder_id: str, *, name: str, project: str, **fields: Any) -> None:
+        """A folder of a project; one within another has that one's id as its `parent`. The API calls it a file too."""
+        with self.lock:
+            self._files[folder_id] = {"id": folder_id, "name": name, "project": project, "type": "folder", **fields}
 
     def add_job(self, job: Job, *, age_seconds: float = 0) -> Job:
         """Take a job whose script began so long ago; an id that is known is replaced, and delivered anew."""
@@ -86,6 +94,20 @@ class Platform:
     def file(self, file_id: str) -> dict[str, Any]:
         with self.lock:
             return _found(self._files, file_id, RefusedError(404, 5002, "File not found."))
+
+    def files_in(self, project: str | None, parent: str | None) -> list[str]:
+        """The ids of what is right in a folder, or at the top of a project: files and folders, by name."""
+        with self.lock:
+            if parent is not None and self.file(parent).get("type") != "folder":
+                raise RefusedError(404, 5002, "Folder not found.")
+            if project is not None and all(file["project"] != project for file in self._files.values()):
+                raise RefusedError(403, 3001, "You do not have access to this project.")
+            found = [
+                file
+                for file in self._files.values()
+                if file.get("parent") == parent and project in (None, file["project"])
+            ]
+            return [file["id"] for file in sorted(found, key=lambda file: file["name"])]
 
     def job(self, export_id: str) -> Job:
         with self.lock:
@@ -168,7 +190,7 @@ class Platform:
         volume = self.volume(volume_name)
         if file_id not in self._files:
             raise RefusedError(404, 9009, "File not found.")
-        if self._files[file_id]["storage"]["type"] != "PLATFORM":
+        if self._files[file_id].get("storage", {}).get("type") != "PLATFORM":
             raise RefusedError(403, 9006, "This file cannot be exported.")
         if volume["access_mode"] != "RW":
             raise RefusedError(403, 9026, "The volume is not writable.")

@@ -157,19 +157,6 @@ class ExportWatch:
         healed = healed_after(watch.age(now), self.patience.schedule)
         return Sight(watch.start.export_id, fault_key(verdict.failure), healed)
 
-    def _decision(
-        self,
-        message: QueueMessage,
-        watch: Watch,
-        verdict: Verdict,
-        first_seen_at: float | Obstacle | None,
-        batch: Batch,
-    ) -> Wait | End:
-        if isinstance(first_seen_at, Obstacle):
-            # How long the fault has been there is not known, so nothing ends by it.
-            return Wait(batch.poll_delay(message), first_seen_at.text)
-        return decide(verdict, watch, batch.invocation.now, first_seen_at, self.patience, self.random())
-
     def _publish(self, looks: Sequence[Look], batch: Batch) -> None:
         now, deadline_at = batch.invocation.now, batch.invocation.deadline_at
         by_message = {look.watch.message_id: look for look in looks}

@@ -268,6 +268,16 @@ def test_volume_that_cannot_be_read_now_is_asked_again_at_the_next_run(calm: Wor
     assert search.run() == ["a"]
 
 
+def test_run_goes_on_next_time_where_it_first_left_something_out(calm: World, search: Searching) -> None:
+    for number, name in enumerate(("rfranklin/one", "rfranklin/two")):
+        calm.platform.add_volume(name, bucket="bucket")
+        start(calm, f"e{number}", age=HOUR, volume=name)
+        calm.platform.fail(Match(path=f"/storage/volumes/{name}"), Status(503))
+    assert search.run() == []
+    assert calm.report.counts["DiscoveryStoppedEarly"] == 1
+    assert sorted(search.run()) == ["e0", "e1"]
+
+
 def test_message_that_sqs_did_not_take_is_sent_at_the_next_run(calm: World, search: Searching) -> None:
     start(calm, "a", age=HOUR)
     queue_url, calm.aws.queue_url = calm.aws.queue_url, "http://127.0.0.1/nobody-s"

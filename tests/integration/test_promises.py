@@ -15,6 +15,8 @@ from local.sqs_event import sqs_record
 from local.stack import TOKEN, Stack
 from tests.integration.steps import completed, drained, run_until_drained
 
+pytestmark = pytest.mark.once
+
 _numbers = itertools.count()
 
 

@@ -3,11 +3,15 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from local.export_jobs import documented_failed
 from local.platform import Platform
 from local.stack import Stack
 from tests.integration.role import covers, rights_exceeded, rights_given, rights_used
 from tests.integration.steps import completed, run_until_drained
+
+pytestmark = pytest.mark.once
 
 USED_IN_ITS_NAME = {
     "sqs:ReceiveMessage": "the event source mapping receives with the function's role",

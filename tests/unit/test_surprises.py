@@ -88,6 +88,7 @@ class World:
 
     def begin(self, watches: Sequence[Watch], now: float) -> None:
         """No group is announced here."""
+        self._may_fail("begin")
 
     def count(self, ends: Sequence[tuple[Group, MemberEnd]], *_: object) -> None:
         assert ends == []
@@ -133,6 +134,14 @@ def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_lette
     assert world.set_aside_with == {}
     assert world.report.counts["EventsHeldBack"] == 1
     assert world.report.told("export_looked_at")[0]["because"] == "DynamoDB is away"
+
+
+def test_watch_that_cannot_be_begun_for_its_group_is_looked_at_nevertheless() -> None:
+    world = World("a")
+    world.fails["begin"] = UnavailableError("DynamoDB is away")
+    assert world.look() == []
+    assert world.published == ["a:failed:EXPORT_FAILED"]
+    assert world.report.told("watches_not_begun") == [{"because": "DynamoDB is away"}]
 
 
 def test_fault_is_waited_for_while_the_ledger_cannot_tell_since_when_it_is_there() -> None:

@@ -11,7 +11,7 @@ from botocore.stub import ANY
 from moto import mock_aws
 
 from export_monitor.adapters.export_queue import ExportQueue
-from export_monitor.domain.model import QueueMessage
+from export_monitor.domain.model import QueueMessage, UnavailableError
 from tests.fakes import IN_TURN, REGION, stubbed
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/exports"
@@ -187,3 +187,10 @@ def test_start_event_is_sent_as_its_detail() -> None:
         [sent] = client.receive_message(QueueUrl=url)["Messages"]
     assert sent["MessageId"] == message_id
     assert json.loads(sent["Body"]) == detail
+
+
+def test_group_whose_message_sqs_does_not_take_is_not_begun() -> None:
+    with stubbed("sqs") as (client, stub):
+        stub.add_client_error("send_message", "ServiceUnavailable")
+        with pytest.raises(UnavailableError, match=r"SQS: .*ServiceUnavailable"):
+            ExportQueue(IN_TURN, lambda: client, URL, DEAD_URL).send_group("run")

@@ -1,0 +1,88 @@
+"""Announce exports that were started already, as one group: one event comes when all of them are over.
+
+    python with_boto3.py run-42 < export-ids.txt
+
+Each line of the input is an export's id, or a JSON object that has one as `export_id` or `id`: the API's own answer to
+'start an export job', or a detail object with a `context` of your own, which comes back in the event.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import boto3
+
+SOURCE = "cgc.exports"  # the stack's StartEventSource
+MAX_GROUP_SIZE = 10_000
+ATTEMPTS = 5
+
+
+def announce(events: Any, details: Sequence[Mapping[str, Any]], bus: str = "default") -> list[str]:
+    """Put a start event on the bus for each detail, ten at a time; gives the ids of exports that could not be.
+
+    `events` is a boto3 client. An answer of EventBridge may take some entries and refuse others: those are sent again.
+    An entry that arrives twice does no harm.
+    """
+    waiting = list(details)
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(2 ** (attempt - 2))
+        waiting = [one for i in range(0, len(waiting), 10) for one in _refused(events, waiting[i : i + 10], bus)]
+        if not waiting:
+            break
+    return [detail["export_id"] for detail in waiting]
+
+
+def _refused(events: Any, ten: Sequence[Mapping[str, Any]], bus: str) -> list[Mapping[str, Any]]:
+    entry = {"EventBusName": bus, "Source": SOURCE, "DetailType": "Export Started"}
+    answer = events.put_events(Entries=[{**entry, "Detail": json.dumps(detail)} for detail in ten])
+    # Results come in the order of the entries. FailedEntryCount above 0 is no exception.
+    return [detail for detail, result in zip(ten, answer["Entries"], strict=True) if "ErrorCode" in result]
+
+
+def in_group(exports: Iterable[Mapping[str, Any]], group_id: str) -> list[dict[str, Any]]:
+    """The details that announce these exports as one group.
+
+    The size counts each export once: a group waits for so many different ones.
+    """
+    distinct = {export["export_id"]: export for export in exports}
+    group = {"id": group_id, "size": len(distinct)}
+    return [{**export, "group": group} for export in distinct.values()]
+
+
+def checked_id(text: str) -> str:
+    """An id as exports and groups may have one; raises ValueError for another."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text):
+        raise ValueError(f"{text!r} is not 1 to 128 letters, digits, '-' or '_'")
+    return text
+
+
+def _read(line: str) -> dict[str, Any]:
+    given = json.loads(line) if line.startswith("{") else {"export_id": line}
+    export = {"export_id": checked_id(str(given.get("export_id", given.get("id"))))}
+    return export | ({"context": given["context"]} if "context" in given else {})
+
+
+def main() -> None:
+    """Announce what the input names; exits with 1 where some could not be announced, and names them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("group", type=checked_id, help="the group's id: a new one for each run")
+    parser.add_argument("--bus", default="default", help="the stack's EventBusName (default: %(default)s)")
+    options = parser.parse_args()
+    try:
+        details = in_group([_read(line.strip()) for line in sys.stdin if line.strip()], options.group)
+    except ValueError as error:
+        sys.exit(f"Nothing was announced: {error}.")
+    if not 1 <= len(details) <= MAX_GROUP_SIZE:
+        sys.exit(f"Nothing was announced: a group has 1 to {MAX_GROUP_SIZE} exports, not {len(details)}.")
+    if refused := announce(boto3.client("events"), details, options.bus):
+        sys.exit(f"Not announced, run this again: {' '.join(refused)}")
+    print(f"Announced {len(details)} exports as the group {options.group}.")
+
+
+if __name__ == "__main__":
+    main()

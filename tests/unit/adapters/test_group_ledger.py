@@ -1,0 +1,59 @@
+"""The ledger of groups, where DynamoDB fails or others stand in the way."""
+
+from typing import Any
+
+import pytest
+
+from export_monitor.adapters.group_ledger import SHARDS, GroupLedger
+from export_monitor.adapters.table import RECORD_ATTEMPTS, Table
+from export_monitor.domain.groups import MemberEnd
+from export_monitor.domain.model import UnavailableError
+from tests.fakes import IN_TURN, stubbed
+
+NOW = 1_700_000_000.0
+ATTEMPTS = 8
+
+
+def ledger(client: Any) -> GroupLedger:
+    return GroupLedger(Table(IN_TURN, lambda: client, "groups"))
+
+
+def test_group_that_others_keep_writing_is_counted_later() -> None:
+    with stubbed("dynamodb") as (client, stub):
+        for _ in range(ATTEMPTS):
+            stub.add_client_error("transact_write_items", "TransactionConflictException")
+        with pytest.raises(UnavailableError, match="busy"):
+            ledger(client).count("run", [MemberEnd("a", None)], NOW)
+
+
+def test_claim_that_others_keep_from_being_written_is_made_later() -> None:
+    with stubbed("dynamodb") as (client, stub):
+        for _ in range(ATTEMPTS):
+            stub.add_client_error("update_item", "TransactionConflictException")
+        with pytest.raises(UnavailableError, match="busy"):
+            ledger(client).claim("run", NOW, NOW + 60)
+
+
+def test_conclusion_is_recorded_though_dynamodb_fails_at_first() -> None:
+    with stubbed("dynamodb") as (client, stub):
+        stub.add_client_error("update_item", "InternalServerError")
+        stub.add_client_error("update_item", "TransactionConflictException")
+        stub.add_response("update_item", {})
+        ledger(client).record("run", NOW)
+
+
+def test_conclusion_that_cannot_be_recorded_is_told() -> None:
+    with stubbed("dynamodb") as (client, stub):
+        for _ in range(RECORD_ATTEMPTS):
+            stub.add_client_error("update_item", "InternalServerError")
+        with pytest.raises(UnavailableError, match="could not be recorded"):
+            ledger(client).record("run", NOW)
+
+
+def test_failures_are_all_or_none() -> None:
+    with stubbed("dynamodb") as (client, stub):
+        for _ in range(SHARDS - 1):
+            stub.add_response("query", {"Items": []})
+        stub.add_client_error("query", "ProvisionedThroughputExceededException")
+        with pytest.raises(UnavailableError, match="ProvisionedThroughput"):
+            ledger(client).failures("run")
