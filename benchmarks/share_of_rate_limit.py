@@ -30,6 +30,7 @@ from benchmarks.virtual_time import (
     VirtualTopic,
 )
 from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.conversation import Conversation
 from export_monitor.adapters.http import HttpAnswer, HttpRequest, NoAnswerError
 from export_monitor.adapters.pace import Pace
 from export_monitor.batch import Invocation
@@ -208,7 +209,7 @@ class Simulation:
     def _poller(self, line: Line) -> Poller:
         pace = Pace(self.settings.requests_per_minute_and_worker, self.time)
         watch = ExportWatch(
-            api=CgcApi(_BASE_URL, line, _Token(), pace, self.account.count, self.time, self.time),
+            api=CgcApi(Conversation(_BASE_URL, line, _Token(), pace, self.account.count, self.time), self.time),
             objects=VirtualObjects(self.time, _FILE_BYTES),
             queue=self.queue,
             ledger=self.ledger,

@@ -19,6 +19,7 @@ from botocore.utils import parse_timestamp
 from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.aws import SIDE_BY_SIDE, AwsCalls, Deadline
 from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.conversation import Conversation
 from export_monitor.adapters.export_queue import ExportQueue
 from export_monitor.adapters.fault_sights import FaultSights
 from export_monitor.adapters.group_ledger import GroupLedger
@@ -80,7 +81,7 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
 
     def api(requests_per_minute: int) -> CgcApi:
         pace = Pace(requests_per_minute, time.monotonic)
-        return CgcApi(settings.api_base_url, HttpExchange(), token, pace, telemetry.count)
+        return CgcApi(Conversation(settings.api_base_url, HttpExchange(), token, pace, telemetry.count))
 
     topic = EventsTopic(calls, client("sns"), settings.events_topic_arn)
     exports = Table(calls, client("dynamodb"), settings.ledger_table_name)

@@ -8,6 +8,7 @@ import pytest
 
 from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.conversation import Conversation
 from export_monitor.adapters.export_queue import ExportQueue
 from export_monitor.adapters.http import HttpExchange
 from export_monitor.adapters.pace import Pace
@@ -45,7 +46,8 @@ class Searching:
         queue = ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
         token = ApiToken(IN_TURN, lambda: aws.client("secretsmanager"), aws.secret_arn)
         pace = Pace(requests or self.requests, world.monotonic)
-        api = CgcApi(world.base_url, HttpExchange(), token, pace, world.report.count, world.monotonic)
+        conversation = Conversation(world.base_url, HttpExchange(), token, pace, world.report.count)
+        api = CgcApi(conversation, world.monotonic)
         Discovery(api, marks_of(world), queue, world.report, ["bucket"]).discover(world.now, lambda: 60.0)
         self.asked = [one.path for one in world.platform.requests[before:]]
         return world.report.told("discovery")[-1]["export_ids"] or []

@@ -8,6 +8,7 @@ from typing import Any
 
 from export_monitor.adapters.api_token import ApiToken
 from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.conversation import Conversation
 from export_monitor.adapters.export_queue import ExportQueue
 from export_monitor.adapters.fault_sights import FaultSights
 from export_monitor.adapters.group_ledger import GroupLedger
@@ -59,8 +60,9 @@ class World:
         queue = ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
         topic = EventsTopic(IN_TURN, lambda: aws.client("sns"), aws.topic_arn)
         exports = Table(IN_TURN, lambda: aws.client("dynamodb"), settings.ledger_table_name)
+        conversation = Conversation(self.base_url, HttpExchange(), token, pace, self.report.count, lambda: self.now)
         return ExportWatch(
-            api=CgcApi(self.base_url, HttpExchange(), token, pace, self.report.count, self.monotonic, lambda: self.now),
+            api=CgcApi(conversation, self.monotonic),
             objects=ExportedObjects(IN_TURN, lambda: aws.client("s3"), settings.export_buckets),
             queue=queue,
             ledger=Ledger(exports),

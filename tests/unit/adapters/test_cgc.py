@@ -8,6 +8,7 @@ import pytest
 
 from export_monitor.adapters.api_token import TokenUnavailableError
 from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.conversation import Conversation
 from export_monitor.adapters.http import HttpAnswer, HttpRequest, NoAnswerError
 from export_monitor.adapters.pace import Pace
 from export_monitor.domain.model import Denial, Denied, ExportJob, Obstacle, SourceFile, Volume
@@ -40,7 +41,7 @@ class FakeToken:
 
 
 @dataclass
-class Conversation:
+class Talk:
     """A client whose API is a function, with everything that it is held against."""
 
     answer: Callable[[HttpRequest], HttpAnswer]
@@ -53,7 +54,8 @@ class Conversation:
     def __post_init__(self) -> None:
         self.exchange = FakeExchange(lambda request: self.answer(request))  # noqa: PLW0108 -- it may be exchanged
         pace = Pace(self.share, self.clock)
-        self.api = CgcApi(BASE, self.exchange, self.token, pace, self.report.count, self.clock, self.clock)
+        conversation = Conversation(BASE, self.exchange, self.token, pace, self.report.count, self.clock)
+        self.api = CgcApi(conversation, self.clock)
 
     def jobs(self, *export_ids: str) -> dict[str, Any]:
         return self.api.read_jobs(export_ids, lambda: self.time_left)
@@ -64,7 +66,7 @@ class Conversation:
     def volume(self, name: str = "rfranklin/output") -> Any:
         return self.api.read_volume(name, lambda: self.time_left)
 
-    def without_bulk(self) -> "Conversation":
+    def without_bulk(self) -> "Talk":
         """The same, after the platform has answered that it has no bulk paths."""
         answer, self.answer = self.answer, always(404, NO_SUCH_PATH)
         self.jobs("an-export", "another")
@@ -120,7 +122,7 @@ def silent(*, slow: bool) -> Callable[[HttpRequest], HttpAnswer]:
 
 class TestSingleRead:
     def test_one_export_is_read_by_its_path_with_the_token_in_its_header(self) -> None:
-        talk = Conversation(earnest)
+        talk = Talk(earnest)
         assert talk.jobs("a") == {"a": ExportJob("a", "RUNNING", job("a"))}
         [request] = talk.exchange.requests
         assert request == HttpRequest(
@@ -132,13 +134,13 @@ class TestSingleRead:
     @pytest.mark.parametrize("status", [200, 201, 400, 403, 404, 409, 418])
     def test_whatever_has_id_and_state_is_a_job(self, status: int) -> None:
         failed = job("a", "FAILED") | {"error": {"status": 409, "code": 9107, "message": "…"}}
-        talk = Conversation(always(status, failed))
+        talk = Talk(always(status, failed))
         assert talk.jobs("a") == {"a": ExportJob("a", "FAILED", failed, error=failed["error"])}
 
     @pytest.mark.parametrize(("status", "denial"), [(404, Denial.UNKNOWN), (403, Denial.HIDDEN)])
     @pytest.mark.parametrize("code", [9008, "9008", 0])
     def test_refusal_with_the_api_s_own_code_is_an_answer(self, status: int, denial: Denial, code: object) -> None:
-        talk = Conversation(always(status, {"status": status, "code": code, "message": "No."}))
+        talk = Talk(always(status, {"status": status, "code": code, "message": "No."}))
         assert talk.jobs("a") == {"a": Denied(denial, "No.")}
         assert not talk.report.counts
 
@@ -167,7 +169,7 @@ class TestSingleRead:
         ],
     )
     def test_answer_that_is_not_the_api_s_own_is_asked_again_later(self, status: int, body: Any) -> None:
-        talk = Conversation(always(status, body))
+        talk = Talk(always(status, body))
         [obstacle] = talk.jobs("a").values()
         assert isinstance(obstacle, Obstacle)
         assert obstacle.wait_seconds is None
@@ -176,33 +178,33 @@ class TestSingleRead:
         assert talk.report.counts == {"ApiErrors": 1}
 
     def test_error_of_the_api_s_own_is_told_with_its_code_and_words(self) -> None:
-        talk = Conversation(always(400, {"status": 400, "code": 90000, "message": "Bad request."}))
+        talk = Talk(always(400, {"status": 400, "code": 90000, "message": "Bad request."}))
         assert "90000" in talk.jobs("a")["a"].text
         assert "Bad request." in talk.jobs("a")["a"].text
 
     def test_broken_connection_does_not_keep_the_next_export_from_being_asked(self) -> None:
-        talk = Conversation(silent(slow=False)).without_bulk()
+        talk = Talk(silent(slow=False)).without_bulk()
         answers = talk.jobs("a", "b")
         assert talk.asked == ["GET /storage/exports/a", "GET /storage/exports/b"]
         assert all(isinstance(one, Obstacle) and not one.unasked for one in answers.values())
         assert talk.report.counts == {"ApiErrors": 2}
 
     def test_api_that_hangs_is_waited_for_once_a_batch(self) -> None:
-        talk = Conversation(silent(slow=True)).without_bulk()
+        talk = Talk(silent(slow=True)).without_bulk()
         answers = talk.jobs("a", "b", "c")
         assert talk.asked == ["GET /storage/exports/a"]
         assert set(answers) == {"a", "b", "c"}
         assert all(isinstance(one, Obstacle) for one in answers.values())
 
     def test_nothing_is_asked_when_the_invocation_s_time_is_up(self) -> None:
-        talk = Conversation(earnest, time_left=0.4)
+        talk = Talk(earnest, time_left=0.4)
         assert talk.jobs("a")["a"].unasked
         assert talk.asked == []
         talk.time_left = -3
         assert talk.jobs("a")["a"].unasked
 
     def test_call_takes_no_longer_than_what_is_left(self) -> None:
-        talk = Conversation(earnest, time_left=3.0)
+        talk = Talk(earnest, time_left=3.0)
         talk.jobs("a")
         talk.time_left = 45.0
         talk.jobs("a")
@@ -211,7 +213,7 @@ class TestSingleRead:
 
 class TestBulkRead:
     def test_several_exports_are_read_with_one_request(self) -> None:
-        talk = Conversation(earnest)
+        talk = Talk(earnest)
         answers = talk.jobs("a", "b", "c")
         assert {export_id: answer.state for export_id, answer in answers.items()} == dict.fromkeys("abc", "RUNNING")
         assert talk.asked == [BULK]
@@ -219,7 +221,7 @@ class TestBulkRead:
         assert talk.exchange.requests[0].headers["X-SBG-Auth-Token"] == "t0ken"
 
     def test_request_takes_a_hundred_ids_at_most(self) -> None:
-        talk = Conversation(earnest)
+        talk = Talk(earnest)
         export_ids = [f"export-{number}" for number in range(201)]
         assert list(talk.jobs(*export_ids)) == export_ids
         assert talk.asked == [BULK, BULK, "GET /storage/exports/export-200"]
@@ -228,41 +230,41 @@ class TestBulkRead:
     def test_items_are_matched_by_their_id_in_whatever_order(self) -> None:
         states = {"a": "RUNNING", "b": "COMPLETED", "c": "FAILED"}
         items = [{"resource": job(export_id, states[export_id])} for export_id in "cab"]
-        talk = Conversation(bulk_of(items))
+        talk = Talk(bulk_of(items))
         assert {export_id: answer.state for export_id, answer in talk.jobs(*"abc").items()} == states
         assert talk.asked == [BULK]
 
     def test_export_that_the_answer_lacks_is_asked_later(self) -> None:
-        talk = Conversation(bulk_of(resources("b")))
+        talk = Talk(bulk_of(resources("b")))
         answers = talk.jobs("a", "b")
         assert isinstance(answers["a"], Obstacle)
         assert isinstance(answers["b"], ExportJob)
         assert talk.asked == [BULK]
 
     def test_another_export_s_body_is_nobody_s_answer(self) -> None:
-        talk = Conversation(bulk_of([{"resource": job("stranger", "COMPLETED")}] * 2))
+        talk = Talk(bulk_of([{"resource": job("stranger", "COMPLETED")}] * 2))
         assert all(isinstance(one, Obstacle) for one in talk.jobs("a", "b").values())
         assert talk.asked == [BULK]
 
     def test_error_item_is_confirmed_by_a_single_read_at_its_place(self) -> None:
         items = [{"resource": job("a")}, {"error": NOT_FOUND}, {"resource": job("c")}]
-        talk = Conversation(bulk_of(items, always(404, NOT_FOUND)))
+        talk = Talk(bulk_of(items, always(404, NOT_FOUND)))
         assert talk.jobs("a", "b", "c")["b"] == Denied(Denial.UNKNOWN, "Job not found.")
         assert talk.asked == [BULK, "GET /storage/exports/b"]
 
     def test_error_item_that_a_single_read_does_not_confirm_ends_nothing(self) -> None:
-        talk = Conversation(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}]))
+        talk = Talk(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}]))
         assert talk.jobs("a", "b")["b"] == ExportJob("b", "RUNNING", job("b"))
 
     def test_error_item_that_stands_elsewhere_is_asked_of_an_export_without_an_answer(self) -> None:
-        talk = Conversation(bulk_of([{"error": NOT_FOUND}, {"resource": job("a")}], always(404, NOT_FOUND)))
+        talk = Talk(bulk_of([{"error": NOT_FOUND}, {"resource": job("a")}], always(404, NOT_FOUND)))
         answers = talk.jobs("a", "b")
         assert isinstance(answers["a"], ExportJob)
         assert answers["b"] == Denied(Denial.UNKNOWN, "Job not found.")
         assert talk.asked == [BULK, "GET /storage/exports/b"]
 
     def test_no_more_single_reads_are_made_than_there_are_error_items(self) -> None:
-        talk = Conversation(bulk_of([{"error": NOT_FOUND}], always(404, NOT_FOUND)))
+        talk = Talk(bulk_of([{"error": NOT_FOUND}], always(404, NOT_FOUND)))
         answers = talk.jobs("a", "b", "c")
         assert talk.asked == [BULK, "GET /storage/exports/a"]
         assert isinstance(answers["b"], Obstacle)
@@ -273,14 +275,14 @@ class TestBulkRead:
         [None, 7, "x", [], {}, {"resource": None}, {"resource": [job("a")]}, {"resource": {"id": "a"}}, {"error": {}}],
     )
     def test_item_of_another_shape_is_no_answer(self, item: Any) -> None:
-        talk = Conversation(bulk_of([item, {"resource": job("b")}]))
+        talk = Talk(bulk_of([item, {"resource": job("b")}]))
         answers = talk.jobs("a", "b")
         assert isinstance(answers["a"], Obstacle)
         assert isinstance(answers["b"], ExportJob)
 
     @pytest.mark.parametrize("status", [404, 405])
     def test_platform_without_the_bulk_path_is_read_singly_for_an_hour(self, status: int) -> None:
-        talk = Conversation(lambda request: answer_of(status, NO_SUCH_PATH) if request.json else earnest(request))
+        talk = Talk(lambda request: answer_of(status, NO_SUCH_PATH) if request.json else earnest(request))
         singly = ["GET /storage/exports/a", "GET /storage/exports/b"]
         assert all(isinstance(one, ExportJob) for one in talk.jobs("a", "b").values())
         assert talk.asked == [BULK, *singly]
@@ -292,7 +294,7 @@ class TestBulkRead:
         assert talk.asked == [BULK, *singly, *singly, BULK, *singly]
 
     def test_platform_without_bulk_exports_may_have_bulk_files(self) -> None:
-        talk = Conversation(lambda request: answer_of(404, NO_SUCH_PATH) if request.json else earnest(request))
+        talk = Talk(lambda request: answer_of(404, NO_SUCH_PATH) if request.json else earnest(request))
         talk.jobs("a", "b")
         talk.answer = always(200, {"items": [{"resource": {"id": "f", "size": 1}}, {"resource": {"id": "g"}}]})
         assert talk.files("f", "g") == {"f": SourceFile("f", None, None, 1), "g": SourceFile("g", None, None, None)}
@@ -316,7 +318,7 @@ class TestBulkRead:
         ],
     )
     def test_bulk_answer_that_is_none_is_asked_again_later_and_still_in_bulk(self, status: int, body: Any) -> None:
-        talk = Conversation(always(status, body))
+        talk = Talk(always(status, body))
         assert all(isinstance(one, Obstacle) and not one.unasked for one in talk.jobs("a", "b").values())
         assert talk.asked == [BULK]
         assert talk.report.counts == {"ApiErrors": 1}
@@ -346,7 +348,7 @@ class TestRateLimit:
     )
     def test_refused_worker_asks_nothing_until_the_reset(self, reset: str | None, wait: float) -> None:
         headers = {} if reset is None else {"x-ratelimit-reset": reset}
-        talk = Conversation(always(429, {"status": 429, "code": 1000, "message": "…"}, headers))
+        talk = Talk(always(429, {"status": 429, "code": 1000, "message": "…"}, headers))
         # One that says that it is over already is not believed: the schedule says when to look again.
         told = None if wait == 1 else pytest.approx(wait)
         assert talk.jobs("a") == {"a": Obstacle("the API's rate limit is used up", told, unasked=True)}
@@ -362,7 +364,7 @@ class TestRateLimit:
 
     @pytest.mark.parametrize("bulk", [True, False])
     def test_rest_of_the_batch_waits_unasked(self, bulk: bool) -> None:
-        talk = Conversation(always(429, b"<html>slow down</html>", {"X-RateLimit-Reset": str(NOW + 30)}))
+        talk = Talk(always(429, b"<html>slow down</html>", {"X-RateLimit-Reset": str(NOW + 30)}))
         if not bulk:
             talk.without_bulk()
         answers = talk.jobs("a", "b", "c")
@@ -371,7 +373,7 @@ class TestRateLimit:
 
     def test_last_allowed_answer_counts_and_closes_the_way(self) -> None:
         headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 200)}
-        talk = Conversation(always(200, job("a"), headers))
+        talk = Talk(always(200, job("a"), headers))
         assert isinstance(talk.jobs("a")["a"], ExportJob)
         assert talk.jobs("a")["a"].wait_seconds == pytest.approx(200)
         assert len(talk.asked) == 1
@@ -379,12 +381,12 @@ class TestRateLimit:
 
     def test_remaining_requests_leave_the_way_open(self) -> None:
         headers = {"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": str(NOW + 200)}
-        talk = Conversation(always(200, job("a"), headers))
+        talk = Talk(always(200, job("a"), headers))
         talk.jobs("a")
         assert isinstance(talk.jobs("a")["a"], ExportJob)
 
     def test_worker_s_share_is_kept_over_jobs_files_and_volumes(self) -> None:
-        talk = Conversation(always(404, NOT_FOUND), share=3)
+        talk = Talk(always(404, NOT_FOUND), share=3)
         assert isinstance(talk.jobs("a")["a"], Denied)
         assert isinstance(talk.files("f")["f"], Denied)
         assert isinstance(talk.volume(), Denied)
@@ -397,7 +399,7 @@ class TestRateLimit:
         assert isinstance(talk.jobs("b")["b"], Denied)
 
     def test_rest_of_single_reads_beyond_the_share_is_unasked(self) -> None:
-        talk = Conversation(lambda request: answer_of(404, NO_SUCH_PATH) if request.json else earnest(request), share=3)
+        talk = Talk(lambda request: answer_of(404, NO_SUCH_PATH) if request.json else earnest(request), share=3)
         answers = talk.jobs("a", "b", "c", "d")
         assert talk.asked == [BULK, "GET /storage/exports/a", "GET /storage/exports/b"]
         assert [isinstance(answers[export_id], ExportJob) for export_id in "abcd"] == [True, True, False, False]
@@ -405,7 +407,7 @@ class TestRateLimit:
         assert answers["d"].unasked
 
     def test_those_answered_longest_ago_are_asked_first(self) -> None:
-        talk = Conversation(earnest, share=50).without_bulk()
+        talk = Talk(earnest, share=50).without_bulk()
         talk.jobs("a")
         talk.clock.advance(1)
         talk.jobs("b")
@@ -415,7 +417,7 @@ class TestRateLimit:
 
     def test_so_many_turns_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("export_monitor.adapters.cgc._TURNS_REMEMBERED", 2)
-        talk = Conversation(earnest, share=50).without_bulk()
+        talk = Talk(earnest, share=50).without_bulk()
         for export_id in ("a", "b", "a", "c"):
             talk.jobs(export_id)
             talk.clock.advance(1)
@@ -424,7 +426,7 @@ class TestRateLimit:
         assert talk.asked[asked_before:] == [f"GET /storage/exports/{export_id}" for export_id in "bac"]
 
     def test_no_more_singly_read_jobs_are_asked_for_than_can_be_followed_up(self) -> None:
-        talk = Conversation(earnest, share=9).without_bulk()
+        talk = Talk(earnest, share=9).without_bulk()
         asked_before = len(talk.asked)
         answers = talk.api.read_jobs(["a", "b", "c"], lambda: 45.0, lambda _: 2)
         # Each of the two needs three requests, and three were used up before.
@@ -433,21 +435,21 @@ class TestRateLimit:
         assert len(talk.asked) == asked_before + 2
 
     def test_repeated_request_after_a_refused_token_counts_too(self) -> None:
-        talk = Conversation(always(401, {"code": 90001}), share=1)
+        talk = Talk(always(401, {"code": 90001}), share=1)
         assert talk.jobs("a")["a"].unasked
         assert len(talk.asked) == 1
 
 
 class TestToken:
     def test_refused_token_is_read_afresh_once_and_the_request_repeated(self) -> None:
-        talk = Conversation(in_turn(answer_of(401, {"code": 90001}), answer_of(200, job("a"))))
+        talk = Talk(in_turn(answer_of(401, {"code": 90001}), answer_of(200, job("a"))))
         talk.token.tokens = ["old", "new"]
         assert isinstance(talk.jobs("a")["a"], ExportJob)
         assert [one.headers["X-SBG-Auth-Token"] for one in talk.exchange.requests] == ["old", "new"]
         assert not talk.report.counts
 
     def test_token_that_stays_refused_is_counted_once_and_ends_the_asking(self) -> None:
-        talk = Conversation(always(401, {"status": 401, "code": 90001, "message": "Unauthorized."})).without_bulk()
+        talk = Talk(always(401, {"status": 401, "code": 90001, "message": "Unauthorized."})).without_bulk()
         answers = talk.jobs("a", "b", "c")
         assert len(talk.asked) == 2
         assert talk.token.read_afresh == 1
@@ -455,12 +457,12 @@ class TestToken:
         assert talk.report.counts == {"TokenRefused": 1}
 
     def test_refusal_by_a_page_is_a_refusal_too(self) -> None:
-        talk = Conversation(always(401, b"<html>401</html>"))
+        talk = Talk(always(401, b"<html>401</html>"))
         assert talk.jobs("a", "b")["b"] == Obstacle("the API refuses the token")
         assert talk.report.counts == {"TokenRefused": 1}
 
     def test_secret_that_cannot_be_read_is_a_refused_token(self) -> None:
-        talk = Conversation(earnest, token=FakeToken([]))
+        talk = Talk(earnest, token=FakeToken([]))
         answers = talk.jobs("a", "b")
         assert talk.asked == []
         assert all("AccessDeniedException" in one.text and not one.unasked for one in answers.values())
@@ -471,22 +473,22 @@ class TestToken:
             def afresh(self) -> str:
                 raise TokenUnavailableError("the secret holds no token")
 
-        talk = Conversation(always(401, {"code": 90001}), token=Emptied())
+        talk = Talk(always(401, {"code": 90001}), token=Emptied())
         assert talk.jobs("a")["a"] == Obstacle("the secret holds no token")
         assert talk.report.counts == {"TokenRefused": 1}
 
     @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 429, 500, 302])
     def test_token_is_in_no_obstacle(self, status: int) -> None:
-        talk = Conversation(always(status, {"code": 1, "message": "…"}))
+        talk = Talk(always(status, {"code": 1, "message": "…"}))
         assert "t0ken" not in repr(talk.jobs("a", "b"))
 
     @pytest.mark.parametrize("status", [400, 403, 404, 500])
     def test_token_that_the_api_repeats_is_taken_out_of_its_answer(self, status: int) -> None:
-        talk = Conversation(always(status, {"code": 1, "message": "who is t0ken?"}))
+        talk = Talk(always(status, {"code": 1, "message": "who is t0ken?"}))
         assert "who is (the token)?" in repr(talk.jobs("a"))
 
     def test_token_that_a_job_repeats_is_taken_out_of_it(self) -> None:
-        talk = Conversation(always(200, {"id": "a", "state": "FAILED", "error": {"message": "t0ken"}}))
+        talk = Talk(always(200, {"id": "a", "state": "FAILED", "error": {"message": "t0ken"}}))
         assert talk.jobs("a")["a"].error == {"message": "(the token)"}
 
 
@@ -494,7 +496,7 @@ class TestVolumes:
     BODY: Mapping[str, Any] = {"id": "rfranklin/output", "service": {"type": "s3", "bucket": "b"}}
 
     def test_volume_is_read_by_owner_and_name_and_remembered_for_a_quarter_of_an_hour(self) -> None:
-        talk = Conversation(always(200, self.BODY))
+        talk = Talk(always(200, self.BODY))
         volume = Volume("rfranklin/output", "s3", "b", "")
         assert talk.api.remembered_volume("rfranklin/output") is None
         assert talk.volume() == volume
@@ -506,19 +508,19 @@ class TestVolumes:
 
     @pytest.mark.parametrize(("status", "code", "denial"), [(404, 9007, Denial.UNKNOWN), (403, 9020, Denial.HIDDEN)])
     def test_refused_volume_is_an_answer_and_not_remembered(self, status: int, code: int, denial: Denial) -> None:
-        talk = Conversation(always(status, {"status": status, "code": code, "message": "No."}))
+        talk = Talk(always(status, {"status": status, "code": code, "message": "No."}))
         assert talk.volume() == Denied(denial, "No.")
         assert talk.api.remembered_volume("rfranklin/output") is None
 
     def test_volume_s_body_is_a_volume_only_where_the_answer_is_a_success(self) -> None:
-        talk = Conversation(always(404, {**self.BODY, "code": 9007, "message": "Volume not found."}))
+        talk = Talk(always(404, {**self.BODY, "code": 9007, "message": "Volume not found."}))
         assert talk.volume() == Denied(Denial.UNKNOWN, "Volume not found.")
 
     def test_volume_that_could_not_be_read_is_an_obstacle(self) -> None:
-        assert isinstance(Conversation(always(503, {"code": 0})).volume(), Obstacle)
+        assert isinstance(Talk(always(503, {"code": 0})).volume(), Obstacle)
 
     def test_name_s_signs_reach_the_path_escaped(self) -> None:
-        talk = Conversation(always(200, {**self.BODY, "id": "a@b/c+d"}))
+        talk = Talk(always(200, {**self.BODY, "id": "a@b/c+d"}))
         assert isinstance(talk.volume("a@b/c+d"), Volume)
         assert talk.asked == ["GET /storage/volumes/a%40b/c%2Bd"]
 
@@ -526,10 +528,10 @@ class TestVolumes:
 class TestFiles:
     def test_one_file_is_read_singly(self) -> None:
         body = {"id": "f", "name": "output.vcf", "project": "rfranklin/my-project", "size": 1234}
-        talk = Conversation(always(200, body))
+        talk = Talk(always(200, body))
         assert talk.files("f") == {"f": SourceFile("f", "output.vcf", "rfranklin/my-project", 1234)}
         assert talk.asked == ["GET /files/f"]
 
     def test_file_s_body_under_an_error_is_no_file(self) -> None:
-        talk = Conversation(always(404, {"id": "f", "size": 1234, "code": 5002, "message": "File not found."}))
+        talk = Talk(always(404, {"id": "f", "size": 1234, "code": 5002, "message": "File not found."}))
         assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.")}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.conversation import Conversation
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
 from export_monitor.adapters.pace import Pace
 from export_monitor.domain.model import Obstacle
@@ -101,7 +102,9 @@ class Platform:
     def __post_init__(self) -> None:
         self.clock = Clock(NOW)
         self.exchange = FakeExchange(self._answer)
-        self.api = CgcApi(BASE, self.exchange, Token(), Pace(100, self.clock), lambda _: None, self.clock, self.clock)
+        pace = Pace(100, self.clock)
+        conversation = Conversation(BASE, self.exchange, Token(), pace, lambda _: None, self.clock)
+        self.api = CgcApi(conversation, self.clock)
 
     def _answer(self, request: HttpRequest) -> HttpAnswer:
         check_request(request)

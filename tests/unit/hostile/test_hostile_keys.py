@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from urllib3 import HTTPResponse
 
 from export_monitor.adapters.cgc import CgcApi
+from export_monitor.adapters.conversation import Conversation
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
 from export_monitor.adapters.objects import ExportedObjects
 from export_monitor.adapters.pace import Pace
@@ -50,7 +51,8 @@ def asked_for(name: str) -> list[HttpRequest]:
         return answer_of(404, {"code": 9007, "message": "There is no such volume."})
 
     exchange, clock = FakeExchange(answer), Clock()
-    api = CgcApi(BASE, exchange, Token(), Pace(100, clock), lambda _: None, clock, clock)
+    conversation = Conversation(BASE, exchange, Token(), Pace(100, clock), lambda _: None, clock)
+    api = CgcApi(conversation, clock)
     if may_read_volume(name):
         api.read_volume(name, lambda: 45.0)
     return exchange.requests

@@ -1,0 +1,185 @@
+"""A conversation with the Seven Bridges API: one question, one answer, at the API's pace and with the token.
+
+NotAnsweredError          ask later; carries the Obstacle that the watch waits on
+└── BatchOverError        and ask nothing more for this batch
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from export_monitor.adapters import bodies
+from export_monitor.adapters.api_token import TokenUnavailableError
+from export_monitor.adapters.http import HttpAnswer, HttpRequest, NoAnswerError
+from export_monitor.adapters.pace import Pace
+from export_monitor.domain.model import JsonObject, Obstacle
+
+_CALL_LIMIT_SECONDS = 10.0
+# Below this a call is not worth starting: it would be cut off before a healthy API answers.
+_LEAST_SECONDS = 0.5
+_RESET_UNKNOWN_SECONDS = 60.0
+_RESET_SHORTEST_SECONDS = 1.0
+# The interval of the documented limit is five minutes; a reset further ahead than that is not believed.
+_RESET_LONGEST_SECONDS = 330.0
+# As seconds this would be the year 5138.
+_MILLISECONDS_FROM = 1e11
+
+Count = Callable[[str], None]
+TimeLeft = Callable[[], float]
+
+
+class NotAnsweredError(Exception):
+    """A question that was not answered, or not by the API."""
+
+    def __init__(self, text: str, *, wait_seconds: float | None = None, unasked: bool = False) -> None:
+        super().__init__(text)
+        self.obstacle = Obstacle(text, wait_seconds, unasked)
+
+
+class BatchOverError(NotAnsweredError):
+    """The same would befall every further question of this batch."""
+
+
+class _RateLimitedError(BatchOverError):
+    """The API's rate limit is used up; how long for is not believed where it says that it is over already."""
+
+    def __init__(self, seconds: float) -> None:
+        wait_seconds = seconds if seconds > _RESET_SHORTEST_SECONDS else None
+        super().__init__("the API's rate limit is used up", wait_seconds=wait_seconds, unasked=True)
+
+
+class Exchange(Protocol):
+    """Sends one request within a time limit in seconds; raises NoAnswerError."""
+
+    def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer: ...
+
+
+class Token(Protocol):
+    """The API token; both raise TokenUnavailableError."""
+
+    def current(self) -> str: ...
+    def afresh(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JsonAnswer:
+    """An answer below 500 whose body is a JSON object; of a list, the header that says how long it is."""
+
+    status: int
+    body: JsonObject
+    total: str | None = None
+
+
+class Conversation:
+    """One worker's conversation with the API. `count` takes the name of a metric; the clock is in epoch seconds."""
+
+    def __init__(
+        self,
+        base_url: str,
+        exchange: Exchange,
+        token: Token,
+        pace: Pace,
+        count: Count,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._base_url = base_url
+        self._exchange = exchange
+        self._token = token
+        self._pace = pace
+        self._count = count
+        self._wall_clock = wall_clock
+
+    def ask(
+        self, method: str, path: str, time_left: TimeLeft, payload: JsonObject | None = None, owed: int | None = None
+    ) -> JsonAnswer:
+        """Ask at a path below the API's URL, within the seconds left; a refused token is read afresh once.
+
+        `owed` says how many follow-ups of other questions the pace must leave room for. Raises NotAnsweredError.
+        """
+        answer = self._send(method, path, time_left, payload, self._current_token, owed)
+        if answer.status == 401:
+            answer = self._send(method, path, time_left, payload, self._fresh_token)
+        if answer.status == 401:
+            self._refuse_token("the API refuses the token")
+        body = bodies.json_object(answer.body)
+        if answer.status >= 500 or 300 <= answer.status < 400 or body is None:
+            self._count("ApiErrors")
+            text = f"HTTP {answer.status}" if body is None else f"HTTP {answer.status}, {bodies.error_message(body)}"
+            raise NotAnsweredError(f"the API did not answer as itself ({text})")
+        return JsonAnswer(answer.status, body, answer.headers.get("X-Total-Matching-Query"))
+
+    def not_own(self, answer: JsonAnswer) -> NotAnsweredError:
+        """What to raise for an answer that says nothing of what was asked for."""
+        self._count("ApiErrors")
+        code = bodies.error_code(answer.body)
+        if code is None:
+            return NotAnsweredError(f"an answer that is not the API's own (HTTP {answer.status})")
+        return NotAnsweredError(f"the API's error {code} (HTTP {answer.status}): {bodies.error_message(answer.body)}")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        time_left: TimeLeft,
+        payload: JsonObject | None,
+        token: Callable[[], str],
+        owed: int | None = None,
+    ) -> HttpAnswer:
+        closed = self._pace.closed_for()
+        if closed:
+            raise _RateLimitedError(closed)
+        secret = token()
+        headers = {"X-SBG-Auth-Token": secret, "Content-Type": "application/json"}
+        limit = min(_CALL_LIMIT_SECONDS, time_left())
+        if limit < _LEAST_SECONDS:
+            raise BatchOverError("the invocation's time is up", unasked=True)
+        if not self._pace.admit(owed):
+            raise BatchOverError("this worker's share of the rate limit is used up", unasked=True)
+        try:
+            answer = self._exchange.send(HttpRequest(method, self._base_url + path, headers, payload), limit)
+        except NoAnswerError as error:
+            self._count("ApiErrors")
+            kind = BatchOverError if error.slow else NotAnsweredError
+            raise kind(f"the API cannot be reached: {error}") from None
+        self._heed_rate_limit(answer)
+        # What the API says ends up in log lines and events, and an API may repeat what it was sent.
+        return replace(answer, body=answer.body.replace(secret.encode(), b"(the token)"))
+
+    def _current_token(self) -> str:
+        try:
+            return self._token.current()
+        except TokenUnavailableError as error:
+            return self._refuse_token(str(error))
+
+    def _fresh_token(self) -> str:
+        try:
+            return self._token.afresh()
+        except TokenUnavailableError as error:
+            return self._refuse_token(str(error))
+
+    def _refuse_token(self, text: str) -> str:
+        self._count("TokenRefused")
+        raise BatchOverError(text)
+
+    def _heed_rate_limit(self, answer: HttpAnswer) -> None:
+        remaining = answer.headers.get("X-RateLimit-Remaining", "").strip()
+        if answer.status == 429 or remaining == "0":
+            wait = _until_reset(answer.headers.get("X-RateLimit-Reset"), self._wall_clock())
+            self._pace.close_for(wait)
+            if answer.status == 429:
+                self._count("RateLimited")
+                raise _RateLimitedError(wait)
+
+
+def _until_reset(header: str | None, now: float) -> float:
+    """Seconds until the rate limit's reset, given in epoch seconds, or milliseconds in one old sample."""
+    try:
+        reset = float(header or "")
+    except ValueError:
+        return _RESET_UNKNOWN_SECONDS
+    if not math.isfinite(reset):
+        return _RESET_UNKNOWN_SECONDS
+    seconds = reset / 1000 if reset > _MILLISECONDS_FROM else reset
+    return min(max(seconds - now, _RESET_SHORTEST_SECONDS), _RESET_LONGEST_SECONDS)
