@@ -4,20 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from export_monitor.domain.model import (
-    CheckStatus,
-    Evidence,
-    Failure,
-    Faulty,
-    Hindered,
-    QueueMessage,
-    Reason,
-    State,
-    Unfinished,
-    Verdict,
-    Watch,
-)
+from export_monitor.domain.model import QueueMessage, State, Watch
 from export_monitor.domain.patience import End, Wait
+from export_monitor.domain.verdicts import CheckStatus, Evidence, Failure, Faulty, Hindered, Reason, Unfinished, Verdict
 
 _REFUSED_ACCESS = (Reason.EXPORT_FORBIDDEN, Reason.VOLUME_UNAVAILABLE, Reason.OBJECT_FORBIDDEN)
 

@@ -14,17 +14,9 @@ from export_monitor.domain.assessment import Answers, assess
 from export_monitor.domain.events import ending_message
 from export_monitor.domain.groups import MemberEnd, member_end
 from export_monitor.domain.messages import understand_messages
-from export_monitor.domain.model import (
-    Evidence,
-    Faulty,
-    Group,
-    Obstacle,
-    QueueMessage,
-    UnavailableError,
-    Verdict,
-    Watch,
-)
+from export_monitor.domain.model import Group, Obstacle, QueueMessage, UnavailableError, Watch
 from export_monitor.domain.patience import End, Patience, Sight, Wait, decide, fault_key, healed_after
+from export_monitor.domain.verdicts import Evidence, Faulty, Verdict
 from export_monitor.gathering import Api, Objects, gather
 from export_monitor.grouping import Groups
 from export_monitor.publication import Claims, Ending, Fate, Settled, Topic, publish_once, rounds

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from export_monitor.domain.advice import BY_CODE, BY_REASON, TIMED_OUT_AFTER_COMPLETION, advice
-from export_monitor.domain.model import Evidence, ExportJob, Failure, Reason
+from export_monitor.domain.model import ExportJob
+from export_monitor.domain.verdicts import Evidence, Failure, Reason
 
 PAGE = Path(__file__).parents[2] / "docs" / "advice.md"
 

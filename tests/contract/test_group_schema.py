@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, Tally, concluded_message
-from export_monitor.domain.model import Group, Reason
+from export_monitor.domain.model import Group
 from export_monitor.domain.start_events import MAX_GROUP_SIZE
+from export_monitor.domain.verdicts import Reason
 from tests.contract.group_endings import GROUPS, example, example_file
 from tests.contract.schema_files import CONTENTS, example_files, fields_at_fault, validator
 from tests.contract.test_schemas import example_id

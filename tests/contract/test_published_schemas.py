@@ -18,14 +18,11 @@ from export_monitor.domain.grants import EVERYONE
 from export_monitor.domain.model import (
     AccessControl,
     ByteEnds,
-    CheckStatus,
     Denial,
     Denied,
-    Failure,
     Grant,
     MissingObject,
     Obstacle,
-    Reason,
     RefusedObject,
     State,
     StoredObject,
@@ -34,6 +31,7 @@ from export_monitor.domain.model import (
     Watch,
 )
 from export_monitor.domain.start_events import MAX_GROUP_SIZE, understand
+from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
 from tests.contract.endings import COMPLETED, ENDINGS, FILE, OBJECT, VOLUME, ending, example, example_file, published
 from tests.contract.schema_files import CONTENTS, example_files, fields_at_fault, validator
 from tests.contract.test_schemas import JSON, example_id

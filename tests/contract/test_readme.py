@@ -9,8 +9,8 @@ import yaml
 from botocore import xform_name
 
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.model import Reason
 from export_monitor.domain.poll_schedule import MAX_RECEIVES
+from export_monitor.domain.verdicts import Reason
 from tools.build_function import AWS_OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent

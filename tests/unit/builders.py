@@ -5,10 +5,8 @@ from typing import Any
 
 from export_monitor.domain.model import (
     ExportJob,
-    Failure,
     Group,
     JsonObject,
-    Reason,
     SourceFile,
     StartEvent,
     StoredObject,
@@ -17,6 +15,7 @@ from export_monitor.domain.model import (
 )
 from export_monitor.domain.patience import Patience
 from export_monitor.domain.poll_schedule import PollSchedule
+from export_monitor.domain.verdicts import Failure, Reason
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 HOUR = 3600.0

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from export_monitor.domain.advice import BY_CODE, BY_REASON, TIMED_OUT_AFTER_COMPLETION, advice
-from export_monitor.domain.model import Evidence, Reason
+from export_monitor.domain.verdicts import Evidence, Reason
 from tests.unit.builders import a_failure, a_job
 
 COMPLETED = Evidence(a_job())

@@ -8,22 +8,8 @@ from hypothesis import strategies as st
 
 from export_monitor.domain.assessment import Answers, assess, file_to_read, may_read_volume, needs_object, whole_number
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.model import (
-    CheckStatus,
-    Completed,
-    Denial,
-    Denied,
-    Failed,
-    Failure,
-    Faulty,
-    Hindered,
-    MissingObject,
-    Obstacle,
-    Reason,
-    RefusedObject,
-    Unfinished,
-    Volume,
-)
+from export_monitor.domain.model import Denial, Denied, MissingObject, Obstacle, RefusedObject, Volume
+from export_monitor.domain.verdicts import CheckStatus, Completed, Failed, Failure, Faulty, Hindered, Reason, Unfinished
 from tests.unit.builders import NOW, a_file, a_job, a_volume, an_object
 
 JOB = a_job()

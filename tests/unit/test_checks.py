@@ -9,16 +9,8 @@ from hypothesis import strategies as st
 
 from export_monitor.domain.checks import CHECKS, Compared, Gathered, Skipped, verify, verify_missing, verify_nothing
 from export_monitor.domain.grants import ANY_AWS_ACCOUNT, CANNED_ACLS, EC2, EVERYONE
-from export_monitor.domain.model import (
-    AccessControl,
-    ByteEnds,
-    CheckStatus,
-    ExportJob,
-    Grant,
-    SourceFile,
-    StoredObject,
-    Unread,
-)
+from export_monitor.domain.model import AccessControl, ByteEnds, ExportJob, Grant, SourceFile, StoredObject, Unread
+from export_monitor.domain.verdicts import CheckStatus
 
 STARTED_AT = 1_700_000_000.0
 NOW = STARTED_AT + 60

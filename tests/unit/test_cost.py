@@ -26,8 +26,9 @@ from benchmarks.usage import LOOK_LINE_BYTES, METRICS_LINE_BYTES, bare, dollars,
 from export_monitor.adapters.telemetry import Telemetry
 from export_monitor.domain.assessment import Answers, assess
 from export_monitor.domain.events import ending_message
-from export_monitor.domain.model import Evidence, QueueMessage, StartEvent, Unfinished, Watch
+from export_monitor.domain.model import QueueMessage, StartEvent, Watch
 from export_monitor.domain.patience import Wait
+from export_monitor.domain.verdicts import Evidence, Unfinished
 from export_monitor.reporting import Look, tell_waiting
 from local.artifact import ROOT
 from tests.unit.builders import HOUR, NOW, a_file, a_job, a_volume, an_object

@@ -12,21 +12,9 @@ from export_monitor.adapters.bodies import json_object, read_job
 from export_monitor.domain.advice import BY_CODE
 from export_monitor.domain.checks import CHECKS, verify_missing
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message, event_id
-from export_monitor.domain.model import (
-    MAX_TEXT_CHARACTERS,
-    CheckResult,
-    CheckStatus,
-    Evidence,
-    Failure,
-    Group,
-    Reason,
-    SourceFile,
-    StartEvent,
-    StoredObject,
-    Verification,
-    Watch,
-)
+from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Group, SourceFile, StartEvent, StoredObject, Watch
 from export_monitor.domain.timestamps import seconds
+from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
 
 BASE = "https://cgc-api.sbgenomics.com/v2"

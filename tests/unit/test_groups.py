@@ -15,7 +15,8 @@ from export_monitor.domain.groups import (
     failed_member,
     member_end,
 )
-from export_monitor.domain.model import Failure, Group, Reason
+from export_monitor.domain.model import Group
+from export_monitor.domain.verdicts import Failure, Reason
 from tests.unit.builders import a_failure, a_job
 
 NOW = 1_700_000_000.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from export_monitor.domain.advice import BY_CODE, BY_REASON
 from export_monitor.domain.checks import CHECKS, verify_missing, verify_nothing
 from export_monitor.domain.events import ending_message
-from export_monitor.domain.model import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
+from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
 
 PASSED = Verification((CheckResult("exists", CheckStatus.PASSED, expected=True, actual=True),))

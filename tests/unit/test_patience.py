@@ -6,17 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_monitor.domain.model import (
-    Completed,
-    Failed,
-    Faulty,
-    Hindered,
-    Obstacle,
-    Reason,
-    Unfinished,
-    Verdict,
-)
+from export_monitor.domain.model import Obstacle
 from export_monitor.domain.patience import FAULTS, End, Patience, Wait, decide, fault_key, healed_after, poll_delay
+from export_monitor.domain.verdicts import Completed, Failed, Faulty, Hindered, Reason, Unfinished, Verdict
 from tests.unit.builders import DAY, HOUR, NOW, a_failure, a_patience, a_watch
 
 PATIENCE = a_patience()

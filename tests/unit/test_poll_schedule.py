@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export_monitor.domain.model import Faulty, Hindered, Obstacle, Reason, StartEvent, Unfinished, Verdict, Watch
+from export_monitor.domain.model import Obstacle, StartEvent, Watch
 from export_monitor.domain.patience import End, Patience, decide
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, delayed, jittered
+from export_monitor.domain.verdicts import Faulty, Hindered, Reason, Unfinished, Verdict
 from tests.unit.builders import DAY, HOUR, a_failure, a_patience
 
 SCHEDULE = a_patience().schedule

@@ -4,7 +4,8 @@ The codes are those of the vendor's table 'API status codes' (docs.cancergenomic
 with; causes and steps are this project's words. `docs/advice.md` shows the same table, and a test holds them together.
 """
 
-from export_monitor.domain.model import Evidence, Failure, Reason, State
+from export_monitor.domain.model import State
+from export_monitor.domain.verdicts import Evidence, Failure, Reason
 
 BY_CODE: dict[int, str] = {
     0: "The platform was under maintenance. Start the export again when it is back.",

@@ -8,31 +8,33 @@ from dataclasses import dataclass, replace
 
 from export_monitor.domain.checks import Gathered, verify, verify_missing, verify_nothing
 from export_monitor.domain.model import (
-    Completed,
     Denial,
     Denied,
-    Evidence,
     ExportJob,
-    Failed,
-    Failure,
-    Faulty,
     FileAnswer,
-    Hindered,
     JobAnswer,
     MissingObject,
     ObjectAnswer,
     Obstacle,
-    Reason,
     RefusedObject,
     SourceFile,
     State,
     StoredObject,
-    Unfinished,
-    Verdict,
     Volume,
     VolumeAnswer,
 )
 from export_monitor.domain.object_location import is_on_amazon_s3, is_volume_name
+from export_monitor.domain.verdicts import (
+    Completed,
+    Evidence,
+    Failed,
+    Failure,
+    Faulty,
+    Hindered,
+    Reason,
+    Unfinished,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,9 @@ from typing import Any
 
 from export_monitor.domain.grants import CANNED_ACLS, grants_of, in_words
 from export_monitor.domain.integrity import begins_as, ends_with_marker, has_end_marker, promised_format
-from export_monitor.domain.model import (
-    MAX_TEXT_CHARACTERS,
-    CheckResult,
-    CheckStatus,
-    ExportJob,
-    SourceFile,
-    StoredObject,
-    Unread,
-    Verification,
-)
+from export_monitor.domain.model import MAX_TEXT_CHARACTERS, ExportJob, SourceFile, StoredObject, Unread
 from export_monitor.domain.timestamps import rfc3339
+from export_monitor.domain.verdicts import CheckResult, CheckStatus, Verification
 
 # S3's clock and the platform's may disagree by so much.
 CLOCK_SKEW_SECONDS = 300

@@ -11,18 +11,9 @@ from typing import Any, TypeGuard
 
 from export_monitor.domain.advice import advice
 from export_monitor.domain.mail import email_text, subject_line
-from export_monitor.domain.model import (
-    CheckResult,
-    Evidence,
-    ExportJob,
-    Failure,
-    JsonObject,
-    SourceFile,
-    StoredObject,
-    Verification,
-    Watch,
-)
+from export_monitor.domain.model import ExportJob, JsonObject, SourceFile, StoredObject, Watch
 from export_monitor.domain.timestamps import rfc3339
+from export_monitor.domain.verdicts import CheckResult, Evidence, Failure, Verification
 
 COMPLETED_TYPE = "cgc.export.completed.v1"
 FAILED_TYPE = "cgc.export.failed.v1"

@@ -11,8 +11,9 @@ from enum import StrEnum
 from export_monitor.domain.advice import advice
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, encode, event_id
 from export_monitor.domain.mail import group_email_text, group_subject_line
-from export_monitor.domain.model import Evidence, ExportJob, Failure, Group, JsonObject, Reason
+from export_monitor.domain.model import ExportJob, Group, JsonObject
 from export_monitor.domain.timestamps import rfc3339
+from export_monitor.domain.verdicts import Evidence, Failure, Reason
 
 CONCLUDED_TYPE = "cgc.export.group.concluded.v1"
 _MESSAGE_CHARACTERS = 500

@@ -5,17 +5,9 @@ A watch waits on a verdict, or ends with one. Patience with a fault counts from 
 
 from dataclasses import dataclass
 
-from export_monitor.domain.model import (
-    Completed,
-    Failed,
-    Failure,
-    Hindered,
-    Reason,
-    Unfinished,
-    Verdict,
-    Watch,
-)
+from export_monitor.domain.model import Watch
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, SPARE_RECEIVES, PollSchedule, delayed, jittered
+from export_monitor.domain.verdicts import Completed, Failed, Failure, Hindered, Reason, Unfinished, Verdict
 
 OBJECT_LOOK_SECONDS = 30.0
 # An export that was watched for so long was known to the API before.

@@ -15,24 +15,20 @@ from export_monitor.domain import strict_json
 from export_monitor.domain.assessment import assess
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message
 from export_monitor.domain.model import (
-    CheckStatus,
-    Completed,
-    Evidence,
     ExportJob,
-    Failed,
     Group,
     MissingObject,
     ObjectAnswer,
     Obstacle,
     RefusedObject,
     StoredObject,
-    Verdict,
     Volume,
     Watch,
 )
 from export_monitor.domain.object_location import candidate_keys
 from export_monitor.domain.patience import End, Patience, Wait, decide
 from export_monitor.domain.start_events import MAX_CONTEXT_BYTES
+from export_monitor.domain.verdicts import CheckStatus, Completed, Evidence, Failed, Verdict
 from export_monitor.gathering import gather
 from tests.contract.endings import published
 from tests.contract.schema_files import validator

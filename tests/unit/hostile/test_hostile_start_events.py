@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from export_monitor.domain import strict_json
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, ending_message
-from export_monitor.domain.model import Evidence, Failure, Reason, StartEvent, Watch
+from export_monitor.domain.model import StartEvent, Watch
 from export_monitor.domain.start_events import StartEventError, detail_of, read_start_event
+from export_monitor.domain.verdicts import Evidence, Failure, Reason
 from tests.contract.endings import published
 from tests.contract.schema_files import validator
 from tests.unit.builders import NOW
