@@ -54,8 +54,9 @@ types: $(VENV)/dev.installed ## check the types, strictly
 imports: $(VENV)/dev.installed ## check who imports whom
 	PYTHONPATH=functions $(BIN)/lint-imports --no-cache
 
-template: $(VENV_SAM)/installed ## validate the SAM template
+template: $(VENV_SAM)/installed ## validate the SAM templates
 	$(VENV_SAM)/bin/sam validate --lint --region us-east-1
+	cd examples/consumer && $(abspath $(VENV_SAM))/bin/sam validate --lint --region us-east-1
 
 policies: $(VENV)/local.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the template becomes
 	$(BIN)/python -m tools.translated_template .build/template.json

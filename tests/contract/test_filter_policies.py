@@ -1,0 +1,134 @@
+"""The filter policies of `examples/`: which of the exemplary events pass each, with the attributes that are published.
+
+The emulator's filters follow SNS as far as they are used here: texts, a number, `exists` and `$or`.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import pytest
+from moto import mock_aws
+from samtranslator.yaml_helper import yaml_parse
+
+from export_monitor.adapters.topic import EventsTopic
+from export_monitor.domain.events import Message
+from export_monitor.domain.groups import concluded_message
+from export_monitor.domain.model import ExportJob
+from local.artifact import ROOT
+from local.export_jobs import documented_completed, documented_failed
+from tests.contract.endings import API, ENDINGS, FAILED, FILE, Answers, ending, example_watch, job_answer
+from tests.contract.group_endings import ENDED, GROUPS
+from tests.fakes import IN_TURN, REGION, AwsAccount
+
+FOLDER = ROOT / "examples" / "filter-policies"
+POLICIES = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.json"))}
+
+COMPLETED = {"completed/documented-job", "completed/volume-not-on-amazon-s3", "completed/another-volume"}
+UNSHOWN = {"failed/EXPORT_NOT_FOUND", "failed/EXPORT_FORBIDDEN"}
+IN_A_GROUP = {
+    "failed/VOLUME_UNAVAILABLE",
+    "failed/OBJECT_MISSING",
+    "failed/OBJECT_MISMATCH",
+    "failed/OBJECT_FORBIDDEN",
+    "failed/TIMED_OUT",
+    "failed/TIMED_OUT-after-completion",
+} | UNSHOWN
+ALONE = {"failed/documented-job", "failed/another-error-code"}
+GROUP_EVENTS = {"group.concluded/completed", "group.concluded/failed", "group.concluded/incomplete"}
+EVERY_EVENT = COMPLETED | IN_A_GROUP | ALONE | GROUP_EVENTS
+
+PASSING: Mapping[str, set[str]] = {
+    "only-failures": IN_A_GROUP | ALONE,
+    "only-problems": ALONE | {"group.concluded/failed", "group.concluded/incomplete"},
+    "only-verified": {"completed/documented-job", "completed/another-volume"},
+    "only-groups": GROUP_EVENTS,
+    "only-one-volume": (COMPLETED | IN_A_GROUP | ALONE) - UNSHOWN - {"completed/another-volume"},
+    "only-one-error-code": {"failed/documented-job"},
+}
+
+
+def of_an_export(answers: Answers, **detail: object) -> Message:
+    export_id = answers.job.id if isinstance(answers.job, ExportJob) else FAILED.id
+    watch = example_watch(export_id, **detail)
+    message = ending(answers, watch, now=watch.sent_at + 5)
+    assert message
+    return message
+
+
+def messages() -> dict[str, Message]:
+    """The message of each example, and of two that differ from them in their volume and in their code."""
+    group = {"group": {"id": "run-42", "size": 250}}
+    named = {
+        f"{schema.removeprefix('cgc.export.').removesuffix('.v1')}/{name}": of_an_export(
+            answers, **({} if name == "documented-job" else group)
+        )
+        for (schema, name), answers in ENDINGS.items()
+    }
+    documented = ENDINGS["cgc.export.completed.v1", "documented-job"]
+    elsewhere = job_answer(documented_completed(id="elsewhere", volume="rfranklin/other"))
+    named["completed/another-volume"] = of_an_export(replace(documented, job=elsewhere))
+    error = {"code": 9104, "status": 404, "message": "No such volume.", "more_info": None}
+    refused = job_answer(documented_failed(id="refused"), error=error)
+    named["failed/another-error-code"] = of_an_export(Answers(refused, file=FILE))
+    for name, (tally, failures) in GROUPS.items():
+        named[f"group.concluded/{name}"] = concluded_message(tally, failures, ENDED, API)
+    return named
+
+
+@pytest.fixture(scope="module")
+def passed() -> Iterator[dict[str, set[str]]]:
+    """The names of the events that came through each policy, and through an empty one, of all events."""
+    with mock_aws():
+        sqs, sns = AwsAccount.client("sqs"), AwsAccount.client("sns")
+        topic_arn = sns.create_topic(Name="events")["TopicArn"]
+        queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in (*POLICIES, "unfiltered")}
+        for name in queues:
+            sns.subscribe(
+                TopicArn=topic_arn,
+                Protocol="sqs",
+                Endpoint=f"arn:aws:sqs:{REGION}:123456789012:{name}",
+                Attributes={"RawMessageDelivery": "true", "FilterPolicy": POLICIES.get(name, "{}")},
+            )
+        published = messages()
+        assert EventsTopic(IN_TURN, lambda: sns, topic_arn).publish(list(published.values())) == {}
+        names = {json.loads(message.body)["default"]: name for name, message in published.items()}
+        assert len(names) == len(published)
+        yield {name: {names[body] for body in bodies_in(sqs, url)} for name, url in queues.items()}
+
+
+def bodies_in(sqs, queue_url: str) -> Iterator[str]:
+    while received := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+        yield from (message["Body"] for message in received)
+
+
+def test_every_event_comes_where_nothing_is_filtered(passed) -> None:
+    assert passed["unfiltered"] == EVERY_EVENT
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policy_lets_pass_what_it_is_for_and_holds_back_the_rest(passed, name: str) -> None:
+    assert passed[name] == PASSING[name]
+
+
+def test_problems_are_those_that_the_stack_mails() -> None:
+    mail = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ExportEventsMail"]["Properties"]
+    _, problems, _ = mail["FilterPolicy"]["Fn::If"]
+    assert json.loads(POLICIES["only-problems"]) == problems
+
+
+def test_consumer_s_default_is_the_policy_of_failures() -> None:
+    consumer = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_text())
+    assert json.loads(consumer["Parameters"]["FilterPolicy"]["Default"]) == json.loads(POLICIES["only-failures"])
+
+
+def test_page_has_a_row_for_each_policy() -> None:
+    rows = re.findall(r"^\| \[`(.+)\.json`\]\(\1\.json\) \|", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(POLICIES) == sorted(PASSING)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policy_fits_a_parameter_in_one_line(name: str) -> None:
+    consumer = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_text())
+    assert re.fullmatch(consumer["Parameters"]["FilterPolicy"]["AllowedPattern"], POLICIES[name].rstrip("\n"))
