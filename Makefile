@@ -17,10 +17,10 @@ export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local chaos test check format lint types imports template policies artifact audit docs promises cost bench bench-publish clean
+.PHONY: help demo local chaos test check format lint types imports template policies artifact audit docs promises picture e2e cost bench bench-publish clean
 
 help: ## list the tasks
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/local.installed ## run the whole stack on this machine with several exports, and end
 	@$(BIN)/python -m local.demo
@@ -73,6 +73,13 @@ docs: $(VENV)/dev.installed ## write docs/events.md from docs/asyncapi.yaml and 
 
 promises: $(VENV)/dev.installed ## hold the schemas to the last released ones
 	$(BIN)/python -m tools.schema_changes
+
+picture: $(VENV)/local.installed ## draw docs/demo.svg from what the demo prints
+	@$(BIN)/python -m tools.demo_picture
+
+e2e: $(VENV)/dev.installed ## check a deployed stack from outside: STACK=its-name, and EXPORT_ID=… of a completed export
+	@test -n "$(STACK)" || { echo "Which one? make e2e STACK=cgc-export-monitor"; exit 2; }
+	@STACK="$(STACK)" EXPORT_ID="$(EXPORT_ID)" $(BIN)/python -m pytest -v -p no:socket -o addopts=--import-mode=importlib tests/e2e/check_deployed_stack.py
 
 cost: $(VENV)/dev.installed ## write docs/cost.md from the cost model
 	PYTHONPATH=functions $(BIN)/python -m benchmarks.cost docs/cost.md

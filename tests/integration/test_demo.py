@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.demo_picture import PICTURE, facts, lines_of, telling_part
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 ENDS = {
@@ -27,3 +29,5 @@ def test_demo_ends_by_itself_with_an_event_for_each_export() -> None:
     assert '"code": 9107' in shown
     assert "FAILED   begins and ends as a whole file does: expected BAM with its end-of-file marker" in shown
     assert "In the dead-letter queue: export_id: must be" in shown
+    # docs/demo.svg shows this demo: `make picture` draws it anew.
+    assert facts(lines_of(PICTURE.read_text("utf-8"))) == facts(telling_part(shown))

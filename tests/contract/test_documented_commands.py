@@ -1,0 +1,252 @@
+"""Every command of the README and of `docs/` that can run on one machine does, and what is shown is what comes.
+
+Commands for the shell are run by a shell, with moto in the place of AWS (`tests/shell.py`).
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sevenbridges
+
+from export_monitor.domain.start_events import read_start_event
+from local.emulator import REGION
+from tests.contract.schema_files import validator
+from tests.documented_commands import ROOT, Block, blocks, pages, targets
+from tests.shell import SECRET, World, shell
+
+THIS = "tests/contract/test_documented_commands.py"
+DEPLOYING = f"{THIS}::test_deploying_takes_a_secret_whose_arn_the_template_accepts"
+OUTPUTS = f"{THIS}::test_outputs_of_the_stack_are_read_by_name"
+REDRIVING = f"{THIS}::test_redriving_moves_dead_letters_to_the_export_queue"
+QUERYING = f"{THIS}::test_query_of_a_file_is_started_on_the_function_s_log_group"
+
+# Which test runs a command.
+RUN = {
+    "aws secretsmanager create-secret": DEPLOYING,
+    "aws events put-events": f"{THIS}::test_event_put_on_the_bus_by_command_line_is_a_start_event_in_the_queue",
+    "aws sns subscribe": f"{THIS}::test_subscription_has_the_filter_policy_that_is_shown",
+    "output": OUTPUTS,
+    "aws cloudformation describe-stacks": OUTPUTS,
+    "aws logs start-query": QUERYING,
+    "aws logs get-query-results": QUERYING,
+    "aws cloudwatch get-metric-statistics": f"{THIS}::test_detection_lag_is_asked_for_the_stack_s_own_metric",
+    "aws sqs receive-message": f"{THIS}::test_dead_letters_are_shown_with_their_errors",
+    "aws sqs get-queue-attributes": REDRIVING,
+    "aws sqs start-message-move-task": REDRIVING,
+    "aws sqs list-message-move-tasks": REDRIVING,
+    "aws secretsmanager put-secret-value": f"{THIS}::test_rotating_puts_the_new_token_into_the_secret",
+    "make demo": "tests/integration/test_demo.py::test_demo_ends_by_itself_with_an_event_for_each_export",
+}
+# Which cannot run in a test on one machine, and why.
+NOT_RUN = {
+    "git clone": "it needs the repository's address",
+    "sam build": "it is what `make artifact` does, with the SAM CLI that the tests do not install",
+    "sam deploy": "it asks, and needs an AWS account",
+    "make e2e": "it needs a deployed stack; tests/integration/test_deployment_check.py runs the same on the local one",
+}
+# What is no command: by page and language, a test that holds it, or why none does.
+OTHER = {
+    ("README.md", "json"): f"{THIS}::test_what_goes_in_is_a_start_event",
+    ("README.md", "python"): f"{THIS}::test_python_of_the_readme_announces",
+    ("README.md", "mermaid"): f"{THIS}::test_diagram_names_what_the_template_has",
+    ("docs/operations.md", "logs-insights"): "tests/integration/test_log_queries.py::test_no_query_goes_unasked",
+    ("docs/events.md", "json"): "tests/contract/test_asyncapi.py",
+    ("docs/architecture.md", "mermaid"): "a picture, for people",
+    ("docs/architecture.md", ""): "a picture, for people",
+}
+
+BLOCKS = [block for page in pages() for block in blocks(page)]
+
+
+def is_of_a_shell(block: Block) -> bool:
+    return block.language in ("sh", "console")
+
+
+def lines_with(words: str) -> str:
+    """The text of the one block with a command of these words."""
+    return block_with(words).text
+
+
+def block_with(words: str) -> Block:
+    [block] = [block for block in BLOCKS if is_of_a_shell(block) and words in block.commands()]
+    return block
+
+
+def of_readme(language: str) -> list[str]:
+    return [block.text for block in BLOCKS if (block.page, block.language) == ("README.md", language)]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "token.txt").write_text("a-new-token")
+    with pytest.MonkeyPatch.context() as patch, shell(folder) as world:
+        # For boto3 in the README, and for the files that commands name.
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.chdir(folder)
+        yield world
+
+
+def test_every_command_is_run_by_a_test_or_says_why_not() -> None:
+    documented = {words for block in BLOCKS if is_of_a_shell(block) for words in block.commands()}
+    assert RUN.keys() & NOT_RUN.keys() == set()
+    assert documented - RUN.keys() - NOT_RUN.keys() == set()
+    assert RUN.keys() - documented == set()
+
+
+def test_every_other_block_is_held_by_a_test_or_says_why_not() -> None:
+    others = {(block.page, block.language) for block in BLOCKS if not is_of_a_shell(block)}
+    assert others - OTHER.keys() == set()
+
+
+def test_tests_that_are_named_are_there() -> None:
+    named = [name for name in (*RUN.values(), *OTHER.values()) if name.startswith("tests/")]
+    for name in named:
+        path, _, test = name.partition("::")
+        assert f"def {test}" in (ROOT / path).read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_targets_of_make_are_the_makefile_s(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert targets(page) <= set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+
+
+def test_first_event_takes_two_commands_and_a_deployed_stack_three_more() -> None:
+    to_event, to_stack = list(block_with("git clone").commands()), list(block_with("sam deploy").commands())
+    assert to_event == ["git clone", "make demo"]
+    assert to_stack == ["aws secretsmanager create-secret", "sam build", "sam deploy"]
+
+
+def test_deploying_takes_a_secret_whose_arn_the_template_accepts(world: World) -> None:
+    printed = json.loads(world.run(lines_with("sam deploy")))
+    template = (ROOT / "template.yaml").read_text("utf-8").partition("TokenSecretArn:")[2]
+    pattern = template.partition('AllowedPattern: "')[2].partition('"')[0]
+    assert re.fullmatch(pattern, printed["ARN"])
+    secret = world.client("secretsmanager").get_secret_value(SecretId="cgc-token")
+    assert secret["SecretString"] == "a-new-token"
+
+
+def test_event_put_on_the_bus_by_command_line_is_a_start_event_in_the_queue(world: World) -> None:
+    assert json.loads(world.run(lines_with("aws events put-events")))["FailedEntryCount"] == 0
+    [body] = world.take("ExportQueueUrl")
+    assert read_start_event(body, "cgc.exports").export_id == "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"
+
+
+def test_subscription_has_the_filter_policy_that_is_shown(world: World) -> None:
+    queue_arn = f"arn:aws:sqs:{REGION}:123456789012:yours"
+    world.client("sqs").create_queue(QueueName="yours")
+    topic_arn = world.outputs["ExportEventsTopicArn"]
+    told = world.run(lines_with("aws sns subscribe"), EXPORT_EVENTS_TOPIC_ARN=topic_arn, YOUR_QUEUE_ARN=queue_arn)
+    subscription = json.loads(told)["SubscriptionArn"]
+    attributes = world.client("sns").get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
+    assert (attributes["TopicArn"], attributes["Endpoint"]) == (topic_arn, queue_arn)
+    policy = {"type": ["cgc.export.failed.v1"], "project": ["rfranklin/my-project"]}
+    assert json.loads(attributes["FilterPolicy"]) == policy
+
+
+def test_python_of_the_readme_announces(world: World) -> None:
+    with_boto3, with_client = of_readme("python")
+    names: dict[str, Any] = {}
+    exec(with_boto3, names)  # noqa: S102 -- the README's own lines
+    [body] = world.take("ExportQueueUrl")
+    announced = read_start_event(body, "cgc.exports")
+    assert announced.export_id == "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"
+    assert announced.context == {"sample": "S1"}
+
+    def submit_export(**arguments: Any) -> Any:
+        inspect.signature(sevenbridges.models.storage_export.Export.submit_export).bind(**arguments)
+        return SimpleNamespace(id="started-by-the-client")
+
+    api = SimpleNamespace(exports=SimpleNamespace(submit_export=submit_export))
+    names |= {"api": api, "sqs": world.client("sqs"), "EXPORT_QUEUE_URL": world.outputs["ExportQueueUrl"]}
+    exec(with_client, names | {"file": "a file", "volume": "a volume"})  # noqa: S102 -- likewise
+    [body] = world.take("ExportQueueUrl")
+    assert read_start_event(body, "cgc.exports").export_id == "started-by-the-client"
+
+
+def test_what_goes_in_is_a_start_event() -> None:
+    goes_in, _ = of_readme("json")
+    assert validator("start-event.detail").is_valid(json.loads(goes_in))
+
+
+def test_what_comes_out_is_part_of_a_published_event() -> None:
+    _, comes_out = of_readme("json")
+    example = ROOT / "schemas/examples/valid/cgc.export.completed.v1/documented-job.json"
+    assert is_part(json.loads(comes_out), json.loads(example.read_text("utf-8")))
+
+
+def is_part(shown: Any, whole: Any) -> bool:
+    """Whether all that is shown is in the whole; `…` stands for more of it."""
+    if isinstance(shown, dict):
+        return all(name == "…" or (name in whole and is_part(part, whole[name])) for name, part in shown.items())
+    if isinstance(shown, list):
+        more = shown[-1:] == ["…"]
+        parts = shown[:-1] if more else shown
+        return (len(parts) < len(whole) if more else len(parts) == len(whole)) and all(map(is_part, parts, whole))
+    return bool(shown == whole)
+
+
+def test_diagram_names_what_the_template_has() -> None:
+    [diagram] = of_readme("mermaid")
+    kinds = {"EventBridge": "AWS::Events::Rule", "SQS": "AWS::SQS::Queue", "Lambda": "AWS::Serverless::Function",
+             "SNS": "AWS::SNS::Topic", "DynamoDB": "AWS::DynamoDB::Table"}  # fmt: skip
+    template = (ROOT / "template.yaml").read_text("utf-8")
+    for name, kind in kinds.items():
+        assert name in diagram
+        assert f"Type: {kind}\n" in template
+
+
+READ_OUTPUTS = lines_with("output")
+
+
+def test_outputs_of_the_stack_are_read_by_name(world: World) -> None:
+    names = {"DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl", "EXPORT_QUEUE_ARN": "ExportQueueArn",
+             "EXPORT_QUEUE_URL": "ExportQueueUrl"}  # fmt: skip
+    shown = world.run(READ_OUTPUTS, *(f'echo "${name}"' for name in names))
+    assert shown.split() == [world.outputs[output] for output in names.values()]
+
+
+def test_query_of_a_file_is_started_on_the_function_s_log_group(world: World) -> None:
+    (world.folder / "query.txt").write_text("fields @message | limit 1")
+    answer = json.loads(world.run("STACK=cgc-export-monitor", lines_with("aws logs start-query")))
+    assert answer["status"] == "Complete"
+
+
+def test_detection_lag_is_asked_for_the_stack_s_own_metric(world: World) -> None:
+    shown = world.run("STACK=cgc-export-monitor", lines_with("aws cloudwatch get-metric-statistics"))
+    assert json.loads(shown)["Label"] == "DetectionLagSeconds"
+
+
+def test_dead_letters_are_shown_with_their_errors(world: World) -> None:
+    url = world.outputs["DeadLetterQueueUrl"]
+    error = {"error": {"DataType": "String", "StringValue": "body: must be JSON"}}
+    world.client("sqs").send_message(QueueUrl=url, MessageBody="rubbish", MessageAttributes=error)
+    shown = json.loads(world.run(lines_with("aws sqs receive-message"), DEAD_LETTER_QUEUE_URL=url))
+    [message] = shown["Messages"]
+    assert message["Body"] == "rubbish"
+    assert message["MessageAttributes"]["error"]["StringValue"] == "body: must be JSON"
+    assert message["Attributes"]["ApproximateReceiveCount"] == "1"
+
+
+def test_redriving_moves_dead_letters_to_the_export_queue(world: World) -> None:
+    world.moves.clear()
+    world.run(READ_OUTPUTS, lines_with("aws sqs start-message-move-task"))
+    attributes = world.client("sqs").get_queue_attributes(
+        QueueUrl=world.outputs["DeadLetterQueueUrl"], AttributeNames=["QueueArn"]
+    )["Attributes"]
+    started, listed = world.moves
+    assert started["SourceArn"] == listed["SourceArn"] == attributes["QueueArn"]
+    assert started["DestinationArn"] == world.outputs["ExportQueueArn"]
+
+
+def test_rotating_puts_the_new_token_into_the_secret(world: World) -> None:
+    world.run(lines_with("aws secretsmanager put-secret-value"), TOKEN_SECRET_ARN=SECRET)
+    secret = world.client("secretsmanager").get_secret_value(SecretId=SECRET)
+    assert secret["SecretString"] == "a-new-token"

@@ -1,0 +1,198 @@
+"""A deployed stack, checked from outside: `make e2e STACK=cgc-export-monitor`.
+
+It uses your AWS credentials and region, and does what a user does. An export that does not exist is announced, and has
+to fail as one that the API does not know. That takes the stack's `NotFoundGraceSeconds`, five minutes unless you
+changed it. With `EXPORT_ID=…`, the id of an export that has completed and whose object is still there, its object is
+verified too.
+
+What an operator may notice: an event that a group has failed (and its mail), one failed export in the metrics, and
+`DeadLetterAlarm`, if it looks while the message that is not understood is there. All else that is made here is
+removed, whatever happens. The file's name keeps it out of `make test`.
+"""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+# Beyond the grace: the looks, the batching window, and the way through SNS.
+SLACK_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The stack's outputs and parameters, and its function's variables."""
+
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    variables: Mapping[str, str]
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long until it is certain that an export is unknown, or that an object is not there."""
+        graces = (self.variables["NOT_FOUND_GRACE_SECONDS"], self.variables["OBJECT_GRACE_SECONDS"])
+        return max(float(grace) for grace in graces) * 1.2 + SLACK_SECONDS
+
+    def announce(self, detail: Mapping[str, Any]) -> None:
+        """Put a start event on the stack's bus."""
+        entry = {
+            # An emulated stack does not tell its parameters.
+            "EventBusName": self.parameters.get("EventBusName", "default"),
+            "Source": self.variables["START_EVENT_SOURCE"],
+            "DetailType": "Export Started",
+            "Detail": json.dumps(detail),
+        }
+        answer = boto3.client("events").put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0, answer
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Deployed:
+    [stack] = boto3.client("cloudformation").describe_stacks(StackName=os.environ["STACK"])["Stacks"]
+    assert stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+    function = boto3.client("lambda").get_function_configuration(FunctionName=outputs["ExportMonitorFunctionArn"])
+    parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
+    return Deployed(outputs, parameters, function["Environment"]["Variables"])
+
+
+@pytest.fixture(scope="module")
+def run_id() -> str:
+    """The name of this run's group, its queue and its export: like nobody else's."""
+    return f"e2e-{secrets.token_hex(8)}"
+
+
+@pytest.fixture(scope="module")
+def subscriber(deployed: Deployed, run_id: str) -> Iterator[str]:
+    """The URL of a queue that gets the events of this run's groups, for as long as the checks take."""
+    topic_arn = deployed.outputs["ExportEventsTopicArn"]
+    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    url = sqs.create_queue(QueueName=run_id)["QueueUrl"]
+    try:
+        queue_arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy(queue_arn, topic_arn))})
+        attributes = {
+            "RawMessageDelivery": "true",
+            "FilterPolicy": json.dumps({"group": [run_id, completed_group(run_id)]}),
+        }
+        subscription = sns.subscribe(
+            TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes=attributes, ReturnSubscriptionArn=True
+        )
+        try:
+            yield url
+        finally:
+            sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    finally:
+        sqs.delete_queue(QueueUrl=url)
+
+
+def completed_group(run_id: str) -> str:
+    """The group of the export that has completed; the other one's is named as the run is."""
+    return f"{run_id}-completed"
+
+
+def policy(queue_arn: str, topic_arn: str) -> dict[str, Any]:
+    """Lets that topic alone send to the queue."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def take(url: str, wanted: Callable[[Mapping[str, Any]], bool], seconds: float) -> Mapping[str, Any]:
+    """The first message of a queue that is wanted; it is deleted. Others stay, hidden for half a minute."""
+    sqs, end = boto3.client("sqs"), time.monotonic() + seconds
+    while True:
+        answer = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=30, MessageAttributeNames=["All"]
+        )
+        for message in answer.get("Messages", []):
+            if wanted(message):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                return message
+        if time.monotonic() > end:
+            pytest.fail(f"nothing came to {url} in {seconds:.0f} s")
+
+
+def event(url: str, event_type: str, subject: str, seconds: float) -> Any:
+    """The data of the event of this type about this subject."""
+
+    def is_wanted(message: Mapping[str, Any]) -> bool:
+        body = json.loads(message["Body"])
+        return (body["type"], body["subject"]) == (event_type, subject)
+
+    return json.loads(take(url, is_wanted, seconds)["Body"])["data"]
+
+
+def alarms(deployed: Deployed) -> list[Any]:
+    """The alarms that notify the stack's topic."""
+    pages = boto3.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    topic_arn = deployed.outputs["AlarmsTopicArn"]
+    return [one for page in pages for one in page["MetricAlarms"] if topic_arn in one["AlarmActions"]]
+
+
+def test_eight_alarms_are_there_and_none_has_fired(deployed: Deployed) -> None:
+    found = alarms(deployed)
+    assert len(found) == 8
+    assert not [(one["AlarmName"], one["StateReason"]) for one in found if one["StateValue"] == "ALARM"]
+
+
+def test_dashboard_is_there(deployed: Deployed) -> None:
+    name = deployed.outputs["DashboardUrl"].rpartition("/")[2]
+    assert json.loads(boto3.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
+
+
+@pytest.mark.parametrize("queue", ["ExportQueueUrl", "DeadLetterQueueUrl"])
+def test_queues_refuse_plain_http(deployed: Deployed, queue: str) -> None:
+    answer = boto3.client("sqs").get_queue_attributes(QueueUrl=deployed.outputs[queue], AttributeNames=["Policy"])
+    assert refuses_plain_http(answer["Attributes"]["Policy"])
+
+
+@pytest.mark.parametrize("topic", ["ExportEventsTopicArn", "AlarmsTopicArn"])
+def test_topics_refuse_plain_http(deployed: Deployed, topic: str) -> None:
+    answer = boto3.client("sns").get_topic_attributes(TopicArn=deployed.outputs[topic])
+    assert refuses_plain_http(answer["Attributes"]["Policy"])
+
+
+def refuses_plain_http(policy_text: str) -> bool:
+    return any(
+        one["Effect"] == "Deny" and one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+        for one in json.loads(policy_text)["Statement"]
+    )
+
+
+def test_export_that_does_not_exist_fails_as_not_found_and_concludes_its_group(
+    deployed: Deployed, subscriber: str, run_id: str
+) -> None:
+    deployed.announce({"export_id": run_id, "context": {"run": run_id}, "group": {"id": run_id, "size": 1}})
+    failed = event(subscriber, "cgc.export.failed.v1", run_id, deployed.patience_seconds)
+    assert failed["failure"]["reason"] == "EXPORT_NOT_FOUND"
+    assert failed["context"] == {"run": run_id}
+    concluded = event(subscriber, "cgc.export.group.concluded.v1", run_id, SLACK_SECONDS)
+    assert (concluded["outcome"], concluded["failed"]) == ("failed", 1)
+
+
+@pytest.mark.skipif(not os.environ.get("EXPORT_ID"), reason="EXPORT_ID names no export that has completed")
+def test_export_that_has_completed_completes_its_group(deployed: Deployed, subscriber: str, run_id: str) -> None:
+    # Its own event may have been published long ago, and then is not published again; its group's is.
+    group_id = completed_group(run_id)
+    deployed.announce({"export_id": os.environ["EXPORT_ID"], "group": {"id": group_id, "size": 1}})
+    concluded = event(subscriber, "cgc.export.group.concluded.v1", group_id, deployed.patience_seconds)
+    assert (concluded["outcome"], concluded["failures"]) == ("completed", [])
+
+
+def test_start_event_that_is_not_understood_is_a_dead_letter_that_says_why(deployed: Deployed, run_id: str) -> None:
+    body = json.dumps({"export_id": f"../{run_id}"})
+    boto3.client("sqs").send_message(QueueUrl=deployed.outputs["ExportQueueUrl"], MessageBody=body)
+    letter = take(deployed.outputs["DeadLetterQueueUrl"], lambda message: message["Body"] == body, SLACK_SECONDS)
+    assert letter["MessageAttributes"]["error"]["StringValue"].startswith("export_id: ")

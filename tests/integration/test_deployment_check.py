@@ -1,0 +1,79 @@
+"""The check of a deployed stack (`make e2e`), on the local one: it passes, leaves nothing behind, and can fail."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.emulator import CREDENTIALS, REGION
+from local.export_jobs import AT_ONCE, documented_completed
+from local.platform import Platform
+from local.stack import TOKEN, Stack, deliver_to
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).resolve().parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+QUICK = {"MinPollSeconds": "1", "MaxPollSeconds": "1", "NotFoundGraceSeconds": "0", "ObjectGraceSeconds": "0"}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    platform = Platform(TOKEN)
+    platform.add_volume("rfranklin/output", bucket="bucket")
+    platform.add_file("576159f7f53e9e1de6ae7b5f0", name="output.vcf", size=1234, project="rfranklin/my-project")
+    with Stack(platform, parameters=QUICK, batching_window_seconds=0.1, workers=1) as running:
+        platform.deliver = deliver_to(running)
+        yield running
+
+
+def checked(stack: Stack, *arguments: str, export_id: str = "") -> "subprocess.CompletedProcess[str]":
+    """The recipe of `make e2e`, with the emulator in the place of AWS."""
+    [recipe] = re.findall(r" -m (pytest .*check_deployed_stack\.py)$", MAKEFILE, re.MULTILINE)
+    variables = {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": stack.emulator.endpoint_url}
+    return subprocess.run(  # noqa: S603 -- the Makefile's own recipe
+        [sys.executable, "-m", *recipe.split(), *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "STACK": "cgc-export-monitor", "EXPORT_ID": export_id, **variables},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def what_is_there(stack: Stack) -> Any:
+    queues = stack.client("sqs").list_queues()["QueueUrls"]
+    counts = stack.client("sqs").get_queue_attributes(
+        QueueUrl=stack.deployment.outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]
+    subscriptions = stack.client("sns").list_subscriptions()["Subscriptions"]
+    return queues, counts, [one["SubscriptionArn"] for one in subscriptions]
+
+
+def test_sound_stack_passes_and_nothing_is_left_behind(stack: Stack) -> None:
+    before = what_is_there(stack)
+    job = stack.platform.add_job(documented_completed(steps=AT_ONCE))
+    done = checked(stack, export_id=job.id)
+    assert done.returncode == 0, done.stdout
+    assert "9 passed" in done.stdout
+    assert what_is_there(stack) == before
+
+
+def test_alarm_that_has_fired_is_told_by_name(stack: Stack) -> None:
+    cloudwatch, name = stack.client("cloudwatch"), "cgc-export-monitor-TokenRefusedAlarm"
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="The token was refused.")
+    done = checked(stack, "-k", "none_has_fired")
+    assert done.returncode == 1
+    assert f"('{name}', 'The token was refused.')" in done.stdout
+
+
+def test_check_is_no_part_of_make_test() -> None:
+    collected = [path.name for path in (ROOT / "tests" / "e2e").glob("*.py")]
+    assert [name for name in collected if name.startswith("test_") or name.endswith("_test.py")] == []
+    assert collected

@@ -1,0 +1,130 @@
+"""A shell whose `aws` speaks to moto with the template deployed, and whose `sam` does nothing.
+
+That `aws` is a few lines that hand the words on to this process, where `tests.aws_cli` makes boto3 calls of them: no
+process has to load boto3 for each command.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+from local.deployment import deploy
+from local.emulator import REGION
+from tests import aws_cli
+from tests.documented_commands import ROOT
+
+SECRET = "the-stack-s"
+# `aws sns subscribe` has a name of its own for the parameter Endpoint.
+_RENAMED = {"--notification-endpoint": "--endpoint"}
+
+
+@dataclass
+class World:
+    """The template deployed to moto, and a shell whose `aws` speaks to it."""
+
+    session: boto3.Session
+    folder: Path
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    moves: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service)
+
+    def run(self, *parts: str, **variables: str) -> str:
+        """What a shell prints that runs the parts one after the other; it has to succeed."""
+        script = "\n".join(parts)
+        path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(  # noqa: S603 -- the documented commands
+            ["/bin/sh", "-euc", script],
+            cwd=self.folder,
+            env={"PATH": path, **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), script
+        return done.stdout
+
+    def take(self, output: str) -> list[str]:
+        """The bodies of the messages in a queue that an output of the stack names; they are deleted."""
+        url = self.outputs[output]
+        messages = self.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
+            self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [message["Body"] for message in messages]
+
+
+def _answering(world: World) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            words = [_RENAMED.get(word, word) for word in said]
+            status, shown = 200, ""
+            try:
+                shown = aws_cli.run(words, world.session)
+            except Exception as error:  # noqa: BLE001 -- told to the shell, whose command then fails
+                status, shown = 500, repr(error)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(shown.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+_AWS = """\
+#!{python} -IS
+import http.client, json, sys
+connection = http.client.HTTPConnection("127.0.0.1", {port})
+connection.request("POST", "/", json.dumps(sys.argv[1:]))
+answer = connection.getresponse()
+print(answer.read().decode(), file=sys.stdout if answer.status == 200 else sys.stderr)
+sys.exit(answer.status != 200)
+"""
+
+
+def _answer_moves(world: World) -> Callable[..., Any]:
+    """moto knows no tasks that move messages: botocore checks what is asked, and this answers."""
+
+    def answer(params: Mapping[str, Any], **_: Any) -> Any:
+        world.moves.append(json.loads(params["body"]))
+        return SimpleNamespace(status_code=200), {"TaskHandle": "a-task", "Results": []}
+
+    return answer
+
+
+@contextmanager
+def shell(folder: Path) -> Iterator[World]:
+    """Deploy the template to moto; the shell's commands are put into the folder, and it runs there."""
+    with mock_aws():
+        world = World(boto3.Session(region_name=REGION), folder)
+        secret = world.client("secretsmanager").create_secret(Name=SECRET, SecretString="old")
+        parameters = {"TokenSecretArn": secret["ARN"], "ExportBuckets": "bucket"}
+        world.outputs = deploy(SimpleNamespace(client=world.client), ROOT / "template.yaml", parameters).outputs
+        for operation in ("StartMessageMoveTask", "ListMessageMoveTasks"):
+            world.session.events.register(f"before-call.sqs.{operation}", _answer_moves(world))
+        with ThreadingHTTPServer(("127.0.0.1", 0), _answering(world)) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            scripts = {"aws": _AWS.format(python=sys.executable, port=server.server_port), "sam": "#!/bin/sh\n"}
+            for name, script in scripts.items():
+                (folder / name).write_text(script)
+                (folder / name).chmod(0o755)
+            try:
+                yield world
+            finally:
+                server.shutdown()
