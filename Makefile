@@ -12,6 +12,10 @@ VENV_SAM := .venv-sam
 VENV_CHECKOV := .venv-checkov
 VENV_AUDIT := .venv-audit
 
+# Installations wait for the network and for one core each.
+SIDE_BY_SIDE := $(MAKE) --silent --no-print-directory --jobs 4
+FOR_TESTS := $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed)
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
@@ -32,15 +36,18 @@ SEEDS ?= 7
 chaos: $(VENV)/local.installed ## run a fault campaign on this machine, or one for each of SEEDS="1 2 3"
 	@$(BIN)/python -m chaos --seed $(SEEDS)
 
-test: $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed) ## run every test, on Python 3.13 too where it is found
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(if $(PYTHON_3_13),-m "not once",$(COVERAGE))
+test: ## run every test, on Python 3.13 too where it is found
+	@$(SIDE_BY_SIDE) $(FOR_TESTS)
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(if $(PYTHON_3_13),-m "not once") $(COVERAGE)
 ifneq ($(PYTHON_3_13),)
-	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile $(COVERAGE)
+	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile
 endif
 
-# Branch coverage of functions/ is held at 100 % where all tests run.
+# Branch coverage of functions/ is held at 100 % by the first run, which leaves out what runs the function elsewhere.
 check: COVERAGE := --cov --cov-report=term-missing:skip-covered
-check: format lint types imports template policies artifact test ## run every gate that CI has
+check: ## run every gate that CI has
+	@$(SIDE_BY_SIDE) $(FOR_TESTS) $(VENV_SAM)/installed $(VENV_CHECKOV)/installed
+	@$(MAKE) --no-print-directory format lint types imports template policies artifact test COVERAGE="$(COVERAGE)"
 
 format: $(VENV)/dev.installed ## check the format of the code
 	$(BIN)/ruff format --check .
@@ -58,7 +65,7 @@ template: $(VENV_SAM)/installed ## validate the SAM templates
 	$(VENV_SAM)/bin/sam validate --lint --region us-east-1
 	cd examples/consumer && $(abspath $(VENV_SAM))/bin/sam validate --lint --region us-east-1
 
-policies: $(VENV)/local.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the template becomes
+policies: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the template becomes
 	$(BIN)/python -m tools.translated_template .build/template.json
 	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --file .build/template.json --skip-download --compact --quiet
 
@@ -102,26 +109,31 @@ $(VENV)/local.installed: local/requirements.txt
 	@touch $@
 
 $(VENV)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
+	@echo "Installing into $(VENV) …"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -r requirements-dev.txt
 	@touch $@
 
 $(VENV_3_13)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
+	@echo "Installing into $(VENV_3_13) …"
 	test -x $(VENV_3_13)/bin/python || $(PYTHON_3_13) -m venv $(VENV_3_13)
 	$(VENV_3_13)/bin/pip install --quiet -r requirements-dev.txt
 	@touch $@
 
 $(VENV_SAM)/installed: requirements-sam.txt
+	@echo "Installing into $(VENV_SAM) …"
 	test -x $(VENV_SAM)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_SAM)
-	$(VENV_SAM)/bin/pip install --quiet -r requirements-sam.txt
+	$(VENV_SAM)/bin/pip install --quiet --no-compile -r requirements-sam.txt
 	@touch $@
 
 $(VENV_CHECKOV)/installed: requirements-checkov.txt
+	@echo "Installing into $(VENV_CHECKOV) …"
 	test -x $(VENV_CHECKOV)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_CHECKOV)
-	$(VENV_CHECKOV)/bin/pip install --quiet -r requirements-checkov.txt
+	$(VENV_CHECKOV)/bin/pip install --quiet --no-compile -r requirements-checkov.txt
 	@touch $@
 
 $(VENV_AUDIT)/installed: requirements-audit.txt
+	@echo "Installing into $(VENV_AUDIT) …"
 	test -x $(VENV_AUDIT)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_AUDIT)
 	$(VENV_AUDIT)/bin/pip install --quiet -r requirements-audit.txt
 	@touch $@

@@ -22,8 +22,6 @@ from local.platform import ListOrder
 from tests.fakes import IN_TURN
 from tests.integration.world import HOUR, World
 
-pytestmark = pytest.mark.once
-
 LIST = r"/storage/exports"
 
 

@@ -18,8 +18,6 @@ from export_monitor.watch import ExportWatch
 from local.export_jobs import NEVER, documented_failed
 from tests.integration.world import HOUR, LAST_MOMENT, TIMEOUT, Refusing, World, completed
 
-pytestmark = pytest.mark.once
-
 # Short, since what a dead worker has claimed waits for so long.
 INVOCATION_SECONDS = 4.0
 CONCLUDED = "cgc.export.group.concluded.v1"
