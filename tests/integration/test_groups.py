@@ -103,6 +103,19 @@ class TestConcluded:
         assert calm.look(message) == []
         assert len(concluded(calm)) == 1
 
+    def test_group_that_somebody_else_is_concluding_keeps_its_message(self, calm: World) -> None:
+        jobs(calm, done="a")
+        calm.look(member(calm, "a", size=2))
+        [message] = group_messages(calm)
+        calm.pass_time(LAST_MOMENT)
+        message = replace(message, sent_at=calm.now - LAST_MOMENT)
+        assert calm.watch.groups.ledger.claim("run", calm.now, calm.now + 60)
+        assert calm.look(message) == [message]
+        assert concluded(calm) == []
+        calm.pass_time(61)
+        assert calm.look(message) == []
+        assert len(concluded(calm)) == 1
+
     def test_member_that_times_out_is_the_last_one(self, calm: World) -> None:
         jobs(calm, done="ab", running="c")
         calm.look(member(calm, "a"), member(calm, "b"))
@@ -317,6 +330,7 @@ class Mortal:
         return time.time() >= self.deadline_at
 
 
+@pytest.mark.once
 def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
     members = [
         MemberEnd(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(1000)
@@ -340,6 +354,7 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
     assert_concluded_exactly(world, deaths, completed=900, failed={f"e{n}" for n in range(0, 1000, 10)})
 
 
+@pytest.mark.once
 def test_hundred_exports_with_four_workers_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
     """No object is looked at here, and every tenth export has failed."""
     world.share = 10_000
