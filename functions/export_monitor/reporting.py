@@ -8,7 +8,8 @@ from export_monitor.domain.model import QueueMessage, State, Watch
 from export_monitor.domain.patience import End, Wait
 from export_monitor.domain.verdicts import CheckStatus, Evidence, Failure, Faulty, Hindered, Reason, Unfinished, Verdict
 
-_REFUSED_ACCESS = (Reason.EXPORT_FORBIDDEN, Reason.VOLUME_UNAVAILABLE, Reason.OBJECT_FORBIDDEN)
+# While these are waited for, somebody has to mend a right.
+REFUSED_ACCESS = (Reason.EXPORT_FORBIDDEN, Reason.VOLUME_UNAVAILABLE, Reason.OBJECT_FORBIDDEN)
 
 
 class Reporter(Protocol):
@@ -45,7 +46,7 @@ class Look:
 def tell_waiting(look: Look, delay_seconds: float, because: str, report: Reporter) -> None:
     """The watch goes on: its message is hidden for so long."""
     report.count("ExportsWaiting")
-    if look.failure and look.failure.reason in _REFUSED_ACCESS:
+    if look.failure and look.failure.reason in REFUSED_ACCESS:
         report.count("AccessRefused")
     if isinstance(look.verdict, Unfinished) and look.verdict.state not in set(State):
         report.warn("unknown_state", export_id=look.watch.start.export_id, state=look.verdict.state)

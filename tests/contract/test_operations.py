@@ -13,6 +13,7 @@ from samtranslator.yaml_helper import yaml_parse
 from export_monitor.adapters.table import KEPT_SECONDS
 from export_monitor.domain.patience import OLDEST_SECONDS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
+from export_monitor.reporting import REFUSED_ACCESS
 from tests.cloudwatch import shown_on
 
 ROOT = Path(__file__).parents[2]
@@ -181,3 +182,8 @@ def test_dashboard_is_json_that_names_the_stack() -> None:
     assert {one.dimensions for one in shown_on(json.dumps(body)) if one.namespace == "CgcExportMonitor"} == {
         frozenset({("service", "${AWS::StackName}")})
     }
+
+
+def test_query_for_refused_access_has_the_reasons_that_count_as_such() -> None:
+    [listed] = re.findall(r'outcome = "waiting" and reason in \[(.*)\]', PAGE)
+    assert [reason.strip('"') for reason in listed.split(", ")] == list(REFUSED_ACCESS)

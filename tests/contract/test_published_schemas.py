@@ -1,6 +1,7 @@
 """Published events: what the code emits is what the JSON Schemas say, neither more nor less."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from export_monitor.adapters.bodies import json_object, read_file, read_job
 from export_monitor.domain.assessment import Answers
+from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE, MAX_MESSAGE_BYTES
 from export_monitor.domain.grants import EVERYONE
 from export_monitor.domain.model import (
@@ -219,3 +221,17 @@ def test_schema_names_the_words_that_the_code_has() -> None:
 
 def test_formats_are_checked_here() -> None:
     assert "date-time" in Draft202012Validator.FORMAT_CHECKER.checkers
+
+
+def test_check_s_name_is_described_by_the_checks_that_there_are() -> None:
+    described = [one for one in texts(dict(CONTENTS)) if one.endswith("; more may come.")]
+    assert described == [", ".join(CHECKS) + "; more may come."]
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from texts(one)
