@@ -136,6 +136,7 @@ def check(event: Any) -> None:
     validator(event["type"], closed=True).validate(event)
 
 
+@pytest.mark.once
 @settings(max_examples=300, deadline=None)
 @given(looks(), TIMES)
 def test_every_event_is_as_its_schema_says(look: tuple[Watch, Answers], now: float) -> None:
