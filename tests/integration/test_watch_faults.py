@@ -1,0 +1,224 @@
+"""An API that fails or lies, and errors that nobody foresaw, end no watch and lose no message."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from export_monitor.adapters.export_queue import ExportQueue
+from export_monitor.adapters.objects import ExportedObjects
+from local.export_jobs import NEVER
+from local.faults import Close, Drip, Fault, Hang, Html, Match, OtherJob, Raw, Redirect, Status, Truncated
+from local.platform import Platform
+from local.simulated_api import serve
+from tests.fakes import IN_TURN, TOKEN, RecordingReporter
+from tests.integration.world import (
+    FILE,
+    JOBS,
+    LAST_MOMENT,
+    SINGLE,
+    TIMEOUT,
+    Breaking,
+    World,
+    completed,
+)
+
+
+class TestApi:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Status(500, {"status": 500, "code": 90004, "message": "unexpected"}),
+            Status(503, {"status": 503, "code": 0, "message": "maintenance"}),
+            Status(401, "Unauthorized"),
+            Status(403, "Forbidden"),
+            Status(404, {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"}),
+            Html(502),
+            Html(200),
+            Truncated(),
+            OtherJob("another"),
+            Redirect("http://127.0.0.1:9/v2/storage/exports/a"),
+            Hang(60),
+            Drip(3),
+            Close(),
+            Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"),
+            Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n{"),
+            Raw(b"rubbish\r\n\r\n"),
+        ],
+        ids=lambda fault: type(fault).__name__ + str(getattr(fault, "status", "")),
+    )
+    @pytest.mark.parametrize("export_ids", [("a",), ("a", "b")], ids=["single", "bulk"])
+    def test_lying_api_ends_no_watch_and_is_no_surprise(
+        self, calm: World, fault: Fault, export_ids: tuple[str, ...]
+    ) -> None:
+        for export_id in (*export_ids, "another"):
+            calm.platform.add_job(completed(export_id))
+        calm.platform.fail(Match(path=JOBS), fault, times=None)
+        messages = [calm.announced(export_id) for export_id in export_ids]
+        # Half a second is the least that a call is worth starting for, and a quarter is kept in reserve.
+        calm.time_left = 1.0
+        assert calm.look(*messages) == messages
+        assert calm.events() == []
+        calm.platform.faults.clear()
+        calm.time_left = 60.0
+        # A worker of its own: the old one's connection may just be closing, and then it would ask at the next look.
+        calm.watch = calm.worker()
+        assert calm.look(*messages) == []
+        assert calm.event_ids() == [f"{export_id}:completed" for export_id in export_ids]
+
+    @pytest.mark.parametrize("path", ["/storage/volumes/.*", f"/files/{FILE}"])
+    @pytest.mark.parametrize("fault", [Status(503, {"code": 0}), Truncated(), Hang(60)], ids=["503", "cut", "hang"])
+    def test_export_is_not_judged_while_its_volume_or_file_is_not_answered(
+        self, calm: World, path: str, fault: Fault
+    ) -> None:
+        calm.platform.add_job(completed("a"))
+        calm.platform.fail(Match(path=path), fault, times=None)
+        message = calm.announced("a")
+        calm.time_left = 2.0
+        assert calm.look(message) == [message]
+        assert calm.events() == []
+        assert calm.last_line["obstacle"]
+
+    def test_file_that_the_api_does_not_show_leaves_its_size_unchecked(self, calm: World) -> None:
+        calm.platform.add_job(completed("a", file="5761000000000000000000ff"))
+        calm.platform.add_file("5761000000000000000000ff", name="x", size=1234, project="p/q")
+        refusal = {"status": 403, "code": 5001, "message": "No."}
+        calm.platform.fail(Match(path="/files/.*"), Status(403, refusal), times=None)
+        assert calm.look(calm.announced("a")) == []
+        [event] = calm.events()
+        checks = {check["name"]: check["status"] for check in event["data"]["verification"]["checks"]}
+        assert (checks["exists"], checks["size"]) == ("passed", "skipped")
+        assert event["data"]["file"] is None
+
+    def test_rate_limit_keeps_the_batch_for_as_long_and_asks_nothing_more(self, calm: World) -> None:
+        calm.platform.add_job(completed("a"))
+        reset = {"X-RateLimit-Reset": str(int(calm.now) + 200), "X-RateLimit-Remaining": "0"}
+        calm.platform.fail(Match(), Status(429, {"status": 429, "code": 1000, "message": "…"}, reset), times=None)
+        messages = [calm.announced("a"), calm.announced("b", age=LAST_MOMENT + 1)]
+        assert calm.look(*messages) == messages
+        assert 199 <= calm.last_line["delay_seconds"] <= 220
+        assert calm.look(*messages) == messages
+        assert len(calm.asked) == 1
+        assert calm.report.counts["RateLimited"] == 1
+        calm.platform.faults.clear()
+        calm.pass_time(200)
+        assert calm.look(messages[0]) == []
+        assert calm.event_ids() == ["a:completed"]
+
+    def test_rest_of_a_batch_beyond_the_share_is_hidden_for_its_poll_delay_unasked(self, calm: World) -> None:
+        calm.platform.bulk_enabled = False
+        calm.share = 5
+        calm.watch = calm.worker()
+        for number in range(8):
+            calm.platform.add_job(completed(f"e{number}", steps=NEVER))
+        messages = [calm.announced(f"e{number}", age=1000) for number in range(8)]
+        assert calm.look(*messages) == messages
+        assert len(calm.asked) == 5
+        assert {line["delay_seconds"] for line in calm.report.told("export_looked_at")} == {100.0}
+
+    def test_rotated_token_is_read_afresh(self, calm: World) -> None:
+        calm.platform.add_job(completed("a"))
+        calm.platform.add_job(completed("b"))
+        calm.look(calm.announced("a"))
+        calm.platform.tokens = {"the-new-token"}
+        calm.aws.client("secretsmanager").put_secret_value(
+            SecretId=calm.aws.secret_arn, SecretString='{"auth_token": "the-new-token\\n"}'
+        )
+        assert calm.look(calm.announced("b")) == []
+        assert calm.event_ids() == ["a:completed", "b:completed"]
+        assert not calm.report.counts["TokenRefused"]
+
+    @pytest.mark.parametrize("secret", [TOKEN, " ", "{}", b"binary", f"{TOKEN}\nX-Injected: 1"])
+    def test_token_that_is_refused_or_none_keeps_the_messages_and_is_counted(
+        self, calm: World, secret: str | bytes
+    ) -> None:
+        calm.platform.tokens = set()
+        put: dict[str, Any] = {"SecretBinary" if isinstance(secret, bytes) else "SecretString": secret}
+        calm.aws.client("secretsmanager").put_secret_value(SecretId=calm.aws.secret_arn, **put)
+        messages = [calm.announced("a"), calm.announced("b", age=TIMEOUT + 1)]
+        assert calm.look(*messages) == messages
+        assert calm.report.counts["TokenRefused"] == 1
+        assert "token" in calm.last_line["obstacle"] or "secret" in calm.last_line["obstacle"]
+
+    def test_token_goes_to_the_platform_alone_and_every_request_is_json(self, calm: World) -> None:
+        calm.platform.add_job(completed("a"))
+        other = Platform("another")
+        with serve(other) as elsewhere:
+            calm.platform.fail(Match(path=SINGLE), Redirect(f"{elsewhere}/storage/exports/a"))
+            message = calm.announced("a")
+            assert calm.look(message) == [message]
+            assert calm.look(message) == []
+        assert other.requests == ()
+        assert all(one.token_was_right for one in calm.platform.requests)
+        assert all("content-type" in one.header_names for one in calm.platform.requests)
+
+
+class TestSurprises:
+    def test_error_that_nobody_foresaw_keeps_the_message_and_is_told(self, world: World) -> None:
+        world.platform.add_job(completed("a"))
+        world.watch = replace(world.watch, topic=Breaking())
+        message = world.announced("a", age=1000)
+        assert world.look(message) == [message]
+        assert world.report.counts["UnforeseenErrors"] == 1
+        assert world.report.told("unforeseen_error") == [{"message_ids": [message.message_id]}]
+        assert world.events() == []
+
+    def test_error_at_one_export_does_not_disturb_the_others(self, world: World) -> None:
+        class Surprising(ExportedObjects):
+            def look(self, wanted: Any, within_seconds: float) -> Any:
+                answers = super().look(wanted, within_seconds)
+                return [object() if job.id == "b" else answer for (_, job), answer in zip(wanted, answers, strict=True)]
+
+        for export_id in "abc":
+            world.platform.add_job(completed(export_id))
+        surprising = Surprising(IN_TURN, lambda: world.aws.client("s3"), ["bucket"])
+        world.watch = replace(world.watch, objects=surprising)
+        messages = [world.announced(export_id) for export_id in "abc"]
+        assert world.look(*messages) == [messages[1]]
+        assert world.event_ids() == ["a:completed", "c:completed"]
+
+    def test_error_after_an_event_was_published_keeps_only_the_messages_that_were_not_settled(
+        self, world: World
+    ) -> None:
+        class Overstrained(RecordingReporter):
+            def measure_bytes(self, metric: str, value: int) -> None:
+                raise OverflowError(metric)
+
+        for export_id in "ab":
+            world.platform.add_job(completed(export_id))
+        world.report = Overstrained()
+        world.watch = world.worker()
+        messages = [world.announced(export_id) for export_id in "ab"]
+        assert world.look(*messages) == [messages[1]]
+        # Both were recorded as published before anything was told of them.
+        assert world.look(messages[1]) == []
+        assert world.event_ids() == ["a:completed", "b:completed"]
+
+    def test_error_at_the_last_moment_sets_the_message_aside(self, world: World) -> None:
+        world.platform.add_job(completed("a"))
+        world.watch = replace(world.watch, topic=Breaking())
+        early, late = world.announced("a", age=LAST_MOMENT - 1), world.announced("a", age=LAST_MOMENT + 1)
+        assert world.look(early, late) == [early]
+        [letter] = world.aws.dead_letters()
+        assert letter["Body"] == late.body
+        assert letter["MessageAttributes"]["error"]["StringValue"].startswith("unforeseen error: ")
+
+    def test_event_that_the_ledger_holds_back_is_kept_beyond_the_last_moment(self, world: World) -> None:
+        world.platform.add_job(completed("a"))
+        world.aws.client("dynamodb").delete_table(TableName="ledger")
+        message = world.announced("a", age=LAST_MOMENT + 1)
+        assert world.look(message) == [message]
+        assert world.report.counts["EventsHeldBack"] == 1
+        assert world.last_line["because"].startswith("DynamoDB: ")
+        assert world.aws.published() == []
+
+    def test_message_that_cannot_be_hidden_because_sqs_is_away_is_kept(self, world: World) -> None:
+        def away() -> Any:
+            raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
+
+        world.platform.add_job(completed("slow", steps=NEVER))
+        world.watch = replace(world.watch, queue=ExportQueue(IN_TURN, away, "exports", "dead-letters"))
+        message = world.announced("slow")
+        assert world.look(message) == [message]
+        assert len(world.report.told("message_not_hidden")) == 1
