@@ -20,12 +20,12 @@ from export_monitor.domain.start_events import (
     StartEventError,
     read_start_event,
 )
-from tests.contract.schema_files import CONTENTS, example_files, fields_at_fault, validator
+from tests.contract.schema_files import CONTENTS, InvalidExample, example_files, faults, invalid_examples, validator
 
 SOURCE = "cgc.exports"
 SCHEMAS = {"start-event.detail", "start-event.eventbridge"}
-VALID = [path for path in example_files("valid") if path.parent.name in SCHEMAS]
-INVALID = [path for path in example_files("invalid") if path.parent.name in SCHEMAS]
+VALID = [path for path in example_files() if path.parent.name in SCHEMAS]
+INVALID = invalid_examples()
 
 JSON: SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -65,8 +65,7 @@ def test_every_schema_is_one_and_has_examples_of_both_kinds() -> None:
     for name in CONTENTS:
         validator(name.removesuffix(".schema.json")).check_schema(CONTENTS[name])
     schemas = {name.removesuffix(".schema.json") for name in CONTENTS} - {"common"}
-    for kind in ("valid", "invalid"):
-        assert {path.parent.name for path in example_files(kind)} == schemas
+    assert {path.parent.name for path in example_files()} == {invalid.schema for invalid in INVALID} == schemas
 
 
 def test_examples_inside_the_schemas_are_valid() -> None:
@@ -83,14 +82,18 @@ def test_valid_start_event_is_allowed_and_understood(path: Path) -> None:
     assert refusal(event) is None
 
 
-@pytest.mark.parametrize("path", INVALID, ids=example_id)
-def test_invalid_start_event_is_refused_by_schema_and_code_for_the_same_field(path: Path) -> None:
-    event, field = json.loads(path.read_text("utf-8")), path.stem.partition("--")[0]
-    found = fields_at_fault(validator(path.parent.name).iter_errors(event))
-    # Where export_id and id are both missing, the schema asks for the latter; a body is the whole.
-    assert found == ({"id"} if event == {"context": {"sample": "S1"}} else {"" if field == "body" else field})
-    # What is in the envelope is named as it is named without.
-    assert str(refusal(event)).startswith(f"{field.removeprefix('detail.')}: ")
+@pytest.mark.parametrize("invalid", INVALID, ids=str)
+def test_valid_example_with_one_bad_value_is_refused_for_that_alone(invalid: InvalidExample) -> None:
+    assert faults(invalid.schema, invalid.event()) == invalid.faults
+
+
+@pytest.mark.parametrize("invalid", [one for one in INVALID if one.schema in SCHEMAS], ids=str)
+def test_code_refuses_an_invalid_start_event_for_the_same_field(invalid: InvalidExample) -> None:
+    # Where both ids are missing, the schema asks for `id`, the code for `export_id`.
+    (field,) = {invalid.row["at"]} if invalid.faults == {"/id"} else invalid.faults
+    # What is in the envelope is named as it is named without; a body is the whole.
+    name = field.strip("/").replace("/", ".").removeprefix("detail.") or "body"
+    assert str(refusal(invalid.event())).startswith(f"{name}: ")
 
 
 @settings(max_examples=300, deadline=None)
