@@ -88,7 +88,7 @@ e2e: $(VENV)/dev.installed ## check a deployed stack from outside: STACK=its-nam
 	@test -n "$(STACK)" || { echo "Which one? make e2e STACK=cgc-export-monitor"; exit 2; }
 	@STACK="$(STACK)" EXPORT_ID="$(EXPORT_ID)" $(BIN)/python -m pytest -v -p no:socket -o addopts=--import-mode=importlib tests/e2e/check_deployed_stack.py
 
-cost: $(VENV)/dev.installed ## write docs/cost.md from the cost model
+cost: $(VENV)/dev.installed ## write docs/cost.md from the poll schedule, the template and AWS's prices
 	PYTHONPATH=functions $(BIN)/python -m benchmarks.cost docs/cost.md
 
 bench: $(VENV)/dev.installed ## measure the app beside other ways of doing the same work, for some minutes

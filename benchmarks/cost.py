@@ -1,310 +1,233 @@
-"""Writes down what the app costs, beside other ways of waiting.
+"""Writes docs/cost.md: what the app costs a month, from its poll schedule, its template and the requests of a round.
 
     PYTHONPATH=functions python -m benchmarks.cost docs/cost.md
 
-The page is made from the model alone, so that it is the same on every machine; a test holds the two together.
+A *round* is one invocation with the batch of exports that it polls. Exports start independently of each other.
 """
 
-import argparse
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from benchmarks import cost_model as model
-from benchmarks import usage
-from benchmarks.cost_model import FIVE_MINUTES_A_MONTH, MONTH_SECONDS, Load
-from benchmarks.detection_lag import app, fixed
-from benchmarks.prices import DATE, FREE_EACH_MONTH, PRICES, REGION
-from benchmarks.usage import Amounts, dollars, this_app
+from benchmarks.detection_lag import app, batching_window, measure, template
 
-LOADS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+EXPORTS = (1_000, 10_000, 100_000, 1_000_000)
+HOURS = 730
+SECONDS = HOURS * 3600
+FIVE_MINUTES = SECONDS / 300
 
-TOKEN_A_MINUTE = 200
-_WIDTH = 120
-
-_WHAT = {
-    "lambda requests": "Lambda, invocations",
-    "lambda time": "Lambda, time",
-    "sqs": "SQS, idle polls included",
-    "eventbridge": "EventBridge, start events",
-    "sns": "SNS, published",
-    "dynamodb writes": "DynamoDB, writes",
-    "dynamodb storage": "DynamoDB, storage",
-    "s3": "S3, looks at objects",
-    "kms": "KMS, for the topic",
-    "secrets": "Secrets Manager, the token",
-    "traces": "X-Ray, traces",
-    "logs": "CloudWatch, logs taken in",
-    "log storage": "CloudWatch, logs kept",
-    "metrics": "CloudWatch, custom metrics",
-    "alarms": "CloudWatch, alarms",
-    "dashboards": "CloudWatch, dashboard",
+# Dollars, for how many of what: US East (N. Virginia), first tier, no free tier. AWS's price pages fill in their
+# figures by script, so these are from copies of the pages and articles about them: dated, or general knowledge of 2025.
+PRICES = {
+    "Lambda, invocations": (0.20, 1_000_000, "invocations"),  # May 2026
+    "Lambda, time": (13.3334, 1_000_000, "GB-seconds on arm64"),  # 2024
+    "SQS, polls of the idle queue included": (0.40, 1_000_000, "requests"),
+    "EventBridge, start events": (1.00, 1_000_000, "events"),  # March 2026
+    "S3, reads of objects": (0.40, 1_000_000, "GETs or HEADs"),
+    "DynamoDB, writes": (0.625, 1_000_000, "write units"),  # July 2025
+    "DynamoDB, storage": (0.25, 1, "a GB-month"),
+    "SNS, events": (0.50, 1_000_000, "publications of 64 KB"),  # June 2026
+    "KMS, for the topic": (3.00, 1_000_000, "requests"),
+    "Secrets Manager, the token": (0.40, 1, "a secret"),
+    "X-Ray, traces": (5.00, 1_000_000, "traces"),  # undated copy of the page
+    "CloudWatch, logs ingested": (0.50, 1, "a GB"),  # June 2026
+    "CloudWatch, logs kept": (0.03, 1, "a GB-month, compressed"),
+    "CloudWatch, custom metrics": (0.30, 1, "a metric"),  # February 2026
+    "CloudWatch, alarms": (0.10, 1, "an alarm"),
+    "CloudWatch, dashboard": (3.00, 1, "a dashboard"),  # June 2026
 }
-_SHOWN = (1_000, 100_000, 10_000_000)
+# What other ways of waiting would need too, and is left out where they are compared.
+OPERATION = ("X-Ray", "CloudWatch")
+TRANSITION = 25.00 / 1_000_000  # 2026
+TASK_HOUR = 0.25 * 0.03238 + 0.5 * 0.00356 + 0.005  # vCPU and GB of Fargate on arm64, a public IPv4 address
+
+# ---- What is assumed; the page says it in words. Tests hold the bytes to those of real lines and events.
+FAILED_SHARE, BAM_SHARE = 0.1, 0.45
+ROUND_SECONDS, ENDING_SECONDS, POLL_SECONDS, END_SECONDS = 0.2, 0.2, 0.001, 0.008
+POLL_LINE_BYTES, METRICS_LINE_BYTES, PLATFORM_BYTES, LINE_OVERHEAD_BYTES = 700, 310, 450, 26
+EVENT_BYTES, ITEM_BYTES, ITEM_MONTHS = 3000, 500, 1.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The event source mapping's: each worker gathers a batch for the whole window, or until it is full."""
+
+    batch_size: int
+    window_seconds: float
+    workers: int
+
+    @classmethod
+    def deployed(cls) -> "Settings":
+        mapping = template()["Resources"]["ExportMonitorFunction"]["Properties"]["Events"]["ExportQueue"]["Properties"]
+        return cls(mapping["BatchSize"], batching_window(), mapping["ScalingConfig"]["MaximumConcurrency"])
+
+
+@dataclass
+class Month:
+    """What a number of exports takes in a month; `used` is by the names of prices."""
+
+    exports: float
+    polls: float = 0
+    rounds: float = 0
+    ends: float = 0
+    api_requests: float = 0
+    used: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def dollars(self, *left_out: str) -> float:
+        """Without the services that are left out."""
+        return sum(cost(name, self.used[name]) for name in PRICES if not name.startswith(left_out))
+
+
+def cost(name: str, amount: float) -> float:
+    """Dollars, by the list price of this name."""
+    dollars, per, _ = PRICES[name]
+    return amount * dollars / per
+
+
+@cache
+def polls_of_an_export(settings: Settings) -> float:
+    """On average."""
+    return measure(app(window_seconds=settings.window_seconds)).looks
+
+
+def month(exports: float, settings: Settings) -> Month:
+    """A month of this app."""
+    one = Month(exports, polls=exports * polls_of_an_export(settings))
+    sizes = batch_sizes(one.polls / SECONDS * settings.window_seconds / settings.workers, settings.batch_size)
+    one.rounds = one.polls / sum(size * share for size, share in sizes)
+    chance = 1 / polls_of_an_export(settings)
+    for size, share in sizes:
+        for ended in range(size + 1):
+            likely = math.comb(size, ended) * chance**ended * (1 - chance) ** (size - ended)
+            add_rounds(one, one.rounds * share * likely, size - ended, ended)
+    _add_exports(one)
+    _add_operation(one)
+    return one
+
+
+def batch_sizes(waiting: float, full: int) -> list[tuple[int, float]]:
+    """The sizes of batches and their shares: the poll that opens one, and those that fall due while it is gathered."""
+    shares = [math.exp(-waiting) * waiting**number / math.factorial(number) for number in range(full - 1)]
+    return [*enumerate(shares, start=1), (full, max(0.0, 1 - sum(shares)))]
+
+
+def add_rounds(one: Month, times: float, kept: int, ended: int) -> None:
+    """Add so many rounds, each with exports that go on and exports that have ended."""
+    memory_gb = template()["Resources"]["ExportMonitorFunction"]["Properties"]["MemorySize"] / 1024
+    seconds = ROUND_SECONDS + ENDING_SECONDS * (ended > 0) + POLL_SECONDS * (kept + ended) + END_SECONDS * ended
+    one.ends += times * ended
+    # The jobs and, where any has ended, their files.
+    one.api_requests += times * (1 + (ended > 0))
+    one.used["Lambda, invocations"] += times
+    one.used["Lambda, time"] += times * seconds * memory_gb
+    # At worst each message is received alone; ten are hidden, deleted or published at once.
+    one.used["SQS, polls of the idle queue included"] += times * (kept + ended + _tens(kept) + _tens(ended))
+    one.used["SNS, events"] += times * _tens(ended)
+    # A claim and a record, which cost twice in a transaction.
+    one.used["DynamoDB, writes"] += times * 2 * ended * (1 if ended == 1 else 2)
+
+
+def _add_exports(one: Month) -> None:
+    # Lambda keeps five long polls of 20 s open.
+    one.used["SQS, polls of the idle queue included"] += one.exports + 5 * SECONDS / 20
+    one.used["EventBridge, start events"] += one.exports
+    one.used["S3, reads of objects"] += one.exports * (1 - FAILED_SHARE + 2 * BAM_SHARE)
+    one.used["DynamoDB, storage"] += one.exports * ITEM_BYTES / 1e9 * ITEM_MONTHS
+    # SNS uses a data key for five minutes: one request makes it, one reads it.
+    one.used["KMS, for the topic"] += 2 * _occupied(one.exports, FIVE_MINUTES)
+    one.used["Secrets Manager, the token"] += 1
+
+
+def _add_operation(one: Month) -> None:
+    kinds = Counter(resource["Type"] for resource in template()["Resources"].values())
+    round_bytes = METRICS_LINE_BYTES + PLATFORM_BYTES + 4 * LINE_OVERHEAD_BYTES
+    gigabytes = (one.polls * (POLL_LINE_BYTES + LINE_OVERHEAD_BYTES) + one.rounds * round_bytes) / 1e9
+    months_kept = template()["Parameters"]["LogRetentionDays"]["Default"] / 30
+    traced_first = _occupied(one.rounds, SECONDS)
+    # How many metrics each poll has, each end, each completed and each failed export; they are billed by the hour.
+    metrics = ((2, one.polls), (1, one.exports), (3, one.exports * (1 - FAILED_SHARE)), (1, one.exports * FAILED_SHARE))
+    one.used["CloudWatch, dashboard"] += kinds["AWS::CloudWatch::Dashboard"]
+    one.used["CloudWatch, alarms"] += kinds["AWS::CloudWatch::Alarm"]
+    one.used["CloudWatch, logs ingested"] += gigabytes
+    one.used["CloudWatch, logs kept"] += gigabytes * 0.15 * months_kept
+    one.used["CloudWatch, custom metrics"] += sum(number * _occupied(times, HOURS) / HOURS for number, times in metrics)
+    one.used["X-Ray, traces"] += traced_first + 0.05 * (one.rounds - traced_first)
+
+
+def _tens(number: int) -> int:
+    return math.ceil(number / 10)
+
+
+def _occupied(happenings: float, spans: float) -> float:
+    """In how many of these equal spans of time something happens, where it happens at any time."""
+    return -spans * math.expm1(-happenings / spans)
+
+
+def step_functions(one: Month) -> float:
+    """Dollars of a Standard workflow for each export: three transitions for each poll, and six for the end."""
+    shared = one.dollars(*OPERATION, "Lambda", "SQS", "DynamoDB", "KMS", "SNS") + cost("SNS, events", one.exports)
+    return shared + TRANSITION * (3 * one.polls + 6 * one.exports)
+
+
+def polling_task(one: Month) -> float:
+    """Dollars of one Fargate task that polls all month, receives start events by SQS and records as the app does."""
+    messages = cost("SQS, polls of the idle queue included", 3 * one.exports + SECONDS / 20)
+    return one.dollars(*OPERATION, "Lambda", "SQS", "KMS") + messages + TASK_HOUR * HOURS
+
+
+def rows(settings: Settings) -> Iterator[list[str]]:
+    """The table's."""
+    months = [month(exports, settings) for exports in EXPORTS]
+    yield ["Exports a month", "List price", *(f"{one.exports:,}" for one in months)]
+    yield ["---"] * (2 + len(months))
+    yield ["exports in a round", "", *(f"{one.polls / one.rounds:.1f}" for one in months)]
+    yield ["invocations", "", *(f"{float(f'{one.rounds:.3g}'):,.0f}" for one in months)]
+    yield ["requests to the API in 5 minutes", "", *(f"{one.api_requests / FIVE_MINUTES:.0f}" for one in months)]
+    for name, (dollars, per, unit) in PRICES.items():
+        price = f"{dollars:g} for {per:,} {unit}" if per > 1 else f"{dollars:g} for {unit}"
+        yield [name, price, *(f"{cost(name, one.used[name]):.2f}" for one in months)]
+    yield ["**dollars in all**", "", *(f"**{one.dollars():.2f}**" for one in months)]
+    yield ["dollars for 1,000 exports", "", *(f"{one.dollars() / one.exports * 1000:.3f}" for one in months)]
+    yield ["without operation", "", *(f"{one.dollars(*OPERATION):.2f}" for one in months)]
+    yield ["a Step Functions workflow for each export", "", *(f"{step_functions(one):.2f}" for one in months)]
+    yield ["one Fargate task that polls", "", *(f"{polling_task(one):.2f}" for one in months)]
 
 
 def report() -> str:
     """The text of docs/cost.md."""
-    parts = (_idle, _by_exports, _by_service, _other_ways, _rate_limit, _assumptions, _prices)
-    lines = [
-        "# What it costs",
-        "",
-        *_text(
-            f"List prices of {REGION}, {DATE}, without any free tier; they stand in [one table](#prices), and "
-            "[what is assumed](#what-is-assumed) before it. `make cost` writes all of it from the poll schedule, "
-            "the template, and the requests of each round "
-            "([`cost_model.py`](../benchmarks/cost_model.py), [`usage.py`](../benchmarks/usage.py))."
-        ),
-    ]
-    for part in parts:
-        lines += ["", *part()]
-    return "\n".join(lines) + "\n"
+    settings = Settings.deployed()
+    share = 5 * template()["Parameters"]["ApiRequestsPerMinute"]["Default"]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows(settings))
+    return f"""\
+# What it costs
 
+**{month(1e-9, settings).dollars():.2f} dollars a month** when nothing is exported, for the dashboard, the alarms, the
+secret and Lambda's polls of the idle queue. AWS's free tier covers all but the secret, where nothing else uses it up.
+With exports that last from two seconds to a day, {polls_of_an_export(settings):.1f} polls on average:
 
-def _idle() -> Iterator[str]:
-    standing = usage.standing()
-    billed = {name: max(0.0, amount - FREE_EACH_MONTH.get(name, 0.0)) for name, amount in standing.items()}
-    yield "## When nothing is exported"
-    yield ""
-    yield f"**Idle: {dollars(standing):.2f} dollars a month.** It is paid for whether anything is exported or not:"
-    yield ""
-    yield from _table(
-        ("What", "How much", "Dollars a month"),
-        [
-            ("dashboard", f"{standing['dashboards']:.0f}", _cents("dashboards", standing)),
-            ("alarms", f"{standing['alarms']:.0f}", _cents("alarms", standing)),
-            ("secret with the token", "1", _cents("secrets", standing)),
-            ("Lambda's polls of the empty queue", f"{standing['sqs']:,.0f}", _cents("sqs", standing)),
-        ],
-    )
-    yield ""
-    yield from _text(
-        f"What an account has free each month (ten alarms, three dashboards, a million requests to SQS) covers all but "
-        f"{dollars(billed):.2f} dollars of it, the secret, where nothing else in the account uses it up. Nothing else "
-        "costs anything meanwhile: custom metrics are billed by the hours in which they occur, and the table by its "
-        "writes and for the 45 days that it keeps an item."
-    )
+{table}
 
+`make cost` writes this page from the poll schedule and the template. [`cost.py`](../benchmarks/cost.py) has the model,
+and the dates of the prices (US East (N. Virginia), no free tier).
 
-def _by_exports() -> Iterator[str]:
-    yield "## By the number of exports"
-    yield ""
-    yield from _text(
-        "Exports begin independently of each other, all month. Those that fall due within the batching window share a "
-        "round, so the more are watched, the less each costs."
-    )
-    yield ""
-    head = ("Exports a month", "In a round", "Rounds a month", "API requests in 5 minutes", "Workers busy")
-    yield from _table(
-        (*head, "Dollars a month", "Dollars for 1,000 exports"),
-        [
-            (
-                f"{load.exports:,}",
-                f"{load.batch:.1f}",
-                _three(load.rounds),
-                _requests(load.api_requests),
-                f"{100 * load.busy_share:.1f} %",
-                f"{dollars(this_app(load)):,.2f}",
-                _for_thousand(this_app(load), load),
-            )
-            for load in _loads()
-        ],
-    )
-    yield ""
-    yield from _text(
-        f"† More than the share of {5 * model.share_a_minute()} (`ApiRequestsPerMinute` of {model.share_a_minute()}). "
-        "The app does not send them but puts looks off: ends are noticed later, and less is spent than stands here."
-    )
-
-
-def _by_service() -> Iterator[str]:
-    amounts = [this_app(Load(exports)) for exports in _SHOWN]
-    yield "## By service"
-    yield ""
-    yield "Dollars a month, by exports a month:"
-    yield ""
-    lines = [
-        (_WHAT[name], *(_cents(name, one) for one in amounts))
-        for name in sorted(amounts[0], key=lambda name: -PRICES[name].each * amounts[-1][name])
-    ]
-    totals = tuple(f"**{dollars(one):,.2f}**" for one in amounts)
-    yield from _table(("What", *(f"{exports:,}" for exports in _SHOWN)), [*lines, ("**in all**", *totals)])
-
-
-def _other_ways() -> Iterator[str]:
-    yield "## Beside other ways of waiting"
-    yield ""
-    yield from _text(
-        "Dollars for 1,000 exports, by exports a month. All but the first line are without logs, traces, metrics, "
-        "alarms and dashboard, which the others would need too. All have the app's schedule where nothing else is said."
-    )
-    yield ""
-    ways: list[tuple[str, Callable[[Load], Amounts]]] = [
-        ("this app, its operation included", this_app),
-        ("this app", lambda load: usage.bare(this_app(load))),
-        ("Step Functions, wait loop", lambda load: usage.step_functions(load, app())),
-        ("Step Functions, wait loop, each 60 s", lambda load: usage.step_functions(load, fixed(60))),
-        ("Lambda durable function", lambda load: usage.durable_function(load, app())),
-        ("one Fargate task that polls", usage.polling_task),
-    ]
-    head = ("", *(f"{exports:,}" for exports in LOADS))
-    yield from _table(head, [(name, *(_for_thousand(use(load), load) for load in _loads())) for name, use in ways])
-    yield ""
-    yield "Requests to the API in 5 minutes:"
-    yield ""
-    asking: list[tuple[str, Callable[[Load], float]]] = [
-        ("this app", lambda load: load.api_requests),
-        ("Step Functions, Lambda durable function", lambda load: usage.single_reads(load, app(), at_end=2)),
-        ("Step Functions, each 60 s", lambda load: usage.single_reads(load, fixed(60), at_end=2)),
-        ("one Fargate task that polls, in bulk", lambda load: Load(load.exports, workers=1).api_requests),
-    ]
-    yield from _table(head, [(name, *(_requests(ask(load)) for load in _loads())) for name, ask in asking])
-    yield ""
-    yield from _text(
-        f"† More than the share of {5 * model.share_a_minute()}. ‡ More than the {5 * TOKEN_A_MINUTE:,} that a token "
-        "may send at all: it cannot be done so."
-    )
-    yield ""
-    yield from _points(
-        "A workflow, or a durable execution, is one export's. Nothing is shared, so dollars and requests grow with the "
-        "exports.",
-        "The task is the cheapest for many exports. It costs as much in a month without any, watches nothing while it "
-        "is deployed or restarted, and would need the app's bulk reading, checks and ledger written into it.",
-    )
-
-
-def _rate_limit() -> Iterator[str]:
-    share = model.share_a_minute()
-    ways: list[tuple[str, Callable[[Load], float]]] = [
-        ("in bulk, as batches form by themselves", lambda load: load.api_requests),
-        ("in bulk, with every batch full", model.full_batches),
-        ("one by one, where the platform has no bulk calls", lambda load: usage.single_reads(load, app(), at_end=1)),
-    ]
-    yield "## Where the rate limit is the limit, and not money"
-    yield ""
-    yield from _text(
-        f"So many exports a month can be watched by the schedule with the default share of {share} requests a minute, "
-        f"and with the {TOKEN_A_MINUTE} that are all of a token's:"
-    )
-    yield ""
-    yield from _table(
-        ("Reading", f"Exports with {share}", "watched at once", "dollars", f"Exports with {TOKEN_A_MINUTE}"),
-        [
-            (name, *_capacity(model.most_exports(share, ask)), _three(model.most_exports(TOKEN_A_MINUTE, ask)))
-            for name, ask in ways
-        ],
-    )
-    yield ""
-    yield from _text(
-        "A round asks once for its jobs and, where any of them has ended, once for their files. Beyond these numbers "
-        "looks are put off: batches fill up, ends are noticed later, and nothing is lost. SQS's limit of about 120,000 "
-        "messages in flight comes later."
-    )
-
-
-def _assumptions() -> Iterator[str]:
-    looks, looks_each_minute = model.looks_for_each(app()), model.looks_for_each(fixed(60))
-    yield "## What is assumed"
-    yield ""
-    yield from _points(
-        f"Exports take from two seconds to a day, evenly spread over the logarithm: {model.mean_duration():,.0f} s on "
-        f"average. With the default schedule that is {looks:.1f} looks at an export, with one each 60 s "
-        f"{looks_each_minute:.0f} (`python -m benchmarks.detection_lag`).",
-        f"{100 * usage.FAILED_SHARE:.0f} % of them fail; of {100 * usage.WITH_ENDS_SHARE:.0f} % of the others both "
-        "ends are read, as of a BAM. Start events come by EventBridge. One volume, no key of yours, no ACL.",
-        "Each of the two workers gathers its batch for the whole window. Where Lambda gathers in more places, batches "
-        "are smaller, and there are more rounds. It may also wait longer than the window, up to 20 s, for a queue with "
-        "next to no traffic: then an export has fewer looks, and its end is noticed later.",
-        f"A round takes {model.ROUND_SECONDS:g} s, {model.ENDING_SECONDS:g} s more where an export has ended, and "
-        f"{1000 * model.LOOK_SECONDS:g} ms for each look and {1000 * model.END_SECONDS:g} ms for each end: an API that "
-        "answers within 150 ms, services of AWS that answer within 15, and the CPU time that `make bench` measures, at "
-        f"the share of a core that {1024 * model.memory_gb():.0f} MB buy. None of it was measured in a deployed stack. "
-        "Cold starts are left out.",
-        f"An idle queue is polled {usage.IDLE_RECEIVES:,.0f} times a month: Lambda keeps five long polls of 20 s open. "
-        "AWS does not say so, nor whether `MaximumConcurrency` makes it fewer; users have "
-        "[counted](https://github.com/getlift/lift/issues/132) 15 empty receives a minute. Each look is one receive "
-        "more, the most that it can be: SQS gives up to ten messages at once.",
-        f"A look's log line has {usage.LOOK_LINE_BYTES} bytes, a round's metrics {usage.METRICS_LINE_BYTES}, Lambda's "
-        f"own lines {usage.PLATFORM_BYTES}, and CloudWatch adds {usage.LINE_OVERHEAD_BYTES} to each line. An event has "
-        f"{model.EVENT_BYTES:,} bytes.",
-        f"X-Ray records the first round of a second, and {100 * usage.TRACED_SHARE:.0f} % of the others.",
-        "Not reckoned: deliveries to subscribers (free to SQS and Lambda, 2 dollars for 100,000 mails), what is sent "
-        "to the API over the internet, reads of the secret, queries of the log.",
-        "Step Functions makes three transitions a look (wait, HTTP task, choice) and six besides; a durable function "
-        "two operations a look (step, wait), five besides, and a kilobyte written a look. Neither is charged for the "
-        "app's checks, nor for remembering what was published.",
-        "The task has 0.25 vCPU, 0.5 GB and a public address, since the API is on the internet; a NAT gateway costs "
-        "more.",
-    )
-
-
-def _prices() -> Iterator[str]:
-    yield "## Prices"
-    yield ""
-    yield from _text(
-        "AWS's pages fill in their figures by script, so these are from copies of the pages and articles about them; "
-        "the last column says how old they are. Change them in [`benchmarks/prices.py`](../benchmarks/prices.py)."
-    )
-    yield ""
-    yield from _table(
-        ("Dollars", "For", "Page", "As of"),
-        [
-            (f"{one.dollars:g}", f"{one.per:,} {one.unit}" if one.per > 1 else one.unit, one.page, one.seen)
-            for one in PRICES.values()
-        ],
-    )
-
-
-def _capacity(exports: float) -> tuple[str, str, str]:
-    at_once = exports * model.mean_duration() / MONTH_SECONDS
-    return _three(exports), _three(at_once), f"{dollars(this_app(Load(exports))):,.0f}"
-
-
-def _loads() -> list[Load]:
-    return [Load(exports) for exports in LOADS]
-
-
-def _cents(name: str, amounts: Amounts) -> str:
-    return f"{PRICES[name].each * amounts[name]:,.2f}"
-
-
-def _for_thousand(amounts: Amounts, load: Load) -> str:
-    amount = dollars(amounts) / load.exports * 1000
-    return f"{amount:.2f}" if amount >= 1 else f"{amount:.3f}"
-
-
-def _three(number: float) -> str:
-    """Three digits that count: more would claim too much."""
-    digits = len(str(int(number)))
-    return f"{round(number, 3 - digits):,.0f}"
-
-
-def _requests(a_month: float) -> str:
-    number = a_month / FIVE_MINUTES_A_MONTH
-    mark = "‡" if number > 5 * TOKEN_A_MINUTE else "†" if number > 5 * model.share_a_minute() else ""
-    return f"{number:,.0f} {mark}".rstrip()
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
-    for line in (head, ["---"] * len(head), *lines):
-        yield f"| {' | '.join(line)} |"
-
-
-def _text(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _points(*texts: str) -> Iterator[str]:
-    for text in texts:
-        yield from _text(f"* {text}", "  ")
-
-
-def main() -> None:
-    """Write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="where to write it")
-    parser.parse_args().file.write_text(report(), encoding="utf-8")
+* The default share of the platform's rate limit is {share} requests in 5 minutes. Polls beyond it are put off.
+* The last three rows are without logs, traces, metrics, alarms and dashboard, which all three need. A workflow shares
+  nothing with others, so its requests to the API grow with the exports. The task costs as much without any export.
+* One export in {1 / FAILED_SHARE:g} fails; {100 * BAM_SHARE:g} % are BAM or CRAM files, of which both ends are read.
+  Start events come by EventBridge. One volume, no key of yours, no ACL.
+* Each of the {settings.workers} workers gathers its batch for the whole window of {settings.window_seconds:g} s.
+* A round takes {ROUND_SECONDS:g} s, {ENDING_SECONDS:g} s more where an export has ended, and {1000 * POLL_SECONDS:g} ms
+  for each poll and {1000 * END_SECONDS:g} ms for each end. Nobody measured this in a deployed stack. Cold starts are
+  left out.
+* A poll's log line has {POLL_LINE_BYTES} bytes, an event {EVENT_BYTES:,}.
+* Not counted: deliveries to subscribers (free to SQS and Lambda, 2 dollars for 100,000 mails), data sent to the API
+  over the internet, reads of the secret, queries of the log.
+"""
 
 
 if __name__ == "__main__":
-    main()
+    Path(sys.argv[1]).write_text(report(), encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.cost import METRICS_LINE_BYTES, POLL_LINE_BYTES
 from local.stack import Stack
 from tests.integration.eventful_run import log_of, run_eventfully
 
@@ -82,3 +83,11 @@ def test_what_a_query_compares_with_is_logged_under_that_field(log: list[dict[st
         matches = re.search if operator == "like" else re.fullmatch
         texts = {literal[1:-1] for literal in LITERAL.findall(literals)} - NOT_IN_THE_RUN
         assert {text for text in texts if not any(matches(text, value) for value in logged)} == set()
+
+
+def test_lines_are_as_long_as_the_cost_model_assumes(log: list[dict[str, str]]) -> None:
+    polls = [len(line["@message"]) for line in log if line.get("message") == "export_looked_at"]
+    rounds = [len(line["@message"]) for line in log if "OldestWatchAgeSeconds.0" in line]
+    assert sum(polls) / len(polls) == pytest.approx(POLL_LINE_BYTES, rel=0.1)
+    # A round without incidents has one metric less than any here.
+    assert min(rounds) - 55 == pytest.approx(METRICS_LINE_BYTES, rel=0.1)
