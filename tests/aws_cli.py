@@ -2,15 +2,15 @@
 
 Options are checked by botocore's own description of each operation, so that a misspelt one is refused here too. What
 is not modelled: paging, waiters, `--generate-cli-skeleton`, configuration files.
-
-    python aws_cli.py SERVICE OPERATION --option value …
 """
 
 import json
-import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,17 @@ from botocore import xform_name
 from botocore.model import OperationModel, Shape
 
 _GLOBAL = {"--query", "--output", "--endpoint-url", "--region"}
+# `aws sns subscribe` has a name of its own for the parameter Endpoint.
+_RENAMED = {"--notification-endpoint": "--endpoint"}
+_AWS = """\
+#!{python} -IS
+import http.client, json, sys
+connection = http.client.HTTPConnection("127.0.0.1", {port})
+connection.request("POST", "/", json.dumps(sys.argv[1:]))
+answer = connection.getresponse()
+print(answer.read().decode(), file=sys.stdout if answer.status == 200 else sys.stderr)
+sys.exit(answer.status != 200)
+"""
 
 
 class UsageError(Exception):
@@ -32,6 +43,7 @@ def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | No
     Raises UsageError for an unknown service, operation or option, botocore's ParamValidationError for a value of the
     wrong shape, and its ClientError for what AWS refuses.
     """
+    arguments = [_RENAMED.get(word, word) for word in arguments]
     options = {name: values[-1] for name, values in _options(arguments) if name in _GLOBAL}
     positional = [one for one in _positional(arguments) if not one.startswith("-")]
     if len(positional) < 2 or positional[0] not in session.get_available_services():
@@ -53,11 +65,35 @@ def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | No
     return _shown(found, options.get("--output", "json"))
 
 
-def install(folder: Path) -> None:
-    """Put an executable named `aws` into a folder, to be the first on a PATH."""
-    command = folder / "aws"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "$@"\n')
-    command.chmod(0o755)
+@contextmanager
+def installed(folder: Path, session: boto3.Session, endpoint_url: str | None = None) -> Iterator[None]:
+    """Put an executable named `aws` into a folder, to be the first on a PATH.
+
+    It only hands its words on to this process, so that no command has to load boto3.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            words = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                status, shown = 200, run(words, session, endpoint_url)
+            except Exception as error:  # noqa: BLE001 -- told to the shell, whose command then fails
+                status, shown = 500, repr(error)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(shown.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (folder / "aws").write_text(_AWS.format(python=sys.executable, port=server.server_port))
+        (folder / "aws").chmod(0o755)
+        try:
+            yield
+        finally:
+            server.shutdown()
 
 
 def _positional(arguments: Sequence[str]) -> list[str]:
@@ -137,18 +173,3 @@ def _shown(found: Any, output: str) -> str:
     if not any(isinstance(row, list) for row in rows):
         rows = [rows]
     return "\n".join("\t".join("None" if cell is None else str(cell) for cell in row) for row in rows)
-
-
-def main() -> None:
-    """Stand for `aws`; the endpoint is that of AWS_ENDPOINT_URL, and the exit codes are the CLI's."""
-    try:
-        shown = run(sys.argv[1:], boto3.Session(), os.environ.get("AWS_ENDPOINT_URL"))
-    except UsageError as error:
-        print(error, file=sys.stderr)  # noqa: T201 -- a command's output
-        sys.exit(252)
-    if shown:
-        print(shown)  # noqa: T201 -- a command's output
-
-
-if __name__ == "__main__":
-    main()

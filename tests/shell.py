@@ -1,18 +1,11 @@
-"""A shell whose `aws` speaks to moto with the template deployed, and whose `sam` does nothing.
-
-That `aws` is a few lines that hand the words on to this process, where `tests.aws_cli` makes boto3 calls of them: no
-process has to load boto3 for each command.
-"""
+"""A shell whose `aws` speaks to moto with the template deployed, and whose `sam` does nothing."""
 
 import json
 import os
 import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,8 +19,6 @@ from tests import aws_cli
 from tests.documented_commands import ROOT
 
 SECRET = "the-stack-s"
-# `aws sns subscribe` has a name of its own for the parameter Endpoint.
-_RENAMED = {"--notification-endpoint": "--endpoint"}
 
 
 @dataclass
@@ -67,37 +58,6 @@ class World:
         return [message["Body"] for message in messages]
 
 
-def _answering(world: World) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            words = [_RENAMED.get(word, word) for word in said]
-            status, shown = 200, ""
-            try:
-                shown = aws_cli.run(words, world.session)
-            except Exception as error:  # noqa: BLE001 -- told to the shell, whose command then fails
-                status, shown = 500, repr(error)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(shown.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler
-
-
-_AWS = """\
-#!{python} -IS
-import http.client, json, sys
-connection = http.client.HTTPConnection("127.0.0.1", {port})
-connection.request("POST", "/", json.dumps(sys.argv[1:]))
-answer = connection.getresponse()
-print(answer.read().decode(), file=sys.stdout if answer.status == 200 else sys.stderr)
-sys.exit(answer.status != 200)
-"""
-
-
 def _answer_moves(world: World) -> Callable[..., Any]:
     """moto knows no tasks that move messages: botocore checks what is asked, and this answers."""
 
@@ -118,13 +78,7 @@ def shell(folder: Path) -> Iterator[World]:
         world.outputs = deploy(SimpleNamespace(client=world.client), ROOT / "template.yaml", parameters).outputs
         for operation in ("StartMessageMoveTask", "ListMessageMoveTasks"):
             world.session.events.register(f"before-call.sqs.{operation}", _answer_moves(world))
-        with ThreadingHTTPServer(("127.0.0.1", 0), _answering(world)) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            scripts = {"aws": _AWS.format(python=sys.executable, port=server.server_port), "sam": "#!/bin/sh\n"}
-            for name, script in scripts.items():
-                (folder / name).write_text(script)
-                (folder / name).chmod(0o755)
-            try:
-                yield world
-            finally:
-                server.shutdown()
+        (folder / "sam").write_text("#!/bin/sh\n")
+        (folder / "sam").chmod(0o755)
+        with aws_cli.installed(folder, world.session):
+            yield world

@@ -62,16 +62,16 @@ def project(stack: Stack, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def environment(stack: Stack, tmp_path: Path) -> dict[str, str]:
-    aws_cli.install(tmp_path)
-    return {
-        **CREDENTIALS,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": stack.emulator.endpoint_url,
-        "SB_API_ENDPOINT": stack.api_url,
-        "SB_AUTH_TOKEN": TOKEN,
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-    }
+def environment(stack: Stack, tmp_path: Path) -> Iterator[dict[str, str]]:
+    with aws_cli.installed(tmp_path, boto3.Session("x", "x", region_name=REGION), stack.emulator.endpoint_url):
+        yield {
+            **CREDENTIALS,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": stack.emulator.endpoint_url,
+            "SB_API_ENDPOINT": stack.api_url,
+            "SB_AUTH_TOKEN": TOKEN,
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        }
 
 
 @pytest.fixture
