@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from benchmarks.detection_lag import app, batching_window, measure, template
+from benchmarks.detection_lag import app, batching_window, measure
+from local.template import template
 
 EXPORTS = (1_000, 10_000, 100_000, 1_000_000)
 HOURS = 730

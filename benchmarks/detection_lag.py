@@ -11,13 +11,9 @@ is in their favour, and look for the first time when the export starts.
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
-from samtranslator.yaml_helper import yaml_parse
 
 from export_monitor.domain.poll_schedule import PollSchedule, jittered
-from local.artifact import ROOT
+from local.template import template
 
 HOUR = 3600.0
 SHORTEST_SECONDS = 2.0
@@ -62,13 +58,6 @@ class Row:
     lag_share: float
     looks: float
     short_lag_seconds: float
-
-
-@cache
-def template() -> dict[str, Any]:
-    """The template, whose settings are what is reckoned with."""
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-    return parsed
 
 
 def default_schedule() -> PollSchedule:

@@ -35,40 +35,22 @@ from export_monitor.adapters.http import HttpAnswer, HttpRequest, NoAnswerError
 from export_monitor.adapters.pace import Pace
 from export_monitor.batch import Invocation
 from export_monitor.domain.model import QueueMessage
-from export_monitor.settings import Settings, read_settings
+from export_monitor.settings import read_settings
 from export_monitor.watch import ExportWatch
 from local.api_routes import answer
 from local.exchange import Request
 from local.export_jobs import NEVER, Job, Steps
 from local.platform import Platform
+from local.template import function_environment
 
 WORKERS = 2
 HOUR = 3600.0
 _BASE_URL = "https://cgc-api.sbgenomics.com/v2"
 _TOKEN = "a-token"  # noqa: S105 -- of a simulated platform
+_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-token-AbCdEf"  # noqa: S105 -- likewise
 _FILE_BYTES = 1234
 # Between the mapping and the function, and for AWS's calls of one invocation.
 _AROUND_SECONDS = (0.1, 0.5)
-
-DEFAULTS = {
-    "API_BASE_URL": _BASE_URL,
-    "API_REQUESTS_PER_MINUTE": "100",
-    "TOKEN_SECRET_ARN": "arn",
-    "EXPORT_BUCKETS": "bucket",
-    "START_EVENT_SOURCE": "cgc.exports",
-    "EXPORT_QUEUE_URL": "https://queue",
-    "DEAD_LETTER_QUEUE_URL": "https://dead-letter-queue",
-    "EXPORT_EVENTS_TOPIC_ARN": "arn",
-    "LEDGER_TABLE_NAME": "ledger",
-    "GROUP_LEDGER_TABLE_NAME": "groups",
-    "DISCOVERY_MINUTES": "0",
-    "MIN_POLL_SECONDS": "5",
-    "MAX_POLL_SECONDS": "900",
-    "WATCH_TIMEOUT_HOURS": "72",
-    "OBJECT_GRACE_SECONDS": "120",
-    "NOT_FOUND_GRACE_SECONDS": "300",
-    "REFUSAL_GRACE_HOURS": "24",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +152,7 @@ class Simulation:
         self.load = load
         self.time = VirtualTime()
         self.begun_at = self.time()
-        self.settings: Settings = read_settings(DEFAULTS)
+        self.settings = read_settings(function_environment({}, TokenSecretArn=_SECRET_ARN, ExportBuckets="bucket"))
         self.dice = random.Random(load.seed)  # noqa: S311 -- seeded dice
         self.platform = Platform(_TOKEN, clock=self.time)
         self.platform.bulk_enabled = load.in_bulk

@@ -1,23 +1,20 @@
 """What is compared: artifacts, built as they would be deployed, and the environment that they run in."""
 
 import hashlib
-import logging
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.exports import BUCKET
 from local.artifact import ROOT, function_artifact
 from local.emulator import ACCOUNT_ID, CREDENTIALS, REGION
-from local.translation import translate
+from local.template import function_environment
 
 _HERE = Path(__file__).parent
 _BUILD = ROOT / ".build"
@@ -97,25 +94,12 @@ def environment(variant: Variant, address: str) -> dict[str, str]:
 
 
 def _template_variables(api_base_url: str, endpoint: str) -> dict[str, str]:
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)
-    template = translate(
-        ROOT / "template.yaml", {**_PARAMETERS, "ApiBaseUrl": api_base_url}, "s3://bucket/function.zip"
-    )
-    declared = template["Resources"]["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"]
-    # What a reference to a queue or a topic gives; others give a name.
     resources = {
         "ExportQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-queue",
         "DeadLetterQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-dead-letters",
         "ExportEventsTopic": f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:benchmark-events",
     }
-    return {name: _resolved(value, resources) for name, value in declared.items()}
-
-
-def _resolved(value: Any, resources: Mapping[str, str]) -> str:
-    if not isinstance(value, dict):
-        return str(value)
-    name: str = value["Ref"]
-    return resources.get(name, f"benchmark-{name.rpartition(':')[2]}")
+    return function_environment(resources, ApiBaseUrl=api_base_url, **_PARAMETERS)
 
 
 def _built(name: str) -> Path:

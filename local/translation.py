@@ -6,7 +6,6 @@ where a value should vanish), so those are evaluated here and the template that 
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from local.emulator import REGION
+from local.template import ParameterValue, parameter_values
 
-ParameterValue = str | list[str]
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
@@ -42,32 +41,6 @@ def translate(template: Path, overrides: Mapping[str, str], code_uri: str) -> di
             resource["Properties"]["CodeUri"] = code_uri
     values = parameter_values(fragment.get("Parameters", {}), overrides)
     return _settle(transform(fragment, dict(values), _NoManagedPolicies()), values)
-
-
-def parameter_values(declared: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, ParameterValue]:
-    """Every parameter's value: text, also of a Number, as `Ref` gives it; a list for a CommaDelimitedList."""
-    if unknown := overrides.keys() - declared.keys():
-        raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
-    values: dict[str, ParameterValue] = {}
-    for name, declaration in declared.items():
-        if name not in overrides and "Default" not in declaration:
-            raise ValueError(f"parameter {name} has no default and was given no value")
-        text = str(overrides.get(name, declaration.get("Default")))
-        is_list = declaration["Type"] == "CommaDelimitedList"
-        values[name] = [part.strip() for part in text.split(",")] if is_list else text
-        for part in values[name] if is_list else [text]:
-            _check(name, part, declaration)
-    return values
-
-
-def _check(name: str, value: str, declaration: Mapping[str, Any]) -> None:
-    allowed = [str(one) for one in declaration.get("AllowedValues", [value])]
-    refused = value not in allowed or not re.fullmatch(declaration.get("AllowedPattern", ".*"), value, re.DOTALL)
-    if declaration["Type"] == "Number":
-        number = float(value)
-        refused |= not declaration.get("MinValue", number) <= number <= declaration.get("MaxValue", number)
-    if refused:
-        raise ValueError(f"parameter {name} does not take the value {value!r}")
 
 
 def _settle(template: dict[str, Any], values: Mapping[str, ParameterValue]) -> dict[str, Any]:

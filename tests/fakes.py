@@ -18,6 +18,7 @@ from export_monitor.adapters.aws import AWS_ERRORS, CALL_LIMIT_SECONDS, AwsCalls
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
 from local.export_jobs import Job
 from local.moto_repairs import repair_moto
+from local.template import function_environment, template
 
 REGION = "us-east-1"
 TOKEN = "a-token-that-nobody-may-see"
@@ -134,24 +135,10 @@ class AwsAccount:
         self.topic_arn = sns.create_topic(Name="events")["TopicArn"]
         self._subscriber_url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
         sns.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:subscriber")
-        self.client("dynamodb").create_table(
-            TableName="ledger",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "export_id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "export_id", "KeyType": "HASH"}],
-        )
-        self.client("dynamodb").create_table(
-            TableName="groups",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "part", "AttributeType": "S"},
-                {"AttributeName": "member_id", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "part", "KeyType": "HASH"},
-                {"AttributeName": "member_id", "KeyType": "RANGE"},
-            ],
-        )
+        for name, logical_id in {"ledger": "Ledger", "groups": "GroupLedger"}.items():
+            table = template()["Resources"][logical_id]["Properties"]
+            made_of = {key: table[key] for key in ("BillingMode", "AttributeDefinitions", "KeySchema")}
+            self.client("dynamodb").create_table(TableName=name, **made_of)
         self.client("s3").create_bucket(Bucket="bucket")
         secrets = self.client("secretsmanager")
         self.secret_arn = secrets.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
@@ -162,28 +149,22 @@ class AwsAccount:
         """The client of a service, the same for all accounts: making one takes longer than most tests."""
         return boto3.client(service, region_name=REGION)
 
-    def environment(self, base_url: str, **changes: str) -> dict[str, str]:
+    def environment(self, base_url: str) -> dict[str, str]:
         """The function's variables, with the parameters' defaults."""
-        return {
-            "API_BASE_URL": base_url,
-            "API_REQUESTS_PER_MINUTE": "200",
-            "TOKEN_SECRET_ARN": self.secret_arn,
-            "EXPORT_BUCKETS": "bucket",
-            "START_EVENT_SOURCE": "cgc.exports",
-            "EXPORT_QUEUE_URL": self.queue_url,
-            "DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
-            "EXPORT_EVENTS_TOPIC_ARN": self.topic_arn,
-            "LEDGER_TABLE_NAME": "ledger",
-            "GROUP_LEDGER_TABLE_NAME": "groups",
-            "DISCOVERY_MINUTES": "0",
-            "MIN_POLL_SECONDS": "5",
-            "MAX_POLL_SECONDS": "900",
-            "WATCH_TIMEOUT_HOURS": "72",
-            "OBJECT_GRACE_SECONDS": "120",
-            "NOT_FOUND_GRACE_SECONDS": "300",
-            "REFUSAL_GRACE_HOURS": "24",
-            **changes,
+        resources = {
+            "ExportQueue": self.queue_url,
+            "DeadLetterQueue": self.dead_letter_queue_url,
+            "ExportEventsTopic": self.topic_arn,
+            "Ledger": "ledger",
+            "GroupLedger": "groups",
         }
+        return function_environment(
+            resources,
+            ApiBaseUrl=base_url,
+            ApiRequestsPerMinute="200",
+            TokenSecretArn=self.secret_arn,
+            ExportBuckets="bucket",
+        )
 
     def put_object(self, job: Job) -> None:
         """Put a completed job's object where the platform puts it: into the volume's bucket, as was asked for."""

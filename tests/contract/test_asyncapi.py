@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from samtranslator.yaml_helper import yaml_parse
 
 from export_monitor.domain.groups import CONCLUDED_TYPE, concluded_message
 from export_monitor.domain.model import ExportJob
-from local.artifact import ROOT
+from local.template import template
 from tests.contract.endings import API, COMPLETED, ENDINGS, ending, example_watch
 from tests.contract.group_endings import ENDED, GROUPS
 from tests.contract.schema_files import CONTENTS, example_files
@@ -20,7 +19,6 @@ from tools.schema_changes import last_release
 
 DOCUMENT: Mapping[str, Any] = yaml.safe_load(events_page.DOCUMENT.read_text("utf-8"))
 MESSAGES: Mapping[str, Any] = DOCUMENT["components"]["messages"]
-TEMPLATE: Mapping[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
 PUBLISHED = [name for name, message in MESSAGES.items() if "headers" in message]
 GROUP = {"group": {"id": "run-42", "size": 250}}
 
@@ -103,7 +101,7 @@ def test_example_is_a_valid_one_of_its_message_with_the_attributes_that_it_has(n
 def test_queues_are_as_the_template_has_them() -> None:
     queue = DOCUMENT["channels"]["queue"]["bindings"]["sqs"]["queue"]
     dead_letters = DOCUMENT["channels"]["queue"]["bindings"]["sqs"]["deadLetterQueue"]
-    resources = TEMPLATE["Resources"]
+    resources = template()["Resources"]
     properties = resources[queue["name"]]["Properties"]
     redrive = properties["RedrivePolicy"]
     assert queue["visibilityTimeout"] == properties["VisibilityTimeout"]
@@ -119,9 +117,9 @@ def test_queues_are_as_the_template_has_them() -> None:
 def test_bus_and_topic_are_those_of_the_template() -> None:
     parameters = DOCUMENT["channels"]["bus"]["parameters"]
     assert [(name, one["default"]) for name, one in parameters.items()] == [
-        ("EventBusName", TEMPLATE["Parameters"]["EventBusName"]["Default"])
+        ("EventBusName", template()["Parameters"]["EventBusName"]["Default"])
     ]
-    topic = TEMPLATE["Resources"][DOCUMENT["channels"]["topic"]["bindings"]["sns"]["name"]]
+    topic = template()["Resources"][DOCUMENT["channels"]["topic"]["bindings"]["sns"]["name"]]
     assert topic["Type"] == "AWS::SNS::Topic"
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from export_monitor.adapters.table import KEPT_SECONDS
 from export_monitor.domain.patience import OLDEST_SECONDS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
 from export_monitor.reporting import REFUSED_ACCESS
+from local.template import template
 from tests.cloudwatch import shown_on
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
-RESOURCES: Mapping[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))["Resources"]
+RESOURCES: Mapping[str, Any] = template()["Resources"]
 ALARMS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
 QUEUE = RESOURCES["ExportQueue"]["Properties"]
 FUNCTION = RESOURCES["ExportMonitorFunction"]["Properties"]

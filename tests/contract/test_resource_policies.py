@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from local.artifact import ROOT
+from local.template import template
 from local.translation import translate
 from tools.translated_template import CODE_URI, EVERY_PART
 
@@ -266,11 +266,7 @@ TAKEN = EVERY_PART | {
     "StartEventSource": "cgc.exports",
     "ApiBaseUrl": "https://cgc-api.sbgenomics.com/v2",
 }
-PATTERNS = {
-    name: one["AllowedPattern"]
-    for name, one in yaml_parse(TEMPLATE.read_text())["Parameters"].items()
-    if "AllowedPattern" in one
-}
+PATTERNS = {name: one["AllowedPattern"] for name, one in template()["Parameters"].items() if "AllowedPattern" in one}
 # What means something to IAM (a wildcard, a policy variable) or ends a JSON string, and what never shows.
 HOSTILE = ("*", "?", "${aws:username}", '"', "'", "\\", " ", "\n", "\0", "\u200b")
 # An address may hold most of these, and enters no policy.
@@ -289,7 +285,7 @@ def test_no_parameter_takes_what_would_widen_or_break_a_policy(name: str) -> Non
 
 
 def test_every_text_that_enters_a_policy_has_a_pattern() -> None:
-    parameters = yaml_parse(TEMPLATE.read_text())["Parameters"]
+    parameters = template()["Parameters"]
     free = {
         name
         for name, one in parameters.items()

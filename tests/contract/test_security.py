@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from samtranslator.yaml_helper import yaml_parse
+
+from local.template import template
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
-TEMPLATE: Mapping[str, Any] = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
-RESOURCES: Mapping[str, Any] = TEMPLATE["Resources"]
+RESOURCES: Mapping[str, Any] = template()["Resources"]
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -42,7 +42,7 @@ def is_a_test(name: str) -> bool:
 def is_a_place(name: str) -> bool:
     """Whether it is a module of the function, another file, or a resource or parameter of the template."""
     files = (ROOT / "functions" / "export_monitor" / name, ROOT / name)
-    return any(path.is_file() for path in files) or name in RESOURCES or name in TEMPLATE["Parameters"]
+    return any(path.is_file() for path in files) or name in RESOURCES or name in template()["Parameters"]
 
 
 def role_statements() -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,65 @@
+"""`template.yaml` as data: what it declares, and the environment that it gives the function."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+from local.artifact import ROOT
+
+TEMPLATE = ROOT / "template.yaml"
+ParameterValue = str | list[str]
+
+
+@cache
+def template() -> dict[str, Any]:
+    """The template as it is written; to be read only."""
+    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text("utf-8"))
+    return parsed
+
+
+def function_environment(resources: Mapping[str, str], **parameters: str) -> dict[str, str]:
+    """The function's variables, with the parameters' defaults where they are not given.
+
+    `resources` has what a reference to a resource gives, by logical id; one that is not there gives its logical id.
+    """
+    values = parameter_values(template()["Parameters"], parameters)
+    variables = template()["Resources"]["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"]
+    return {name: _text(value, {**resources, **values}) for name, value in variables.items()}
+
+
+def _text(node: Any, values: Mapping[str, ParameterValue]) -> str:
+    match node:
+        case {"Fn::Join": [separator, {"Ref": name}]}:
+            return str(separator.join(values[name]))
+        case {"Ref": name}:
+            return str(values.get(name, name))
+    return str(node)
+
+
+def parameter_values(declared: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, ParameterValue]:
+    """Every parameter's value: text, also of a Number, as `Ref` gives it; a list for a CommaDelimitedList."""
+    if unknown := overrides.keys() - declared.keys():
+        raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
+    values: dict[str, ParameterValue] = {}
+    for name, declaration in declared.items():
+        if name not in overrides and "Default" not in declaration:
+            raise ValueError(f"parameter {name} has no default and was given no value")
+        text = str(overrides.get(name, declaration.get("Default")))
+        is_list = declaration["Type"] == "CommaDelimitedList"
+        values[name] = [part.strip() for part in text.split(",")] if is_list else text
+        for part in values[name] if is_list else [text]:
+            _check(name, part, declaration)
+    return values
+
+
+def _check(name: str, value: str, declaration: Mapping[str, Any]) -> None:
+    allowed = [str(one) for one in declaration.get("AllowedValues", [value])]
+    refused = value not in allowed or not re.fullmatch(declaration.get("AllowedPattern", ".*"), value, re.DOTALL)
+    if declaration["Type"] == "Number":
+        number = float(value)
+        refused |= not declaration.get("MinValue", number) <= number <= declaration.get("MaxValue", number)
+    if refused:
+        raise ValueError(f"parameter {name} does not take the value {value!r}")
