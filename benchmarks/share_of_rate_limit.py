@@ -12,8 +12,9 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from pprint import pformat
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -288,38 +289,8 @@ def busiest(moments: Sequence[float], seconds: float) -> int:
     return most
 
 
-def table(load: Load, found: Figures) -> str:
-    """The figures for people, one a line."""
-    by_worker = " and ".join(map(str, found.busiest_minute_by_worker))
-    rows = {
-        "mode": "bulk reads" if load.in_bulk else "single reads",
-        "exports": f"{load.exports:,}",
-        "virtual time": _duration(found.virtual_seconds),
-        "requests": f"{found.requests:,}, {found.refused_by_rate_window} of them refused",
-        "busiest 60 s": f"{by_worker} of 50 by worker, {found.busiest_minute} of 100 by both",
-        "busiest 5 min": f"{found.busiest_five_minutes} of the API's 1,000",
-        "looks": f"{found.looks:,}, the worst message received {found.most_receives} times",
-        "longest wait between two looks": _duration(found.longest_wait_for_look),
-        "latest look after its poll delay": _duration(found.latest_look),
-        "answers": f"{found.answers:,}",
-        "wait between two answers": f"mean {_duration(found.mean_wait_for_answer)}, "
-        f"99 % within {_duration(found.p99_wait_for_answer)}, longest {_duration(found.longest_wait_for_answer)}",
-        "longest invocation": _duration(found.longest_invocation),
-        "events": f"{found.events:,}, {found.events_published_twice} of them twice",
-        "left in the queue": f"{found.left_in_queue:,}",
-        "dead letters, surprises": f"{found.dead_letters}, {found.surprises}",
-    }
-    return "\n".join(f"{name:<34}{value}" for name, value in rows.items())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
-
-
 def main() -> None:
-    """Run the simulation in both modes, and print a table of each."""
+    """Run the simulation in both modes, and print the figures of each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.share_of_rate_limit", description=__doc__)
     parser.add_argument("--exports", type=int, default=5000)
     parser.add_argument("--hours", type=float, default=6, help="virtual hours, at most")
@@ -339,7 +310,7 @@ def main() -> None:
         )
         run = Simulation(load)
         run.run()
-        print(table(load, figures(run)), end="\n\n", flush=True)
+        print(f"{load}\n{pformat(asdict(figures(run)), sort_dicts=False)}\n", flush=True)
 
 
 if __name__ == "__main__":
