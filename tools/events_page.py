@@ -3,6 +3,7 @@
 python -m tools.events_page
 """
 
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ def _message(name: str, message: Mapping[str, Any], schema: Schema, parts: Mappi
     yield _fields_table(schema, parts)
     yield f"For example ([and more](../schemas/examples/valid/{name})):"
     file = DOCUMENT.parent / message["examples"][0]["payload"]["$ref"]
-    yield f"```json\n{file.read_text('utf-8')}```"
+    yield f"```json\n{_json(json.loads(file.read_text('utf-8')))}\n```"
 
 
 def _fields_table(schema: Schema, parts: Mapping[str, Schema]) -> str:
@@ -155,6 +156,20 @@ def _resolved_keyword(keyword: str, value: Any, home: str) -> Any:
 
 def _text(text: str) -> str:
     return textwrap.fill(text.strip(), _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """JSON in which whatever fits into a line is in one."""
+    line = json.dumps(value, ensure_ascii=False)
+    # The field's name and a comma are in the line too.
+    if not isinstance(value, dict | list) or len(indent + line) < _WIDTH - 15:
+        return line
+    inner = f"{indent}  "
+    if isinstance(value, list):
+        parts, (left, right) = [_json(one, inner) for one in value], "[]"
+    else:
+        parts, (left, right) = [f"{json.dumps(name)}: {_json(one, inner)}" for name, one in value.items()], "{}"
+    return f"{left}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{right}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
