@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from tests.contract.pages import quoted, tables
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PACKAGE = ROOT / "functions" / "export_monitor"
@@ -28,5 +30,5 @@ def test_layers_are_those_that_are_checked() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     checked = [{name.strip().removeprefix("export_monitor.") for name in layer.split("|")} for layer in layers]
-    rows = PAGE.partition("\n## Layers\n")[2].partition("\n\nTime")[0].split("\n| ")[2:]
-    assert [set(re.findall(r"`([^`]+)`", row.split("|")[1])) for row in rows[1:]] == checked
+    [table] = tables(PAGE, "Layers")
+    assert [set(quoted(row[1])) for row in table] == checked

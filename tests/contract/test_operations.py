@@ -15,6 +15,7 @@ from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, 
 from export_monitor.reporting import REFUSED_ACCESS
 from local.template import template
 from tests.cloudwatch import shown_on
+from tests.contract.pages import quoted, tables
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -33,18 +34,6 @@ WINDOWS = {
     (3, 3, 300): "three periods of five minutes in a row",
     (3, 4, 900): "three of the last four quarters of an hour",
 }
-
-
-def rows(heading: str) -> list[list[list[str]]]:
-    """The tables below a heading, each as the cells of its rows; heads are left out."""
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    tables = [block.splitlines()[2:] for block in section.strip().split("\n\n") if block.startswith("|")]
-    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in table] for table in tables]
-
-
-def quoted(text: str) -> list[str]:
-    """What stands in a text between backticks."""
-    return re.findall(r"`([^`]+)`", text)
 
 
 def calls() -> Iterator[tuple[str, list[str], list[str]]]:
@@ -68,7 +57,7 @@ def alarm_of(namespace: str, metric: str, queue: str = "") -> list[str]:
 
 
 def test_metrics_and_their_units_are_the_code_s() -> None:
-    told = {quoted(name)[0]: unit for name, unit, *_ in rows("Metrics")[0]}
+    told = {quoted(name)[0]: unit for name, unit, *_ in tables(PAGE, "Metrics")[0]}
     counted = {
         name: UNITS[method] for method, names, _ in calls() if method in UNITS for name in names if name[0].isupper()
     }
@@ -77,7 +66,7 @@ def test_metrics_and_their_units_are_the_code_s() -> None:
 
 
 def test_metrics_are_those_of_the_dashboard() -> None:
-    own, of_aws = rows("Metrics")
+    own, of_aws = tables(PAGE, "Metrics")
     body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     shown = set(shown_on(body))
     assert {quoted(row[0])[0] for row in own} == {one.name for one in shown if one.namespace == "CgcExportMonitor"}
@@ -91,7 +80,7 @@ def test_metrics_are_those_of_the_dashboard() -> None:
 
 
 def test_alarms_of_metrics_are_the_template_s() -> None:
-    own, of_aws = rows("Metrics")
+    own, of_aws = tables(PAGE, "Metrics")
     for name, *_, alarm in own:
         assert quoted(alarm) == alarm_of("CgcExportMonitor", quoted(name)[0])
     queues = {"the export queue": "ExportQueue", "the dead-letter queue": "DeadLetterQueue"}
@@ -101,7 +90,7 @@ def test_alarms_of_metrics_are_the_template_s() -> None:
 
 
 def test_alarms_are_the_template_s_with_what_fires_them_and_what_to_do() -> None:
-    [table] = rows("Alarms")
+    [table] = tables(PAGE, "Alarms")
     assert [quoted(name)[0] for name, *_ in table] == list(ALARMS)
     for name, fires, to_do in table:
         alarm = ALARMS[quoted(name)[0]]
@@ -124,7 +113,7 @@ def test_every_alarm_says_in_itself_what_to_do_and_tells_its_end() -> None:
 
 
 def test_log_lines_are_the_code_s_with_their_levels_and_fields() -> None:
-    [table] = [table for table in rows("The log") if len(table[0]) == 4]
+    [table] = [table for table in tables(PAGE, "The log") if len(table[0]) == 4]
     told = {quoted(name)[0]: (level, set(quoted(fields))) for name, level, _, fields in table}
     written = {
         names[0]: (LEVELS[method], set(fields)) for method, names, fields in calls() if method in LEVELS and names
@@ -158,7 +147,7 @@ def test_links_lead_to_headings() -> None:
     ],
 )
 def test_limits_are_the_template_s_and_the_code_s(limit: str, says: str) -> None:
-    [row] = [" | ".join(row) for row in rows("Limits")[0] if row[0] == limit]
+    [row] = [" | ".join(row) for row in tables(PAGE, "Limits")[0] if row[0] == limit]
     assert says in row
 
 

@@ -10,22 +10,15 @@ from typing import Any
 import yaml
 
 from local.template import template
+from tests.contract.pages import Table, quoted, tables
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
 RESOURCES: Mapping[str, Any] = template()["Resources"]
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the tables below a heading, sections within it included; their heads are left out."""
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    tables = [block.splitlines()[2:] for block in section.split("\n\n") if block.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for table in tables for line in table]
-
-
-def quoted(text: str) -> list[str]:
-    """What stands in a text between backticks."""
-    return re.findall(r"`([^`]+)`", text)
+def rows(heading: str) -> Table:
+    return [row for table in tables(PAGE, heading) for row in table]
 
 
 @cache
