@@ -1,4 +1,7 @@
-"""Events and the messages that carry them, as subscribers get them."""
+"""Events and the messages that carry them, as subscribers get them.
+
+The whole events of the documented jobs are `schemas/examples/valid/*/documented-job.json`, held by tests/contract.
+"""
 
 import json
 from dataclasses import replace
@@ -8,11 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export_monitor.adapters.bodies import json_object, read_job
-from export_monitor.domain.advice import BY_CODE
 from export_monitor.domain.checks import CHECKS, verify_missing
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message, event_id
-from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Group, SourceFile, StartEvent, StoredObject, Watch
+from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Group, SourceFile, Watch
 from export_monitor.domain.timestamps import seconds
 from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
@@ -31,105 +32,6 @@ def message(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch
 
 def event(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch: Watch = WATCH) -> dict[str, Any]:
     return dict(json.loads(json.loads(message(evidence, failure, watch).body)["default"]))
-
-
-COMPLETED_ID, FAILED_ID = "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY"
-FINISHED_AT = 1466018261.0  # 2016-06-15T19:17:41Z
-
-
-def documented(body: dict[str, Any], evidence: Evidence, failure: Failure | None = None) -> dict[str, Any]:
-    """The event of one of the API documentation's jobs, announced half a minute before it was looked at thrice."""
-    href = {"href": f"{BASE}/storage/exports/{body['id']}"}
-    job = read_job(json_object(json.dumps(href | body).encode()) or {}, body["id"])
-    watch = Watch(StartEvent(body["id"]), "m", FINISHED_AT - 1, 3)
-    sent = ending_message(watch, replace(evidence, job=job), failure, FINISHED_AT + 30, BASE)
-    return dict(json.loads(json.loads(sent.body)["default"]))
-
-
-def test_documented_completed_job_is_published_as_the_contract_shows() -> None:
-    job = {
-        "id": COMPLETED_ID,
-        "state": "COMPLETED",
-        "source": {"file": "576159f7f53e9e1de6ae7b5f0"},
-        "destination": {"volume": "rfranklin/output", "location": "output.vcf"},
-        "started_on": "2016-06-15T19:17:39Z",
-        "finished_on": "2016-06-15T19:17:41Z",
-        "properties": {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD", "aws_canned_acl": "public-read"},
-        "overwrite": False,
-    }
-    file = SourceFile("576159f7f53e9e1de6ae7b5f0", "output.vcf", "rfranklin/my-project", 1234)
-    stored = StoredObject("bucket", "output.vcf", 1234, "an-etag", FINISHED_AT, encryption="AES256")
-    evidence = Evidence(None, file, a_volume(name="rfranklin/output"), stored, Verification((EXISTS,)))
-    assert documented(job, evidence) == {
-        "specversion": "1.0",
-        "id": "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2:completed",
-        "source": "https://cgc-api.sbgenomics.com/v2/storage/exports",
-        "type": "cgc.export.completed.v1",
-        "subject": "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2",
-        "time": "2016-06-15T19:17:41Z",
-        "datacontenttype": "application/json",
-        "data": {
-            "export": job,
-            "file": {
-                "id": "576159f7f53e9e1de6ae7b5f0",
-                "name": "output.vcf",
-                "project": "rfranklin/my-project",
-                "size": 1234,
-            },
-            "object": {
-                "uri": "s3://bucket/output.vcf",
-                "bucket": "bucket",
-                "key": "output.vcf",
-                "version_id": None,
-                "etag": "an-etag",
-                "size": 1234,
-                "storage_class": "STANDARD",
-                "readable": True,
-                "encryption": "AES256",
-                "kms_key_id": None,
-                "last_modified": "2016-06-15T19:17:41Z",
-                "checksums": {},
-            },
-            "verification": {
-                "status": "passed",
-                "checks": [{"name": "exists", "status": "passed", "expected": True, "actual": True}],
-            },
-            "failure": None,
-            "watch": {
-                "origin": "announced",
-                "requested_at": "2016-06-15T19:17:40Z",
-                "concluded_at": "2016-06-15T19:18:11Z",
-                "polls": 3,
-            },
-            "group": None,
-            "context": {},
-        },
-    }
-
-
-def test_documented_failed_job_is_published_with_the_api_s_own_words() -> None:
-    error = {
-        "status": 409,
-        "code": 9107,
-        "message": "There is an object at the location already.",
-        "more_info": "http://docs.sevenbridges.com/docs/api-status-codes#9107",
-    }
-    job = {
-        "id": FAILED_ID,
-        "state": "FAILED",
-        "source": {"file": "576159f7f53e9e1de6ae7b5f0"},
-        "destination": {"volume": "rfranklin/output", "location": "output.vcf"},
-        "started_on": "2016-06-15T19:17:41Z",
-        "finished_on": "2016-06-15T19:17:41Z",
-        "properties": {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD", "aws_canned_acl": "public-read"},
-        "overwrite": False,
-        "error": error,
-    }
-    failure = Failure(Reason.EXPORT_FAILED, str(error["message"]), 9107, 409, str(error["more_info"]))
-    told = documented(job, Evidence(), failure)
-    assert (told["id"], told["type"]) == (f"{FAILED_ID}:failed:EXPORT_FAILED", "cgc.export.failed.v1")
-    assert told["data"]["export"] == job
-    assert told["data"]["failure"] == {"reason": "EXPORT_FAILED", "advice": BY_CODE[9107], **error}
 
 
 def test_watch_group_and_context_come_back_as_they_were_announced() -> None:
