@@ -1,11 +1,7 @@
 import json
-import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from export_monitor.domain.model import Group, StartEvent
 from export_monitor.domain.start_events import StartEventError, detail_of, read_start_event, understand
@@ -134,48 +130,3 @@ def test_other_fields_of_every_form_are_ignored() -> None:
 def test_id_of_an_envelope_is_not_taken_for_the_export_s() -> None:
     with pytest.raises(StartEventError, match="export_id: is needed"):
         understand(envelope({}), SOURCE)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["export_id", "id", "context", "group", "size", "detail", "detail-type", "source", "Type",
-                         "Message"]) | st.text(max_size=3), inner, max_size=4),
-    max_leaves=12,
-)  # fmt: skip
-
-
-ids = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
-details = st.fixed_dictionaries(
-    {"export_id": ids | ids | json_values},
-    optional={
-        "context": st.dictionaries(st.text(max_size=3), json_values, max_size=3) | json_values,
-        "group": st.fixed_dictionaries({"id": ids | json_values, "size": st.integers(-1, 10_001) | json_values}),
-    },
-)
-events = details | details.map(envelope) | json_values
-
-
-def outcome(read: Callable[[Any, str], StartEvent], event: Any) -> StartEvent | str:
-    """What is understood, or the words with which it is refused; any other exception is the test's failure."""
-    try:
-        return read(event, SOURCE)
-    except StartEventError as refused:
-        return str(refused)
-
-
-def is_sound(result: StartEvent | str) -> bool:
-    if isinstance(result, str):
-        return re.match(r"[a-zA-Z_.-]+: (must be|is needed)", result) is not None
-    return read_start_event(json.dumps(detail_of(result)), SOURCE) == result
-
-
-@given((events | events.map(json.dumps).map(notification)).map(json.dumps) | st.text())
-def test_whatever_comes_is_understood_or_refused_by_field_and_rule(body: str) -> None:
-    assert is_sound(outcome(read_start_event, body))
-
-
-@given(events)
-def test_whatever_was_parsed_already_is_understood_or_refused_by_field_and_rule(event: Any) -> None:
-    result = outcome(understand, event)
-    assert isinstance(result, StartEvent) or is_sound(result)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from export_monitor.domain import strict_json
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, ending_message
 from export_monitor.domain.model import StartEvent, Watch
-from export_monitor.domain.start_events import StartEventError, detail_of, read_start_event
+from export_monitor.domain.start_events import StartEventError, detail_of, read_start_event, understand
 from export_monitor.domain.verdicts import Evidence, Failure, Reason
 from tests.contract.endings import published
 from tests.contract.schema_files import validator
@@ -115,3 +115,14 @@ def test_start_event_with_a_part_exchanged_is_understood_or_refused(body: str) -
 def test_longest_contexts_come_back_or_are_refused(text: str) -> None:
     if start := understood(json.dumps({"export_id": "a" * 128, "context": {"k": text}})):
         comes_back(start)
+
+
+@bounded(150)
+@given(JSON | DETAILS | DETAILS.map(envelope) | (DETAILS | JSON).map(json.dumps).map(notification))
+@example({"export_id": "a", "context": {"n": float("nan")}})
+@example({"export_id": "a", "group": {"id": "g", "size": float("inf")}})
+def test_event_that_was_parsed_already_is_understood_or_refused_by_field_and_rule(event: Any) -> None:
+    try:
+        assert understand(event, SOURCE).export_id
+    except StartEventError as refused:
+        check_refusal(str(refused))
