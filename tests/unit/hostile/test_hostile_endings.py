@@ -14,14 +14,19 @@ from export_monitor.adapters.http import HttpAnswer
 from export_monitor.domain import strict_json
 from export_monitor.domain.assessment import assess
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message
+from export_monitor.domain.grants import EVERYONE
 from export_monitor.domain.model import (
+    AccessControl,
+    ByteEnds,
     ExportJob,
+    Grant,
     Group,
     MissingObject,
     ObjectAnswer,
     Obstacle,
     RefusedObject,
     StoredObject,
+    Unread,
     Volume,
     Watch,
 )
@@ -53,8 +58,27 @@ from tests.unit.hostile.strategies import bounded, nested
 
 pytestmark = pytest.mark.once
 
+SOME = st.text(min_size=1, max_size=20)
+ACCESS = st.sampled_from([frozenset({Grant("o", "FULL_CONTROL")}), frozenset({Grant(EVERYONE, "READ")})])
+ODD_OBJECTS = st.builds(
+    StoredObject,
+    bucket=SOME,
+    key=SOME | st.just("reads.bam"),
+    size=st.just(1234) | st.integers(0, 2**63),
+    etag=SOME,
+    last_modified_at=st.just(NOW) | st.floats(0, 4e9),
+    version_id=st.none() | SOME,
+    storage_class=st.just("STANDARD") | SOME,
+    encryption=st.none() | st.just("AES256") | SOME,
+    kms_key_id=st.none() | st.just("k") | SOME,
+    checksums=st.dictionaries(SOME, SOME, max_size=2),
+    readable=st.booleans(),
+    ends=st.builds(ByteEnds, st.binary(max_size=20), st.binary(max_size=20)) | st.builds(Unread, SOME),
+    access=st.builds(AccessControl, st.just("o"), ACCESS, st.just("b")) | st.builds(Unread, SOME),
+)
 OBJECTS = (
     st.just(an_object(encryption="AES256"))
+    | ODD_OBJECTS
     | st.builds(an_object, size=st.integers(0, 2**63), key=st.sampled_from(["reads.bam", "\U0001f9ec" * 256]))
     | st.just(MissingObject("bucket", ("dir/reads.txt",)))
     | st.builds(RefusedObject, st.just("bucket"), st.just("S3 refuses to show s3://bucket/dir/reads.txt."))
@@ -140,7 +164,9 @@ def check_event(message: Message, watch: Watch) -> None:
     # Every consumer's parser takes it: no half of a character is left, not even escaped, and nothing is bottomless.
     json.dumps(event, ensure_ascii=False).encode()
     assert strict_json.depth(event) < 510
-    assert event["id"].startswith(f"{watch.start.export_id}:")
+    failure = event["data"]["failure"]
+    assert event["subject"] == watch.start.export_id
+    assert event["id"] == f"{event['subject']}:" + (f"failed:{failure['reason']}" if failure else "completed")
     assert event["data"]["export"]["id"] == watch.start.export_id
     assert event["data"]["context"] == watch.start.context
     parts = json.loads(message.body)
@@ -171,21 +197,23 @@ LONGEST = "\U0001f9ec" * 1024
 
 
 @bounded(300)
-@given(LOOKS, st.sampled_from(["", "\x01", '"', "ü", "\U0001f9ec"]))
-@example(failed_with(nested(499)), "")
-@example(failed_with(nested(700)), "")
-@example(failed_with(nested(990)), "")
-@example(failed_with('{"\\ud800": "\\udc00"}'), "")
-@example(told_of(FAILED_JOB | {"error": ERROR | {"message": "\ud800"}}), "")
-@example(told_of(FAILED_JOB | {"error": {"code": -(10**4299), "status": 10**4299}}), "")
-@example(told_of(JOB | {"state": LONGEST, "later": "x" * 300_000}), "\U0001f9ec")
-@example(going_to({"a": ["x"] * 9}), "")
-@example(going_to("\ud800"), "")
-@example(going_to(LONGEST), "\x01")
-def test_watch_at_its_last_moment_ends_with_an_event_that_every_consumer_takes(told: Told, filling: str) -> None:
+@given(LOOKS, st.sampled_from(["", "\x01", '"', "ü", "\U0001f9ec"]), st.floats(13.5 * DAY, NOW), st.integers(1, 1000))
+@example(failed_with(nested(499)), "", 13.5 * DAY, 1)
+@example(failed_with(nested(700)), "", 13.5 * DAY, 1)
+@example(failed_with(nested(990)), "", 13.5 * DAY, 1)
+@example(failed_with('{"\\ud800": "\\udc00"}'), "", 13.5 * DAY, 1)
+@example(told_of(FAILED_JOB | {"error": ERROR | {"message": "\ud800"}}), "", 13.5 * DAY, 1)
+@example(told_of(FAILED_JOB | {"error": {"code": -(10**4299), "status": 10**4299}}), "", 13.5 * DAY, 1)
+@example(told_of(JOB | {"state": LONGEST, "later": "x" * 300_000}), "\U0001f9ec", 13.5 * DAY, 1)
+@example(going_to({"a": ["x"] * 9}), "", 13.5 * DAY, 1)
+@example(going_to("\ud800"), "", 13.5 * DAY, 1)
+@example(going_to(LONGEST), "\x01", 13.5 * DAY, 1)
+def test_watch_at_its_last_moment_ends_with_an_event_that_every_consumer_takes(
+    told: Told, filling: str, age: float, receives: int
+) -> None:
     taken = len(json.dumps(filling, ensure_ascii=False).encode()) - len('""')
     context = {"k": filling * ((MAX_CONTEXT_BYTES - len('{"k":""}')) // taken)} if filling else {}
-    watch = a_watch(age=13.5 * DAY, context=context, group=Group("g" * 128, 10_000), export_id=ID)
+    watch = a_watch(age=age, receives=receives, context=context, group=Group("g" * 128, 10_000), export_id=ID)
     _, evidence, decision = looked_at(told, watch, replace(a_patience(), object_grace=0))
     assert isinstance(decision, End)
     message = ending_message(watch, evidence, decision.failure, NOW, BASE)
