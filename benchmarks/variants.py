@@ -1,23 +1,20 @@
 """What is compared: artifacts, built as they would be deployed, and the environment that they run in."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import zipfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.exports import BUCKET
-from local.artifact import ROOT, function_artifact
+from local.artifact import ROOT, built_once, function_artifact
 from local.emulator import ACCOUNT_ID, CREDENTIALS, REGION
 from local.template import function_environment
 
 _HERE = Path(__file__).parent
-_BUILD = ROOT / ".build"
 # What `sam build` does with a requirements.txt: wheels unpacked, without byte code.
 _PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
 
@@ -105,20 +102,12 @@ def _template_variables(api_base_url: str, endpoint: str) -> dict[str, str]:
 def _built(name: str) -> Path:
     """A folder with the package of this name, and with what its requirements.txt asks for; made once."""
     source = _HERE / name
-    files = sorted(path for path in source.iterdir() if path.is_file())
-    digest = hashlib.sha256(sys.version.encode())
-    for path in files:
-        digest.update(path.read_bytes())
-    folder = _BUILD / f"{name}-{digest.hexdigest()[:12]}"
-    if not folder.is_dir():
-        _BUILD.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
-            made = Path(scratch, name)
-            requirements = source / "requirements.txt"
-            if requirements in files:
-                command = [*_PIP_INSTALL, "-r", str(requirements), "--target", str(made)]
-                subprocess.run(command, check=True)  # noqa: S603 -- this interpreter, and our own list
-            shutil.copytree(source, made / name, ignore=shutil.ignore_patterns("__pycache__", requirements.name))
-            with suppress(OSError):  # another process was quicker
-                made.rename(folder)
-    return folder
+    requirements = source / "requirements.txt"
+
+    def make(folder: Path) -> None:
+        if requirements.is_file():
+            command = [*_PIP_INSTALL, "-r", str(requirements), "--target", str(folder)]
+            subprocess.run(command, check=True)  # noqa: S603 -- this interpreter, and our own list
+        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", requirements.name))
+
+    return built_once(name, (path for path in source.iterdir() if path.is_file()), make)

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,17 +19,21 @@ def function_artifact() -> Path:
     """The folder that `sam build` would hand to Lambda, built for this machine and its Python."""
     builder = ROOT / "tools" / "build_function.py"
     sources = [path for path in (ROOT / "functions").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return _built("function", [builder, ROOT / "requirements.txt", *sources], [sys.executable, str(builder)])
+    return built_once("function", [builder, ROOT / "requirements.txt", *sources], _run(sys.executable, str(builder)))
 
 
 def runtime_client() -> Path:
     """A folder with AWS's Lambda runtime client and nothing else."""
     requirements = ROOT / "local" / "runtime-client.txt"
-    return _built("runtime-client", [requirements], [*_PIP_INSTALL, "-r", str(requirements), "--target"])
+    return built_once("runtime-client", [requirements], _run(*_PIP_INSTALL, "-r", str(requirements), "--target"))
 
 
-def _built(name: str, sources: Iterable[Path], command: list[str]) -> Path:
-    """The folder that the command makes of these sources, given a folder as its last argument; made once.
+def _run(*command: str) -> Callable[[Path], object]:
+    return lambda folder: subprocess.run([*command, str(folder)], check=True)  # noqa: S603 -- this interpreter, and our own files
+
+
+def built_once(name: str, sources: Iterable[Path], make: Callable[[Path], object]) -> Path:
+    """The folder that is made of these sources, unless it is there already; `make` gets the folder to make.
 
     The folder is named after its sources and appears whole, so that neither a build that broke off nor two at a time
     do harm.
@@ -42,7 +46,7 @@ def _built(name: str, sources: Iterable[Path], command: list[str]) -> Path:
         _BUILD.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
             made = Path(scratch, name)
-            subprocess.run([*command, str(made)], check=True)  # noqa: S603 -- this interpreter, and our own files
+            make(made)
             with suppress(OSError):  # another process was quicker
                 made.rename(folder)
         # Not all the others: one may be running, in another terminal or under another Python.
