@@ -112,7 +112,8 @@ def month(exports: float, settings: Settings) -> Month:
 
 def batch_sizes(waiting: float, full: int) -> list[tuple[int, float]]:
     """The sizes of batches and their shares: the poll that opens one, and those that fall due while it is gathered."""
-    shares = [math.exp(-waiting) * waiting**number / math.factorial(number) for number in range(full - 1)]
+    logarithm = math.log(max(waiting, 1e-300))
+    shares = [math.exp(number * logarithm - waiting - math.lgamma(number + 1)) for number in range(full - 1)]
     return [*enumerate(shares, start=1), (full, max(0.0, 1 - sum(shares)))]
 
 

@@ -40,7 +40,7 @@ def test_every_export_that_starts_ends_once(exports: int) -> None:
 
 
 def test_lone_export_has_a_round_to_itself_and_the_busiest_batches_are_full() -> None:
-    lone, busy = month(1, SETTINGS), month(100_000_000, SETTINGS)
+    lone, busy = month(1, SETTINGS), month(10_000_000_000, SETTINGS)
     assert lone.polls / lone.rounds == pytest.approx(1, abs=0.001)
     assert busy.polls / busy.rounds == pytest.approx(SETTINGS.batch_size)
     assert busy.rounds < busy.api_requests < 2 * busy.rounds
