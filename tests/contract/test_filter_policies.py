@@ -18,7 +18,6 @@ from export_monitor.domain.groups import concluded_message
 from export_monitor.domain.model import ExportJob
 from local.artifact import ROOT
 from local.export_jobs import documented_completed, documented_failed
-from local.template import template
 from tests.contract.endings import API, ENDINGS, FAILED, FILE, Answers, ending, example_watch, job_answer
 from tests.contract.group_endings import ENDED, GROUPS
 from tests.fakes import IN_TURN, REGION, AwsAccount
@@ -114,7 +113,7 @@ def test_policy_lets_pass_what_it_is_for_and_holds_back_the_rest(passed, name: s
 
 
 def test_problems_are_those_that_the_stack_mails() -> None:
-    mail = template()["Resources"]["ExportEventsMail"]["Properties"]
+    mail = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ExportEventsMail"]["Properties"]
     _, problems, _ = mail["FilterPolicy"]["Fn::If"]
     assert json.loads(POLICIES["only-problems"]) == problems
 
