@@ -14,7 +14,7 @@ import boto3
 from botocore.stub import Stubber
 from requests.structures import CaseInsensitiveDict
 
-from export_monitor.adapters.aws import AWS_ERRORS, CALL_LIMIT_SECONDS, AwsCalls
+from export_monitor.adapters.aws import CALL_LIMIT_SECONDS, AwsCalls
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
 from local.export_jobs import Job
 from local.moto_repairs import repair_moto
@@ -59,8 +59,8 @@ class RecordingReporter:
     def warn(self, event: str, **fields: Any) -> None:
         self.lines.append(("warn", event, fields))
 
-    def traceback(self, event: str, **fields: Any) -> None:
-        self.lines.append(("traceback", event, fields))
+    def traceback(self, event: str, error: Exception, **fields: Any) -> None:
+        self.lines.append(("traceback", event, fields | {"error": error}))
 
     def told(self, event: str) -> list[dict[str, Any]]:
         """The fields of each line of this event."""
@@ -100,7 +100,7 @@ class InTurn(AwsCalls):
 def _made(call: Callable[[], Any]) -> Any:
     try:
         return call()
-    except AWS_ERRORS as error:
+    except Exception as error:  # noqa: BLE001 -- as in AwsCalls, it concerns this call alone
         return error
 
 

@@ -88,7 +88,7 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
     marks = WatchMarks(exports) if settings.discovery_minutes else None
     watch = ExportWatch(
         api=api(settings.requests_per_minute_and_worker),
-        objects=ExportedObjects(calls, client("s3"), settings.export_buckets),
+        objects=ExportedObjects(calls, client("s3"), settings.export_buckets, telemetry.count),
         queue=queue,
         ledger=Ledger(exports),
         faults=FaultSights(exports),

@@ -4,6 +4,7 @@ Shapes: 'Get details of an export job', 'Get details of a volume', 'Get file det
 what the pages leave open, as the official clients read it.
 """
 
+import json
 import re
 from typing import Any
 
@@ -32,6 +33,25 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     return strict_json.without_lone_surrogates(value) if _ESCAPED_SURROGATE.search(body) else value
+
+
+def object_with_items(body: bytes) -> dict[str, Any] | None:
+    """The JSON object around a list of `items`, without those that are not strict JSON; None where it is not one.
+
+    Raises RecursionError where an item is nested beyond any parser. An item that cannot be read alone must not hide the
+    others: NaN, a number beyond any float, bytes that are not UTF-8.
+    """
+    whole = json_object(body)
+    if whole is not None:
+        return whole
+    try:
+        value = json.loads(body.decode("utf-8-sig", "replace"))
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("items"), list):
+        return None
+    items = (json_object(json.dumps(item, ensure_ascii=False).encode(errors="replace")) for item in value["items"])
+    return {"items": [item for item in items if item is not None and "\ufffd" not in str(item)]}
 
 
 def error_code(body: JsonObject) -> int | None:
