@@ -96,31 +96,31 @@ class ExportWatch:
         group is not recorded can be polled, and counting it fails until the group is.
         """
         now = batch.invocation.now
+        steps: list[tuple[Callable[[], None], list[QueueMessage]]] = []
         new = [(message, watch) for message, watch in watches if watch.receives <= _MARKED_RECEIVES]
         if self.marks and new:
             ids = {watch.start.export_id for _, watch in new}
-            self._try("watches_not_marked", partial(self.marks.mark_watched, ids, now), [one for one, _ in new], batch)
-        members: dict[str, list[tuple[QueueMessage, Watch]]] = {}
+            steps.append((partial(self.marks.mark_watched, ids, now), [message for message, _ in new]))
+        members: dict[str, list[QueueMessage]] = {}
         for message, watch in sorted(watches, key=lambda pair: pair[1].sent_at):
-            if watch.start.group:
-                members.setdefault(watch.start.group.id, []).append((message, watch))
-        for (first, watch), *others in members.values():
-            if watch.start.group:
-                begin = partial(self.groups.begin, watch.start.group, watch.sent_at, now)
-                self._try("group_not_recorded", begin, [first, *(other for other, _ in others)], batch)
+            group = watch.start.group
+            if group and group.id not in members:
+                steps.append((partial(self.groups.begin, group, watch.sent_at, now), members.setdefault(group.id, [])))
+            if group:
+                members[group.id].append(message)
+        for step, messages in steps:
+            cause = self._failure(step, messages, batch)
+            if cause is not None:
+                self.report.warn("watches_not_begun", message_ids=_ids(messages), because=cause)
 
-    def _try(self, event: str, step: Callable[[], None], messages: Sequence[QueueMessage], batch: Batch) -> bool:
-        """Take a step that must undo no other; whether it succeeded. What went wrong is logged as the event."""
+    def _failure(self, step: Callable[[], None], messages: Sequence[QueueMessage], batch: Batch) -> str | None:
+        """Take a step that must undo no other; why it failed, if it did."""
         outcome = attempt(step)
         if not isinstance(outcome, Unexpected):
-            return True
-        if isinstance(outcome.error, UnavailableError):
-            self.report.warn(
-                event, message_ids=[message.message_id for message in messages], because=str(outcome.error)
-            )
-        else:
+            return None
+        if not isinstance(outcome.error, UnavailableError):
             batch.report_unexpected(messages, outcome.error)
-        return False
+        return str(outcome.error)
 
     def _look_at_group(self, message: QueueMessage, group_id: str, batch: Batch) -> None:
         now, until = batch.invocation.now, batch.invocation.deadline_at
@@ -263,9 +263,15 @@ class ExportWatch:
             invocation = batch.invocation
             self.groups.count(members, invocation.now, invocation.deadline_at, batch.may_publish)
 
-        is_counted = self._try("group_members_not_counted", count, messages, batch)
+        cause = self._failure(count, messages, batch)
+        if cause is not None:
+            self.report.warn("group_members_not_counted", message_ids=_ids(messages), because=cause)
         for message in messages:
-            if is_counted:
+            if cause is None:
                 batch.done(message)
             else:
                 batch.keep_by_schedule(message)
+
+
+def _ids(messages: Sequence[QueueMessage]) -> list[str]:
+    return [message.message_id for message in messages]

@@ -171,7 +171,7 @@ def test_member_is_polled_though_its_group_cannot_be_recorded() -> None:
     world.fails["begin run"] = UnavailableError("DynamoDB is away")
     assert world.look() == []
     assert world.published == ["a:failed:EXPORT_FAILED"]
-    assert world.report.told("group_not_recorded") == [{"because": "DynamoDB is away", "message_ids": ["m-a"]}]
+    assert world.report.told("watches_not_begun") == [{"because": "DynamoDB is away", "message_ids": ["m-a"]}]
 
 
 def test_group_that_is_odd_keeps_no_other_from_being_recorded() -> None:

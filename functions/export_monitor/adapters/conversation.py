@@ -145,15 +145,24 @@ class Conversation:
             raise BatchOverError("the invocation's time is up", unasked=True)
         if not self._pace.admit(owed):
             raise BatchOverError("this worker's share of the rate limit is used up", unasked=True)
+        answer = self._answer(HttpRequest(method, self._base_url + path, headers, payload), limit, time_left)
+        self._heed_rate_limit(answer)
+        # What the API says ends up in log lines and events, and an API may repeat what it was sent.
+        return replace(answer, body=answer.body.replace(secret.encode(), b"(the token)"))
+
+    def _answer(self, request: HttpRequest, limit: float, time_left: TimeLeft) -> HttpAnswer:
         try:
-            answer = self._exchange.send(HttpRequest(method, self._base_url + path, headers, payload), limit)
+            try:
+                return self._exchange.send(request, limit)
+            except NoAnswerError as error:
+                # While the worker was frozen, the other side dropped the connection: once more, on a new one.
+                if not error.reused or not self._pace.admit():
+                    raise
+                return self._exchange.send(request, min(limit, max(time_left(), _LEAST_SECONDS)))
         except NoAnswerError as error:
             self._count("ApiErrors")
             kind = BatchOverError if error.slow else NotAnsweredError
             raise kind(f"the API cannot be reached: {error}") from None
-        self._heed_rate_limit(answer)
-        # What the API says ends up in log lines and events, and an API may repeat what it was sent.
-        return replace(answer, body=answer.body.replace(secret.encode(), b"(the token)"))
 
     def _current_token(self) -> str:
         try:

@@ -535,3 +535,37 @@ class TestFiles:
     def test_file_s_body_under_an_error_is_no_file(self) -> None:
         talk = Talk(always(404, {"id": "f", "size": 1234, "code": 5002, "message": "File not found."}))
         assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.")}
+
+
+class TestReusedConnections:
+    """A connection that the other side dropped while the worker was frozen breaks at the next request."""
+
+    def talk(self, breaks: int, share: int = 50) -> Talk:
+        left = [NoAnswerError("the connection failed (ConnectionError)", reused=True)] * breaks
+
+        def answer(_: HttpRequest) -> HttpAnswer:
+            if left:
+                raise left.pop()
+            return answer_of(200, {"id": "an-export", "state": "RUNNING"})
+
+        return Talk(answer, share=share)
+
+    def test_request_is_repeated_once_on_a_new_connection(self) -> None:
+        talk = self.talk(breaks=1)
+        assert isinstance(talk.jobs("an-export")["an-export"], ExportJob)
+        assert len(talk.exchange.requests) == 2
+        assert talk.report.counts == {}
+
+    def test_repeated_request_that_breaks_too_is_no_answer(self) -> None:
+        talk = self.talk(breaks=2)
+        assert isinstance(talk.jobs("an-export")["an-export"], Obstacle)
+        assert len(talk.exchange.requests) == 2
+        assert talk.report.counts == {"ApiErrors": 1}
+
+    def test_repeated_request_counts_in_the_share_of_the_rate_limit(self) -> None:
+        talk = self.talk(breaks=1, share=2)
+        talk.jobs("an-export")
+        assert talk.jobs("an-export")["an-export"].unasked
+        talk = self.talk(breaks=1, share=1)
+        assert isinstance(talk.jobs("an-export")["an-export"], Obstacle)
+        assert len(talk.exchange.requests) == 1
