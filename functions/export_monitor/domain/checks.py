@@ -10,7 +10,8 @@ from typing import Any
 
 from export_monitor.domain.grants import CANNED_ACLS, grants_of, in_words
 from export_monitor.domain.integrity import begins_as, ends_with_marker, has_end_marker, promised_format
-from export_monitor.domain.model import MAX_TEXT_CHARACTERS, ExportJob, SourceFile, StoredObject, Unread
+from export_monitor.domain.json_values import short_text
+from export_monitor.domain.model import ExportJob, SourceFile, StoredObject, Unread
 from export_monitor.domain.timestamps import rfc3339
 from export_monitor.domain.verdicts import CheckResult, CheckStatus, Verification
 
@@ -31,8 +32,7 @@ class Gathered:
 
     def asked_for(self, name: str) -> str | None:
         """The job's property of this name, where the export asked for one."""
-        value = self.job.properties.get(name)
-        return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARACTERS else None
+        return short_text(self.job.properties.get(name))
 
 
 @dataclass(frozen=True, slots=True)
