@@ -9,12 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export_monitor.adapters.bodies import json_object, read_job
-from export_monitor.domain.advice import BY_CODE
+from export_monitor.domain.advice import BY_CODE, SOURCE_LACKS_BYTES
+from export_monitor.domain.assessment import Answers, assess
 from export_monitor.domain.checks import CHECKS, verify_missing
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message, event_id
-from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Group, SourceFile, StartEvent, StoredObject, Watch
+from export_monitor.domain.model import (
+    MAX_TEXT_CHARACTERS,
+    ByteEnds,
+    Group,
+    SourceFile,
+    StartEvent,
+    StoredObject,
+    Watch,
+)
 from export_monitor.domain.timestamps import seconds
-from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
+from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Faulty, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
 
 BASE = "https://cgc-api.sbgenomics.com/v2"
@@ -117,19 +126,32 @@ def test_documented_failed_job_is_published_with_the_api_s_own_words() -> None:
     job = {
         "id": FAILED_ID,
         "state": "FAILED",
-        "source": {"file": "576159f7f53e9e1de6ae7b5f0"},
-        "destination": {"volume": "rfranklin/output", "location": "output.vcf"},
-        "started_on": "2016-06-15T19:17:41Z",
-        "finished_on": "2016-06-15T19:17:41Z",
-        "properties": {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD", "aws_canned_acl": "public-read"},
+        "source": {"file": "57679b78f5b039a7e7fde6a9"},
+        "destination": {"volume": "rfranklin/output", "location": "_4_s3_file.jpg"},
+        "started_on": "2016-06-22T13:38:57Z",
+        "finished_on": "2016-06-22T13:38:57Z",
+        "properties": {
+            "sse_algorithm": "AES256",
+            "sse_aws_kms_key_id": "1234ab56-78d9-10a1-1d23-cc391dc099b",
+            "aws_canned_acl": "public-read",
+        },
         "overwrite": False,
         "error": error,
     }
     failure = Failure(Reason.EXPORT_FAILED, str(error["message"]), 9107, 409, str(error["more_info"]))
     told = documented(job, Evidence(), failure)
     assert (told["id"], told["type"]) == (f"{FAILED_ID}:failed:EXPORT_FAILED", "cgc.export.failed.v1")
-    assert told["data"]["export"] == job
+    assert (told["time"], told["data"]["export"]) == (job["finished_on"], job)
     assert told["data"]["failure"] == {"reason": "EXPORT_FAILED", "advice": BY_CODE[9107], **error}
+
+
+def test_encrypted_bam_as_long_as_its_source_is_blamed_on_the_source() -> None:
+    found = an_object(key="dir/reads.bam", ends=ByteEnds(b"NCBInenc" + bytes(1226), bytes(38)))
+    verdict, evidence = assess(Answers(JOB, a_volume(), a_file(), found), NOW)
+    assert isinstance(verdict, Faulty)
+    failure = event(evidence, verdict.failure)["data"]["failure"]
+    assert (failure["reason"], failure["advice"]) == ("OBJECT_MISMATCH", SOURCE_LACKS_BYTES)
+    assert SOURCE_LACKS_BYTES in json.loads(message(evidence, verdict.failure).body)["email"]
 
 
 def test_watch_group_and_context_come_back_as_they_were_announced() -> None:

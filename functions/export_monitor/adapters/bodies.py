@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from export_monitor.domain import strict_json
-from export_monitor.domain.assessment import whole_number
-from export_monitor.domain.model import MAX_TEXT_CHARACTERS, ExportJob, JobPage, JsonObject, SourceFile, Volume
+from export_monitor.domain.json_values import short_text, whole_number
+from export_monitor.domain.model import Denial, Denied, ExportJob, JobPage, JsonObject, SourceFile, Volume
 from export_monitor.domain.timestamps import seconds
 
 # A file's id enters a path, so one that is anything but an id is none.
@@ -63,6 +63,15 @@ def error_message(body: JsonObject) -> str:
     """The API's words for an error, or its code where there are none."""
     message = body.get("message")
     return message[:500] if isinstance(message, str) and message else f"code {error_code(body)}"
+
+
+def read_denial(status: int, body: JsonObject) -> Denied | None:
+    """The API's own denial, or None where the answer is none: its status is 403 or 404, and its body has a code."""
+    code = error_code(body)
+    if status not in (403, 404) or code is None:
+        return None
+    denial = Denial.UNKNOWN if status == 404 else Denial.HIDDEN
+    return Denied(denial, error_message(body), code, status, _text(body, "more_info"))
 
 
 def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
@@ -138,5 +147,4 @@ def _object(body: JsonObject, name: str) -> JsonObject:
 
 
 def _text(body: JsonObject, name: str) -> str | None:
-    value = body.get(name)
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARACTERS else None
+    return short_text(body.get(name))

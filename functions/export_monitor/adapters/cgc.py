@@ -14,7 +14,6 @@ from urllib.parse import quote
 from export_monitor.adapters import bodies
 from export_monitor.adapters.conversation import BatchOverError, Conversation, NotAnsweredError, TimeLeft
 from export_monitor.domain.model import (
-    Denial,
     Denied,
     ExportJob,
     FileAnswer,
@@ -189,9 +188,8 @@ class CgcApi:
         # The vendor's OpenAPI files a failed job's body under 409, so a job is one whatever the 2xx or 4xx status.
         if parsed is not None and (answer.status < 300 or isinstance(parsed, ExportJob)):
             return parsed
-        if answer.status in (403, 404) and bodies.error_code(answer.body) is not None:
-            denial = Denial.UNKNOWN if answer.status == 404 else Denial.HIDDEN
-            return Denied(denial, bodies.error_message(answer.body))
+        if denied := bodies.read_denial(answer.status, answer.body):
+            return denied
         raise self._conversation.not_own(answer)
 
 

@@ -192,10 +192,16 @@ class Denial(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The API's own answer that there is no such thing (404) or that it is not for this token (403)."""
+    """The API's own answer that there is no such thing (404) or that it is not for this token (403).
+
+    `status` is that of the HTTP response; `code` and `more_info` are those of its error.
+    """
 
     denial: Denial
     message: str
+    code: int | None = None
+    status: int | None = None
+    more_info: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class TestSingleRead:
     @pytest.mark.parametrize("code", [9008, "9008", 0])
     def test_refusal_with_the_api_s_own_code_is_an_answer(self, status: int, denial: Denial, code: object) -> None:
         talk = Talk(always(status, {"status": status, "code": code, "message": "No."}))
-        assert talk.jobs("a") == {"a": Denied(denial, "No.")}
+        assert talk.jobs("a") == {"a": Denied(denial, "No.", int(str(code)), status)}
         assert not talk.report.counts
 
     @pytest.mark.parametrize(
@@ -249,8 +249,13 @@ class TestBulkRead:
     def test_error_item_is_confirmed_by_a_single_read_at_its_place(self) -> None:
         items = [{"resource": job("a")}, {"error": NOT_FOUND}, {"resource": job("c")}]
         talk = Talk(bulk_of(items, always(404, NOT_FOUND)))
-        assert talk.jobs("a", "b", "c")["b"] == Denied(Denial.UNKNOWN, "Job not found.")
+        assert talk.jobs("a", "b", "c")["b"] == Denied(Denial.UNKNOWN, "Job not found.", 9008, 404)
         assert talk.asked == [BULK, "GET /storage/exports/b"]
+
+    def test_code_of_the_single_read_counts_where_the_error_item_has_another(self) -> None:
+        denied = {"status": 403, "code": "9005", "message": "Not yours.", "more_info": "http://docs/9005"}
+        talk = Talk(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}], always(403, denied)))
+        assert talk.jobs("a", "b")["b"] == Denied(Denial.HIDDEN, "Not yours.", 9005, 403, "http://docs/9005")
 
     def test_error_item_that_a_single_read_does_not_confirm_ends_nothing(self) -> None:
         talk = Talk(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}]))
@@ -260,7 +265,7 @@ class TestBulkRead:
         talk = Talk(bulk_of([{"error": NOT_FOUND}, {"resource": job("a")}], always(404, NOT_FOUND)))
         answers = talk.jobs("a", "b")
         assert isinstance(answers["a"], ExportJob)
-        assert answers["b"] == Denied(Denial.UNKNOWN, "Job not found.")
+        assert answers["b"] == Denied(Denial.UNKNOWN, "Job not found.", 9008, 404)
         assert talk.asked == [BULK, "GET /storage/exports/b"]
 
     def test_no_more_single_reads_are_made_than_there_are_error_items(self) -> None:
@@ -509,12 +514,12 @@ class TestVolumes:
     @pytest.mark.parametrize(("status", "code", "denial"), [(404, 9007, Denial.UNKNOWN), (403, 9020, Denial.HIDDEN)])
     def test_refused_volume_is_an_answer_and_not_remembered(self, status: int, code: int, denial: Denial) -> None:
         talk = Talk(always(status, {"status": status, "code": code, "message": "No."}))
-        assert talk.volume() == Denied(denial, "No.")
+        assert talk.volume() == Denied(denial, "No.", code, status)
         assert talk.api.remembered_volume("rfranklin/output") is None
 
     def test_volume_s_body_is_a_volume_only_where_the_answer_is_a_success(self) -> None:
         talk = Talk(always(404, {**self.BODY, "code": 9007, "message": "Volume not found."}))
-        assert talk.volume() == Denied(Denial.UNKNOWN, "Volume not found.")
+        assert talk.volume() == Denied(Denial.UNKNOWN, "Volume not found.", 9007, 404)
 
     def test_volume_that_could_not_be_read_is_an_obstacle(self) -> None:
         assert isinstance(Talk(always(503, {"code": 0})).volume(), Obstacle)
@@ -569,3 +574,5 @@ class TestReusedConnections:
         talk = self.talk(breaks=1, share=1)
         assert isinstance(talk.jobs("an-export")["an-export"], Obstacle)
         assert len(talk.exchange.requests) == 1
+
+        assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.", 5002, 404)}
