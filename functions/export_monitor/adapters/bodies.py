@@ -96,15 +96,20 @@ def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
 
 
 def read_page(body: JsonObject, total: str | None) -> JobPage | None:
-    """A page of the list of jobs, or None where the body is not one; `total` is a header's value."""
+    """A page of the list of jobs, or None where the body is not one; `total` is a header's value.
+
+    Without the documented `links` and a total, the list may go on after any page that is not empty.
+    """
     items = body.get("items")
     if not isinstance(items, list):
         return None
-    jobs = (read_job(item, str(item.get("id"))) for item in items if isinstance(item, dict))
-    links = body.get("links")
-    rels = [link.get("rel") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
-    whole = total is not None and total.strip().isascii() and total.strip().isdecimal()
-    return JobPage(tuple(job for job in jobs if job), "next" in rels, int(total or 0) if whole else None)
+    jobs = (read_job(item, _text(item, "id") or "") for item in items if isinstance(item, dict))
+    links, whole_total = body.get("links"), whole_number((total or "").strip())
+    if isinstance(links, list):
+        has_next = "next" in [link.get("rel") for link in links if isinstance(link, dict)]
+    else:
+        has_next = whole_total is None and bool(items)
+    return JobPage(tuple(job for job in jobs if job), len(items), has_next, whole_total)
 
 
 def read_volume(body: JsonObject, name: str) -> Volume | None:

@@ -111,9 +111,13 @@ class ExportJob:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One page of the list of jobs; `total` is None where the API does not say how many there are in all."""
+    """One page of the list of jobs; `total` is None where the API does not say how many there are in all.
+
+    `length` counts all items of the page, also those that are no jobs.
+    """
 
     jobs: tuple[ExportJob, ...]
+    length: int
     has_next: bool
     total: int | None = None
 
