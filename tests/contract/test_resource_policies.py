@@ -265,6 +265,7 @@ TAKEN = EVERY_PART | {
     "EventBusName": "default",
     "StartEventSource": "cgc.exports",
     "ApiBaseUrl": "https://cgc-api.sbgenomics.com/v2",
+    "ApiRequestsPerMinute": "100",
 }
 PATTERNS = {
     name: one["AllowedPattern"]
