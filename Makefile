@@ -139,7 +139,10 @@ $(VENV_AUDIT)/installed: requirements-audit.txt
 	@touch $@
 
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------
+# From another folder, in a container too, where this file's folder is mounted read-only and nothing else but CodeUri:
+# so everything is found from this file's own path, by the shell, since make cannot take a path apart that has spaces.
 .PHONY: build-ExportMonitorFunction
 build-ExportMonitorFunction:
-	$(or $(PYTHON_3_13),$(PYTHON)) tools/build_function.py "$(ARTIFACTS_DIR)" --python 3.13 \
+	$(or $(PYTHON_3_13),$(PYTHON)) "$$(dirname "$(strip $(MAKEFILE_LIST))")/tools/build_function.py" \
+		"$(ARTIFACTS_DIR)" --python 3.13 \
 		--platform manylinux_2_28_aarch64 --platform manylinux2014_aarch64

@@ -36,7 +36,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def object_with_items(body: bytes) -> dict[str, Any] | None:
-    """The JSON object around a list of `items`, without those that are not strict JSON; None where it is not one.
+    """The JSON object around a list of `items`, with None for each that is not strict JSON; None where it is not one.
 
     Raises RecursionError where an item is nested beyond any parser. An item that cannot be read alone must not hide the
     others: NaN, a number beyond any float, bytes that are not UTF-8.
@@ -51,7 +51,7 @@ def object_with_items(body: bytes) -> dict[str, Any] | None:
     if not isinstance(value, dict) or not isinstance(value.get("items"), list):
         return None
     items = (json_object(json.dumps(item, ensure_ascii=False).encode(errors="replace")) for item in value["items"])
-    return {"items": [item for item in items if item is not None and "\ufffd" not in str(item)]}
+    return {"items": [item if item is not None and "\ufffd" not in str(item) else None for item in items]}
 
 
 def error_code(body: JsonObject) -> int | None:

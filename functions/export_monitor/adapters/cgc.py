@@ -70,9 +70,8 @@ class CgcApi:
     def list_jobs(self, offset: int, time_left: TimeLeft) -> JobPage | Obstacle:
         """Read a page of at most a hundred of the token owner's jobs, in whatever order the API keeps them."""
         try:
-            answer = self._conversation.ask(
-                "GET", f"/storage/exports?limit={LIST_LIMIT}&offset={offset}&fields=_all", time_left
-            )
+            path = f"/storage/exports?limit={LIST_LIMIT}&offset={offset}&fields=_all"
+            answer = self._conversation.ask("GET", path, time_left, parse=bodies.object_with_items)
             page = bodies.read_page(answer.body, answer.total) if answer.status < 300 else None
             if page is None:
                 raise self._conversation.not_own(answer)
