@@ -77,6 +77,8 @@ class CgcApi:
                 raise self._conversation.not_own(answer)
         except NotAnsweredError as error:
             return error.obstacle
+        except RecursionError:
+            return Obstacle("a page of the list of exports is nested too deeply")
         return page
 
     def read_volume(self, name: str, time_left: TimeLeft) -> VolumeAnswer:

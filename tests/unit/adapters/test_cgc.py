@@ -539,7 +539,7 @@ class TestFiles:
 
     def test_file_s_body_under_an_error_is_no_file(self) -> None:
         talk = Talk(always(404, {"id": "f", "size": 1234, "code": 5002, "message": "File not found."}))
-        assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.")}
+        assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.", 5002, 404)}
 
 
 class TestReusedConnections:
@@ -575,4 +575,18 @@ class TestReusedConnections:
         assert isinstance(talk.jobs("an-export")["an-export"], Obstacle)
         assert len(talk.exchange.requests) == 1
 
-        assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.", 5002, 404)}
+
+class TestListPages:
+    """One odd item of a page must not hide the others."""
+
+    def page(self, odd: str) -> Any:
+        body = f'{{"items": [{{"id": "a", "state": "RUNNING"}}, {odd}, {{"id": "b", "state": "RUNNING"}}]}}'
+        return Talk(lambda _: answer_of(200, body.encode())).api.list_jobs(0, lambda: 45.0)
+
+    @pytest.mark.parametrize("odd", ['{"id": "c", "state": "RUNNING", "x": NaN}', "1e999", '"\\udc00"', "null"])
+    def test_item_that_is_not_strict_json_takes_a_place_and_hides_no_other(self, odd: str) -> None:
+        page = self.page(odd)
+        assert ([job.id for job in page.jobs], page.length) == (["a", "b"], 3)
+
+    def test_page_that_no_parser_can_read_is_no_answer(self) -> None:
+        assert isinstance(self.page("[" * 200_000 + "]" * 200_000), Obstacle)
