@@ -16,6 +16,7 @@ from requests.structures import CaseInsensitiveDict
 
 from export_monitor.adapters.aws import CALL_LIMIT_SECONDS, AwsCalls
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
+from local.emulator import create_bucket_with_acls
 from local.export_jobs import Job
 from local.moto_repairs import repair_moto
 
@@ -152,7 +153,7 @@ class AwsAccount:
                 {"AttributeName": "member_id", "KeyType": "RANGE"},
             ],
         )
-        self.client("s3").create_bucket(Bucket="bucket")
+        create_bucket_with_acls(self.client("s3"), "bucket")
         secrets = self.client("secretsmanager")
         self.secret_arn = secrets.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
 

@@ -76,6 +76,12 @@ def test_why_the_token_was_refused(run: Run) -> None:
     assert row["first_seen"] <= row["last_seen"]
 
 
+def test_what_the_api_answers(run: Run) -> None:
+    [row] = run.ask("What does the API answer?")
+    assert "HTTP 500" in row["obstacle"]
+    assert row["polls"] >= 1
+
+
 def test_which_access_is_refused(run: Run) -> None:
     [row] = run.ask("Which access is refused?")
     assert (row["reason"], row["exports"], row["for_example"]) == ("OBJECT_FORBIDDEN", 1, "sealed")
