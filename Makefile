@@ -12,6 +12,8 @@ VENV_SAM := .venv-sam
 VENV_CHECKOV := .venv-checkov
 VENV_AUDIT := .venv-audit
 
+TEMPLATES := template.yaml examples/consumer/template.yaml
+
 # Installations wait for the network and for one core each.
 SIDE_BY_SIDE := $(MAKE) --silent --no-print-directory --jobs 4
 FOR_TESTS := $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed)
@@ -61,13 +63,14 @@ types: $(VENV)/dev.installed ## check the types, strictly
 imports: $(VENV)/dev.installed ## check who imports whom
 	PYTHONPATH=functions $(BIN)/lint-imports --no-cache
 
-template: $(VENV_SAM)/installed ## validate the SAM templates
-	$(VENV_SAM)/bin/sam validate --lint --region us-east-1
-	cd examples/consumer && $(abspath $(VENV_SAM))/bin/sam validate --lint --region us-east-1
+# A region of each partition; what is intended has its reason in the templates.
+template: $(VENV_SAM)/installed ## check the SAM templates by every rule of cfn-lint, and AWS's own for serverless ones
+	$(VENV_SAM)/bin/cfn-lint --include-checks I --include-experimental --append-rules cfn_lint_serverless.rules \
+		--regions us-east-1 us-gov-west-1 cn-north-1 eusc-de-east-1 -- $(TEMPLATES)
 
-policies: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the template becomes
-	$(BIN)/python -m tools.translated_template .build/template.json
-	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --file .build/template.json --skip-download --compact --quiet
+policies: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the templates become
+	$(BIN)/python -m tools.translated_template .build/translated
+	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --directory .build/translated --skip-download --compact --quiet
 
 artifact: $(VENV_SAM)/installed ## build what is deployed
 	$(VENV_SAM)/bin/sam build

@@ -53,7 +53,7 @@ _AROUND_SECONDS = (0.1, 0.5)
 DEFAULTS = {
     "API_BASE_URL": _BASE_URL,
     "API_REQUESTS_PER_MINUTE": "100",
-    "TOKEN_SECRET_ARN": "arn",
+    "TOKEN_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:cgc-token-AbCdEf",
     "EXPORT_BUCKETS": "bucket",
     "START_EVENT_SOURCE": "cgc.exports",
     "EXPORT_QUEUE_URL": "https://queue",

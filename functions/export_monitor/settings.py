@@ -41,6 +41,11 @@ class Settings:
     discovery_minutes: int
     patience: Patience
 
+    @property
+    def token_secret_region(self) -> str:
+        """The region of the secret, which need not be the function's own."""
+        return self.token_secret_arn.split(":")[3]
+
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the environment. Raises SettingsError, which names each variable and the rule that it breaks."""
@@ -55,10 +60,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     not_found_grace = reader.read("NOT_FOUND_GRACE_SECONDS", _number(0, 3600))
     discovery_minutes = reader.read("DISCOVERY_MINUTES", _whole_number(range(2, 1441), or_zero=True))
     buckets = reader.read("EXPORT_BUCKETS", _names)
+    secret_arn = reader.read("TOKEN_SECRET_ARN", _secret_arn)
     texts = {
         name: reader.read(name, _text)
         for name in (
-            "TOKEN_SECRET_ARN",
             "START_EVENT_SOURCE",
             "EXPORT_QUEUE_URL",
             "DEAD_LETTER_QUEUE_URL",
@@ -76,7 +81,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         api_base_url=api_base_url,
         requests_per_minute_and_worker=requests_per_minute // _WORKERS,
-        token_secret_arn=texts["TOKEN_SECRET_ARN"],
+        token_secret_arn=secret_arn,
         export_buckets=buckets,
         start_event_source=texts["START_EVENT_SOURCE"],
         export_queue_url=texts["EXPORT_QUEUE_URL"],
@@ -114,6 +119,12 @@ class _Reader:
 def _text(value: str) -> str:
     if not value:
         raise ValueError("is needed")
+    return value
+
+
+def _secret_arn(value: str) -> str:
+    if not re.fullmatch(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+", value):
+        raise ValueError("must be the complete ARN of a secret")
     return value
 
 

@@ -6,7 +6,7 @@ from export_monitor.settings import SettingsError, read_settings
 ENVIRONMENT = {
     "API_BASE_URL": "https://cgc-api.sbgenomics.com/v2/",
     "API_REQUESTS_PER_MINUTE": "101",
-    "TOKEN_SECRET_ARN": "arn:secret",
+    "TOKEN_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:cgc-token-AbCdEf",
     "EXPORT_BUCKETS": "one, two,",
     "START_EVENT_SOURCE": "cgc.exports",
     "EXPORT_QUEUE_URL": "https://queue",
@@ -37,7 +37,9 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
     assert settings.patience.schedule == PollSchedule(5, 900, 72.5 * 3600 + 120)
     assert (settings.export_queue_url, settings.dead_letter_queue_url) == ("https://queue", "https://dead-letters")
     assert (settings.events_topic_arn, settings.ledger_table_name) == ("arn:topic", "ledger")
-    assert (settings.token_secret_arn, settings.start_event_source) == ("arn:secret", "cgc.exports")
+    assert settings.token_secret_arn == ENVIRONMENT["TOKEN_SECRET_ARN"]
+    assert settings.token_secret_region == "eu-west-1"
+    assert settings.start_event_source == "cgc.exports"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,9 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
         ("NOT_FOUND_GRACE_SECONDS", "9" * 400, "must be a number from 0 to 3600"),
         ("EXPORT_BUCKETS", " , ", "must name at least one bucket"),
         ("LEDGER_TABLE_NAME", "", "is needed"),
+        ("TOKEN_SECRET_ARN", "", "must be the complete ARN of a secret"),
+        ("TOKEN_SECRET_ARN", "cgc-token", "must be the complete ARN of a secret"),
+        ("TOKEN_SECRET_ARN", "arn:aws:secretsmanager::123456789012:secret:cgc-token-AbCdEf", "must be the complete"),
         ("DISCOVERY_MINUTES", "1", "must be 0 or a whole number from 2 to 1440, in digits alone"),
         ("DISCOVERY_MINUTES", "1441", "must be 0 or a whole number from 2 to 1440, in digits alone"),
         ("DISCOVERY_MINUTES", "2.0", "must be 0 or a whole number from 2 to 1440, in digits alone"),
