@@ -12,6 +12,8 @@ VENV_SAM := .venv-sam
 VENV_CHECKOV := .venv-checkov
 VENV_AUDIT := .venv-audit
 
+TEMPLATES := template.yaml examples/consumer/template.yaml
+
 # Installations wait for the network and for one core each.
 SIDE_BY_SIDE := $(MAKE) --silent --no-print-directory --jobs 4
 FOR_TESTS := $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed)
@@ -61,13 +63,14 @@ types: $(VENV)/dev.installed ## check the types, strictly
 imports: $(VENV)/dev.installed ## check who imports whom
 	PYTHONPATH=functions $(BIN)/lint-imports --no-cache
 
-template: $(VENV_SAM)/installed ## validate the SAM templates
-	$(VENV_SAM)/bin/sam validate --lint --region us-east-1
-	cd examples/consumer && $(abspath $(VENV_SAM))/bin/sam validate --lint --region us-east-1
+# A region of each partition; what is intended has its reason in the templates.
+template: $(VENV_SAM)/installed ## check the SAM templates by every rule of cfn-lint, and AWS's own for serverless ones
+	$(VENV_SAM)/bin/cfn-lint --include-checks I --include-experimental --append-rules cfn_lint_serverless.rules \
+		--regions us-east-1 us-gov-west-1 cn-north-1 eusc-de-east-1 -- $(TEMPLATES)
 
-policies: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the template becomes
-	$(BIN)/python -m tools.translated_template .build/template.json
-	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --file .build/template.json --skip-download --compact --quiet
+policies: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the templates become
+	$(BIN)/python -m tools.translated_template .build/translated
+	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --directory .build/translated --skip-download --compact --quiet
 
 artifact: $(VENV_SAM)/installed ## build what is deployed
 	$(VENV_SAM)/bin/sam build
@@ -139,7 +142,10 @@ $(VENV_AUDIT)/installed: requirements-audit.txt
 	@touch $@
 
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------
+# From another folder, in a container too, where this file's folder is mounted read-only and nothing else but CodeUri:
+# so everything is found from this file's own path, by the shell, since make cannot take a path apart that has spaces.
 .PHONY: build-ExportMonitorFunction
 build-ExportMonitorFunction:
-	$(or $(PYTHON_3_13),$(PYTHON)) tools/build_function.py "$(ARTIFACTS_DIR)" --python 3.13 \
+	$(or $(PYTHON_3_13),$(PYTHON)) "$$(dirname "$(strip $(MAKEFILE_LIST))")/tools/build_function.py" \
+		"$(ARTIFACTS_DIR)" --python 3.13 \
 		--platform manylinux_2_28_aarch64 --platform manylinux2014_aarch64

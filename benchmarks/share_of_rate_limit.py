@@ -139,8 +139,8 @@ class Account:
     def warn(self, event: str, **fields: Any) -> None:
         self.surprises.append({"event": event, **fields})
 
-    def traceback(self, event: str, **fields: Any) -> None:
-        self.surprises.append({"event": event, **fields})
+    def traceback(self, event: str, error: Exception, **fields: Any) -> None:
+        self.surprises.append({"event": event, "error": error, **fields})
 
 
 class Simulation:

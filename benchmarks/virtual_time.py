@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from export_monitor.domain.events import Message
-from export_monitor.domain.model import ExportJob, ObjectAnswer, Obstacle, QueueMessage, StoredObject, Volume, Watch
+from export_monitor.domain.events import Message, Unpublished
+from export_monitor.domain.model import ExportJob, ObjectAnswer, Obstacle, QueueMessage, StoredObject, Volume
 from export_monitor.domain.patience import Sight
 
 # As the template says of the queue, the function and the mapping.
@@ -242,13 +242,14 @@ class VirtualLedger:
     def mark_watched(self, export_ids: Collection[str], now: float) -> None:
         """Nothing is discovered here."""
 
-    def record(self, published: Sequence[Claim], over: Sequence[Claim], *_: object) -> None:
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], *_: object) -> set[str]:
         for claim in (*published, *over):
             item = self._items.setdefault(claim.export_id, _Item())
             item.claimed_until = -math.inf
             item.over.add(claim.message_id)
         for claim in published:
             self._items[claim.export_id].sent.add(claim.event_id)
+        return set()
 
     def first_seen_at(self, sights: Collection[Sight], now: float, *_: object) -> dict[Sight, float | Obstacle]:
         """Every fault is new: none lasts in a run."""
@@ -258,7 +259,7 @@ class VirtualLedger:
 class NoGroups:
     """Nobody announces a group here."""
 
-    def begin(self, watches: Sequence[Watch], now: float) -> None:
+    def begin(self, *_: object) -> None:
         """Nothing."""
 
     def count(self, ends: Sequence[object], *_: object) -> None:
@@ -271,7 +272,7 @@ class VirtualTopic:
 
     published: Counter[str] = field(default_factory=Counter)
 
-    def publish(self, messages: Sequence[Message], *_: object) -> dict[str, str]:
+    def publish(self, messages: Sequence[Message], *_: object) -> dict[str, Unpublished]:
         self.published.update(message.event_id for message in messages)
         return {}
 

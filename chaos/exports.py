@@ -33,7 +33,7 @@ class End:
     `reason` is None where it completed. Checks that are neither in `passed` nor in `failed` must be skipped; with both
     empty nothing was verified. `patience` (seconds) counts from the job's end, or from the start event where the API
     never shows one (`shows_job` false) or the job never ends. `file` tells whether the event must, may or cannot know
-    the source file.
+    the source file. `denial` is the error with which the API denies the job or its volume.
     """
 
     reason: str | None = None
@@ -43,6 +43,7 @@ class End:
     shows_job: bool = True
     ends: bool = True
     file: str = "must"
+    denial: Mapping[str, Any] | None = None
 
     @property
     def checks(self) -> dict[str, str]:
@@ -153,7 +154,8 @@ def _failed(export: Export, _: Times) -> Export:
 
 
 def _unknown(export: Export, times: Times) -> Export:
-    end = End("EXPORT_NOT_FOUND", patience=times.unknown_grace, shows_job=False, file="cannot")
+    denial = error_body(404, 9008, "Job not found.")
+    end = End("EXPORT_NOT_FOUND", patience=times.unknown_grace, shows_job=False, file="cannot", denial=denial)
     return replace(export, job_after=None, end=end, body=None)
 
 
@@ -162,12 +164,14 @@ def _unknown_at_first(export: Export, times: Times) -> Export:
 
 
 def _forbidden(export: Export, times: Times) -> Export:
-    end = End("EXPORT_FORBIDDEN", patience=times.refusal, shows_job=False, file="cannot")
+    denial = error_body(403, 9005, "You do not have access to this job.")
+    end = End("EXPORT_FORBIDDEN", patience=times.refusal, shows_job=False, file="cannot", denial=denial)
     return _with(export, foreign=True, end=end, body=None)
 
 
 def _no_volume(export: Export, times: Times) -> Export:
-    end = End("VOLUME_UNAVAILABLE", patience=times.refusal, file="may")
+    denial = error_body(404, 9007, "Volume not found.")
+    end = End("VOLUME_UNAVAILABLE", patience=times.refusal, file="may", denial=denial)
     return _with(export, volume=NO_VOLUME, end=end, body=None)
 
 

@@ -121,7 +121,7 @@ def _about_the_failure(export: Export, data: Mapping[str, Any]) -> Iterator[str]
         if shown is not None:
             yield f"data.failure is {shown}"
         return
-    error = export.job.error or {}
+    error = _error(export)
     expected = {"reason": export.end.reason} | {name: error.get(name) for name in ("code", "status", "more_info")}
     yield from _differences("data.failure.", expected, shown or {})
     for name in ("message", "advice"):
@@ -154,8 +154,13 @@ def message_attributes(export: Export, data: Mapping[str, Any]) -> dict[str, str
         "verification": _verification(export) if end.checks else None,
         "group": export.group["id"] if export.group else None,
         "reason": end.reason,
-        "error_code": str(job.error["code"]) if job.error else None,
+        "error_code": str(code) if (code := _error(export).get("code")) else None,
     }
+
+
+def _error(export: Export) -> Mapping[str, Any]:
+    """The API's own error, of the job or of its denial."""
+    return export.end.denial or export.job.error or {}
 
 
 def _verification(export: Export) -> str:

@@ -132,7 +132,7 @@ def _files(call: Call) -> Reply:
 
 def _page(call: Call, found: Sequence[Found], show: Callable[[Found], dict[str, Any]], brief: Sequence[str]) -> Reply:
     """A page of what was found; only the `brief` fields of each, unless all were asked for."""
-    limit = _number(call, "limit", 50, range(1, _LIMIT + 1))
+    limit = min(_number(call, "limit", 50, range(1, _LIMIT + 1)), call.platform.page_limit)
     offset = _number(call, "offset", 0, range(10**9))
     items = [show(one) for one in found[offset : offset + limit]]
     if call.query.get("fields") != ["_all"]:

@@ -48,6 +48,8 @@ def deploy(
     """Deploy a template with one function and one SQS event source mapping; raises RuntimeError where it fails."""
     _upload_code(emulator)
     translated = translate(template, parameters, f"s3://{_CODE_BUCKET}/{_CODE_KEY}")
+    # CloudFormation knows Fn::ToJsonString by this transform alone.
+    translated["Transform"] = "AWS::LanguageExtensions"
     resources = translated["Resources"]
     # Nobody has to permit the stand-in of the schedule to invoke the function.
     for logical_id in [one for one, resource in resources.items() if resource["Type"] == "AWS::Lambda::Permission"]:
@@ -107,7 +109,7 @@ def _create_stack(emulator: Emulator, name: str, template: Properties) -> tuple[
     cloudformation.create_stack(
         StackName=name,
         TemplateURL=f"https://{_CODE_BUCKET}.s3.amazonaws.com/template.json",
-        Capabilities=["CAPABILITY_IAM"],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
     if stack["StackStatus"] != "CREATE_COMPLETE":

@@ -126,3 +126,9 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def create_bucket_with_acls(s3: Any, bucket: str) -> None:
+    """A bucket that objects with canned ACLs can be put into, public ones too: S3 refuses both unless it is told."""
+    s3.create_bucket(Bucket=bucket, ObjectOwnership="BucketOwnerPreferred")
+    s3.delete_public_access_block(Bucket=bucket)

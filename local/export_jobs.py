@@ -104,12 +104,24 @@ def documented_completed(**changes: Any) -> Job:
 
 def documented_failed(**changes: Any) -> Job:
     """The FAILED job of the vendor's documentation: it ended as it started, its destination was taken."""
-    failed = documented_completed(
-        id="DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY",
-        steps=((0, "FAILED"),),
-        error=error_body(409, 9107, "The destination already holds an object."),
+    return replace(
+        Job(
+            id="DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY",
+            file="57679b78f5b039a7e7fde6a9",
+            volume="rfranklin/output",
+            location="_4_s3_file.jpg",
+            steps=((0, "FAILED"),),
+            started_at=datetime(2016, 6, 22, 13, 38, 57, tzinfo=UTC).timestamp(),
+            # S3 ignores the key.
+            properties={
+                "sse_algorithm": "AES256",
+                "sse_aws_kms_key_id": "1234ab56-78d9-10a1-1d23-cc391dc099b",
+                "aws_canned_acl": "public-read",
+            },
+            error=error_body(409, 9107, "The destination already holds an object."),
+        ),
+        **changes,
     )
-    return replace(failed, **changes)
 
 
 def _timestamp(at: float) -> str:

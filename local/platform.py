@@ -36,8 +36,9 @@ class Platform:
 
     `clock` gives epoch seconds. `deliver` is called once for each job that completed, before any answer shows it: the
     place to put the object into a bucket; what it raises is raised to whoever asked, and it is called again next time.
-    May be changed at any moment: `tokens` (those that are accepted), `rate`, `bulk_enabled`, `list_order` and
-    `default_steps` (the script of jobs that are started through the API). `faults` are those planned with `fail`.
+    May be changed at any moment: `tokens` (those that are accepted), `rate`, `bulk_enabled`, `list_order`, `page_limit`
+    (the most items that a page of a list has, whatever number is asked for) and `default_steps` (the script of jobs
+    that are started through the API). `faults` are those planned with `fail`.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Platform:
         self.faults = FaultPlan(self.lock)
         self.bulk_enabled = True
         self.list_order: ListOrder = "newest first"
+        self.page_limit = 100
         self.default_steps: Steps = IN_A_FEW_SECONDS
         self._jobs: dict[str, Job] = {}
         self._undelivered: set[str] = set()

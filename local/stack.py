@@ -19,7 +19,7 @@ from typing import Any, Self
 from local.artifact import ROOT, function_artifact, runtime_client
 from local.aws_proxy import AwsProxy, aws_proxy
 from local.deployment import Deployment, deploy
-from local.emulator import Emulator, emulator
+from local.emulator import Emulator, create_bucket_with_acls, emulator
 from local.export_jobs import Job
 from local.lambda_runtime import ExecutionEnvironment, Invocation
 from local.mapping import EventSourceMapping
@@ -211,7 +211,7 @@ class Stack:
     def _create_what_exists_before(self) -> None:
         """The buckets and the secret, which a user of the template has already."""
         for bucket in self._buckets:
-            self.client("s3").create_bucket(Bucket=bucket)
+            create_bucket_with_acls(self.client("s3"), bucket)
         secret = self.client("secretsmanager").create_secret(Name="cgc/token", SecretString=self._token)
         self.secret_arn = secret["ARN"]
 

@@ -26,12 +26,12 @@ class _NoManagedPolicies:
         return {}
 
 
-def translate(template: Path, overrides: Mapping[str, str], code_uri: str) -> dict[str, Any]:
+def translate(template: Path, overrides: Mapping[str, str], code_uri: str, partition: str = "aws") -> dict[str, Any]:
     """The plain CloudFormation template of a SAM template.
 
     `overrides` are parameter values as `sam deploy --parameter-overrides` takes them, `code_uri` the s3 address that
-    `sam package` would put in place of the functions' folders. Raises ValueError for a value that CloudFormation
-    would refuse.
+    `sam package` would put in place of the functions' folders, and `partition` is where AWS is: `aws-cn` in China, say.
+    Raises ValueError for a value that CloudFormation would refuse.
     """
     # The translator knows no other way to be told its region.
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
@@ -40,7 +40,8 @@ def translate(template: Path, overrides: Mapping[str, str], code_uri: str) -> di
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = code_uri
     values = parameter_values(fragment.get("Parameters", {}), overrides)
-    return _settle(transform(fragment, dict(values), _NoManagedPolicies()), values)
+    translated = transform(fragment, dict(values), _NoManagedPolicies())
+    return _settle(translated, {**values, "AWS::Partition": partition})
 
 
 def _settle(template: dict[str, Any], values: Mapping[str, ParameterValue]) -> dict[str, Any]:

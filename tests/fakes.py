@@ -14,8 +14,9 @@ import boto3
 from botocore.stub import Stubber
 from requests.structures import CaseInsensitiveDict
 
-from export_monitor.adapters.aws import AWS_ERRORS, CALL_LIMIT_SECONDS, AwsCalls
+from export_monitor.adapters.aws import CALL_LIMIT_SECONDS, AwsCalls
 from export_monitor.adapters.http import HttpAnswer, HttpRequest
+from local.emulator import create_bucket_with_acls
 from local.export_jobs import Job
 from local.moto_repairs import repair_moto
 from local.template import function_environment, template
@@ -60,8 +61,8 @@ class RecordingReporter:
     def warn(self, event: str, **fields: Any) -> None:
         self.lines.append(("warn", event, fields))
 
-    def traceback(self, event: str, **fields: Any) -> None:
-        self.lines.append(("traceback", event, fields))
+    def traceback(self, event: str, error: Exception, **fields: Any) -> None:
+        self.lines.append(("traceback", event, fields | {"error": error}))
 
     def told(self, event: str) -> list[dict[str, Any]]:
         """The fields of each line of this event."""
@@ -101,7 +102,7 @@ class InTurn(AwsCalls):
 def _made(call: Callable[[], Any]) -> Any:
     try:
         return call()
-    except AWS_ERRORS as error:
+    except Exception as error:  # noqa: BLE001 -- as in AwsCalls, it concerns this call alone
         return error
 
 
@@ -139,7 +140,7 @@ class AwsAccount:
             table = template()["Resources"][logical_id]["Properties"]
             made_of = {key: table[key] for key in ("BillingMode", "AttributeDefinitions", "KeySchema")}
             self.client("dynamodb").create_table(TableName=name, **made_of)
-        self.client("s3").create_bucket(Bucket="bucket")
+        create_bucket_with_acls(self.client("s3"), "bucket")
         secrets = self.client("secretsmanager")
         self.secret_arn = secrets.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
 

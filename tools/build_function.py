@@ -8,12 +8,18 @@ import argparse
 import compileall
 import gzip
 import json
+import py_compile
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import Any
+
+if sys.version_info < (3, 10):  # noqa: UP036 -- whoever builds chooses the Python, and macOS has 3.9
+    sys.exit(
+        f"sam build needs Python 3.10 or newer with pip, and {sys.executable} is {sys.version.split()[0]}. "
+        "Name another one: PYTHON=python3.13 sam build"
+    )
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ROOT / "functions" / "export_monitor"
@@ -131,7 +137,7 @@ def compile_all(artifact: Path, target_python: str | None) -> None:
         print(f"No byte code: that of Python {target_python} is not made by {running}. Cold starts take twice as long.")
         return
     compileall.compile_dir(
-        artifact, stripdir=artifact, quiet=1, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+        artifact, stripdir=artifact, quiet=1, workers=0, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
 
 

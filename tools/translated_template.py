@@ -1,6 +1,6 @@
-"""Write the template as CloudFormation gets it, with every optional part, for a scanner that does not know SAM.
+"""Write the templates as CloudFormation gets them, with every optional part, for a scanner that does not know SAM.
 
-`python -m tools.translated_template FILE` (from the folder of the repository).
+`python -m tools.translated_template FOLDER` (from the folder of the repository).
 """
 
 import argparse
@@ -21,18 +21,27 @@ EVERY_PART: Mapping[str, str] = {
     "NotificationEmail": "someone@example.org",
     "DiscoveryMinutes": "10",
 }
+EVERY_PART_OF_CONSUMER: Mapping[str, str] = {
+    "ExportEventsTopicArn": "arn:aws:sns:us-east-1:123456789012:events",
+    "AlarmsTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
+}
 CODE_URI = "s3://deployment/function.zip"
 
 
 def main() -> None:
     """Read the command line, translate, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="where to write it")
+    parser.add_argument("folder", type=Path, help="where to write monitor.json and consumer.json")
     options = parser.parse_args()
     # SAM's translator counts its own use, and warns at the end that it told nobody.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
-    options.file.parent.mkdir(parents=True, exist_ok=True)
-    options.file.write_text(json.dumps(translate(ROOT / "template.yaml", EVERY_PART, CODE_URI), indent=2))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name, template, parameters in (
+        ("monitor", ROOT / "template.yaml", EVERY_PART),
+        ("consumer", ROOT / "examples" / "consumer" / "template.yaml", EVERY_PART_OF_CONSUMER),
+    ):
+        written = json.dumps(translate(template, parameters, CODE_URI), indent=2)
+        (options.folder / f"{name}.json").write_text(written)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,10 @@ def checked_id(text: str) -> str:
 
 def _read(line: str) -> dict[str, Any]:
     given = json.loads(line) if line.startswith("{") else {"export_id": line}
-    export = {"export_id": checked_id(str(given.get("export_id", given.get("id"))))}
+    export_id = given.get("export_id", given.get("id"))
+    if not isinstance(export_id, str):
+        raise ValueError(f"{line} has no id")  # noqa: TRY004 -- what is wrong is the line
+    export = {"export_id": checked_id(export_id)}
     return export | ({"context": given["context"]} if "context" in given else {})
 
 

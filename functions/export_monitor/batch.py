@@ -73,8 +73,8 @@ class Batch:
         """Move a message to the dead-letter queue; where that fails, it is kept."""
         try:
             self.queue.set_aside(message, error)
-        except Exception:  # noqa: BLE001 -- as in `keeping`
-            self._surprised([message])
+        except Exception as unexpected:  # noqa: BLE001 -- as in `keeping`
+            self.report_unexpected([message], unexpected)
             self.keep(message, _SET_ASIDE_AGAIN_SECONDS)
         else:
             self.report.warn("message_set_aside", message_id=message.message_id, error=error)
@@ -99,20 +99,28 @@ class Batch:
         return self.invocation.time_left() > self._reserve / 2
 
     @contextmanager
-    def keeping(self, messages: Sequence[QueueMessage]) -> Iterator[None]:
-        """Keep those of these messages that an error left unsettled; at their last moment, set them aside."""
+    def keeping(self, messages: Sequence[QueueMessage], *, published: bool = False) -> Iterator[None]:
+        """Keep those of these messages that an error left unsettled.
+
+        At their final deadline they are set aside, except where their events are `published`.
+        """
         try:
             yield
         except Exception as error:  # noqa: BLE001 -- whatever it is, a message must not be lost or disturb others
-            self._surprised(messages)
-            for message in messages:
-                if message.message_id in self._settled:
-                    continue
-                if message.age(self.invocation.now) < self.patience.last_moment:
-                    self.keep_by_schedule(message)
-                else:
-                    self.set_aside(message, f"unforeseen error: {type(error).__name__}: {error}")
+            self.keep_unexpected(messages, error, published=published)
 
-    def _surprised(self, messages: Sequence[QueueMessage]) -> None:
-        self.report.traceback("unforeseen_error", message_ids=[message.message_id for message in messages])
+    def keep_unexpected(self, messages: Sequence[QueueMessage], error: Exception, *, published: bool = False) -> None:
+        """Log an unexpected error, and keep or set aside those of its messages that are not settled; see `keeping`."""
+        self.report_unexpected(messages, error)
+        for message in messages:
+            if message.message_id in self._settled:
+                continue
+            if published or message.age(self.invocation.now) < self.patience.last_moment:
+                self.keep_by_schedule(message)
+            else:
+                self.set_aside(message, f"unforeseen error: {type(error).__name__}: {error}")
+
+    def report_unexpected(self, messages: Sequence[QueueMessage], error: Exception) -> None:
+        """Log an unexpected error with its traceback, and count it."""
+        self.report.traceback("unforeseen_error", error, message_ids=[message.message_id for message in messages])
         self.report.count("UnforeseenErrors")

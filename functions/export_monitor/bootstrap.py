@@ -77,7 +77,7 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
         settings.export_queue_url,
         settings.dead_letter_queue_url,
     )
-    token = ApiToken(calls, client("secretsmanager"), settings.token_secret_arn)
+    token = ApiToken(calls, client("secretsmanager", settings.token_secret_region), settings.token_secret_arn)
 
     def api(requests_per_minute: int) -> CgcApi:
         pace = Pace(requests_per_minute, time.monotonic)
@@ -88,7 +88,7 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
     marks = WatchMarks(exports) if settings.discovery_minutes else None
     watch = ExportWatch(
         api=api(settings.requests_per_minute_and_worker),
-        objects=ExportedObjects(calls, client("s3"), settings.export_buckets),
+        objects=ExportedObjects(calls, client("s3"), settings.export_buckets, telemetry.count),
         queue=queue,
         ledger=Ledger(exports),
         faults=FaultSights(exports),
@@ -114,23 +114,26 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
     return Parts(watch, announcement, discovery, deadline)
 
 
-def _clients() -> Callable[[str], Callable[[], Any]]:
-    """For a service, what gives its client: made at the first call, from one session, then kept."""
+def _clients() -> Callable[..., Callable[[], Any]]:
+    """For a service, and its region where it is not the function's own, what gives its client.
+
+    A client is made at the first call, from one session, then kept.
+    """
     session = cache(_session)
     # Clients may be used by several threads, but not be made by them.
     making = Lock()
 
     @cache
-    def made(service: str) -> Any:
+    def made(service: str, region: str | None) -> Any:
         # The stubs know a literal for each service; each adapter names its client's type itself.
-        client = session().client(service, config=_AWS_LIMITS)  # type: ignore[call-overload]
+        client = session().client(service, region, config=_AWS_LIMITS)  # type: ignore[call-overload]
         client.meta.events.register("before-call.sns.PublishBatch", _encode_once)
         return client
 
-    def client(service: str) -> Callable[[], Any]:
+    def client(service: str, region: str | None = None) -> Callable[[], Any]:
         def given() -> Any:
             with making:
-                return made(service)
+                return made(service, region)
 
         return given
 

@@ -1,21 +1,20 @@
 """Exports that nobody announced: the token owner's own list, read as far as recent exports go.
 
-Nothing is known for certain of the list's order, so it is taken from what is seen: where times go down page by page,
-from either end, reading stops at the first page that is too old; where they do not, all pages are read. A run that had
-to stop early says so, and the next one goes on where it stopped.
+A run that has to stop early, or to leave something out, says so. The next run reads the first page, goes on where the
+last one stopped, and then reads what lies between. One odd item, volume or page does not stop the others.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from export_monitor.domain.assessment import may_read_volume
+from export_monitor.domain.list_order import ListOrder, Stretch, goes_on, order_of, start_times, stretches
 from export_monitor.domain.model import JobPage, Obstacle, UnavailableError, Volume, VolumeAnswer
+from export_monitor.domain.start_events import is_id
 from export_monitor.reporting import Reporter
 
-# The most that the API gives at once.
-PAGE_SIZE = 100
 RECENT_SECONDS = 24 * 3600.0
 # Whoever announces an export has done so by then.
 SETTLED_SECONDS = 120.0
@@ -53,38 +52,35 @@ class Announcer(Protocol):
 
 @dataclass(slots=True)
 class _Run:
-    """What one run has come to: how many jobs it read, whose watch it began, where it stopped early and why."""
+    """What one run has come to: how many jobs it read, for which it started a watch, what it left out and why.
 
+    `stopped_at` is where the next run goes on: where this one stopped, or the last one until this one has read a page.
+    """
+
+    since: float
+    until: float
+    left: TimeLeft
     exports_read: int = 0
     sent: list[str] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
     stopped_at: int | None = None
-    because: str | None = None
+    over: bool = False
+    last_ids: list[str] = field(default_factory=list)
 
-    def stop(self, offset: int, because: str) -> None:
-        """Note where the next run has to go on; the first of several places counts."""
-        if self.because is None:
-            self.stopped_at, self.because = offset, because
+    def leave_out(self, because: str) -> None:
+        """Note that something was left out; each reason counts once."""
+        if because not in self.obstacles:
+            self.obstacles.append(because)
 
-
-@dataclass(slots=True)
-class _Order:
-    """Whether start times have gone down from page to page, by all that was seen, and how far."""
-
-    ascends: bool = False
-    goes_down: bool = True
-    oldest: float = float("inf")
-
-    def see(self, page: JobPage) -> None:
-        """Take in a page of a list that is read forwards, or backwards where its times ascend."""
-        starts = _starts(page)
-        in_order = starts == sorted(starts, reverse=not self.ascends) and max(starts, default=0.0) <= self.oldest
-        self.goes_down = self.goes_down and in_order
-        self.oldest = min([self.oldest, *starts])
+    def repeats(self, page: JobPage) -> bool:
+        """Whether a page is the same as the page before it."""
+        last_ids, self.last_ids = self.last_ids, [job.id for job in page.jobs]
+        return bool(last_ids) and self.last_ids == last_ids
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Finds exports that have no watch, and begins one for each."""
+    """Finds exports that have no watch, and starts one for each."""
 
     api: ExportList
     marks: WatchedExports
@@ -93,96 +89,124 @@ class Discovery:
     buckets: Collection[str]
 
     def discover(self, now: float, time_left: TimeLeft) -> None:
-        """Look through the list once, and deal with each page before the next is read."""
+        """Read the list once, and deal with each page before the next is read."""
         reserve = time_left() * _RESERVE_SHARE
-        run = _Run()
-
-        def left() -> float:
-            return time_left() - reserve
-
-        try:
-            for offset, page in self._pages(now, left, run):
-                run.exports_read += len(page.jobs)
-                self._begin_watches(page, offset, run, now, left)
-            self.marks.remember_list_offset(run.stopped_at)
-        except UnavailableError as error:
-            run.because = str(error)
+        run = _Run(now - RECENT_SECONDS, now - SETTLED_SECONDS, lambda: time_left() - reserve)
+        with self._isolated(run):
+            try:
+                self._read_list(run, now)
+            except UnavailableError as error:
+                run.leave_out(str(error))
         for _ in run.sent:
             self.report.count("ExportsDiscovered")
-        if run.because is not None:
+        self.report.note("discovery", exports_read=run.exports_read, export_ids=run.sent or None)
+        if run.obstacles:
             self.report.count("DiscoveryStoppedEarly")
-        self.report.note(
-            "discovery", exports_read=run.exports_read, export_ids=run.sent or None, stopped_early=run.because
-        )
+            self.report.warn("discovery_stopped_early", because=run.obstacles)
 
-    def _pages(self, now: float, left: TimeLeft, run: _Run) -> Iterator[tuple[int, JobPage]]:
-        """The pages of the list with their offsets, the newest first where its order shows where they are."""
-        first = self.api.list_jobs(0, left)
-        if isinstance(first, Obstacle):
-            run.stop(0, first.text)
-            return
-        starts = _starts(first)
-        # The list can be read from its end only where it is known how long it is.
-        order = _Order(ascends=first.total is not None and len(set(starts)) > 1 and starts == sorted(starts))
-        if not order.ascends:
-            order.see(first)
-        yield 0, first
-        for offset in self._offsets(first, order):
-            if order.goes_down and order.oldest < now - RECENT_SECONDS:
-                return
-            page = self.api.list_jobs(offset, left)
-            if isinstance(page, Obstacle):
-                run.stop(offset, page.text)
-                return
-            if not page.jobs:
-                return
-            order.see(page)
-            yield offset, page
+    def _read_list(self, run: _Run, now: float) -> None:
+        stopped_at = run.stopped_at = self.marks.list_offset()
+        for page in self._pages(run):
+            run.exports_read += len(page.jobs)
+            with self._isolated(run):
+                self._start_watches(page, run, now)
+        if run.stopped_at != stopped_at:
+            self.marks.remember_list_offset(run.stopped_at)
 
-    def _offsets(self, first: JobPage, order: _Order) -> Iterator[int]:
-        """Where the pages after the first begin, in the order of reading."""
-        if first.total is None:
-            yield from count(PAGE_SIZE, PAGE_SIZE) if first.has_next else ()
+    def _pages(self, run: _Run) -> Iterator[JobPage]:
+        """The pages of the list, the newest first where its order shows where they are."""
+        first = self._page(0, run)
+        if first is None:
             return
-        offsets = list(range(PAGE_SIZE, first.total, PAGE_SIZE))
+        stopped_at, run.stopped_at = run.stopped_at, None
+        yield first
+        if not goes_on(first, 0):
+            return
+        order = order_of(first)
+        oldest = order.oldest
+        for leg in stretches(first, order, stopped_at):
+            order.oldest = oldest
+            for stretch in leg:
+                if order.is_past(run.since) or not (yield from self._stretch(stretch, order, run)):
+                    break
+
+    def _stretch(self, stretch: Stretch, order: ListOrder, run: _Run) -> Generator[JobPage, None, bool]:
+        """The pages of a stretch; whether what comes after it may be read."""
+        offset, end = stretch
+        starts: list[float] = []
+        while offset < end and not order.is_past(run.since):
+            page = self._page(offset, run)
+            if page is None:
+                return False
+            yield page
+            starts += start_times(page)
+            if not order.ascends:
+                order.take_in(start_times(page))
+            if not goes_on(page, offset):
+                break
+            offset += page.length
         if order.ascends:
-            offsets.reverse()
-        stopped_at = self.marks.list_offset()
-        if stopped_at in offsets:
-            # What lies before was read by the runs before.
-            place = offsets.index(stopped_at)
-            offsets = offsets[place:] + offsets[:place]
-        yield from offsets
+            order.take_in(starts)
+        return True
 
-    def _begin_watches(self, page: JobPage, offset: int, run: _Run, now: float, left: TimeLeft) -> None:
-        """Announce the recent exports of a page that go to our buckets and have no watch."""
+    def _page(self, offset: int, run: _Run) -> JobPage | None:
+        """The page at an offset, or None where it could not be read, or says that reading leads nowhere."""
+        if run.over:
+            return None
+        page: JobPage | Obstacle = Obstacle("a page of the list could not be read")
+        with self._isolated(run):
+            page = self.api.list_jobs(offset, run.left)
+        if isinstance(page, Obstacle):
+            run.leave_out(page.text)
+            run.stopped_at = offset or run.stopped_at
+            run.over = page.unasked
+            return None
+        if run.repeats(page):
+            run.leave_out("the API gives the same page for different offsets")
+            run.over = True
+            return None
+        if page.length == 0 and goes_on(page, offset):
+            run.leave_out("the API gives an empty page where its list goes on")
+        return page if page.length else replace(page, has_next=False, total=None)
+
+    def _start_watches(self, page: JobPage, run: _Run, now: float) -> None:
+        """Send start events for the recent exports of a page that go to our buckets and have no watch."""
         recent = {
             job.id: job
             for job in page.jobs
-            if job.started_at is not None and now - RECENT_SECONDS <= job.started_at <= now - SETTLED_SECONDS
+            if job.started_at is not None and run.since <= job.started_at <= run.until and is_id(job.id)
         }
         watched = self.marks.watched(recent) if recent else set()
         unwatched = {export_id: job for export_id, job in recent.items() if export_id not in watched}
-        ours = self._our_volumes({job.volume for job in unwatched.values() if job.volume}, offset, run, left)
+        ours = self._our_volumes({job.volume for job in unwatched.values() if job.volume}, run)
         found = [export_id for export_id, job in unwatched.items() if job.volume in ours]
         if found:
             # Sent before it is marked: a crash between the two can double a watch, which does no harm, but lose none.
             sent = self.queue.send_discovered(found)
-            self.marks.mark_watched(sent, now)
             run.sent += sent
             if len(sent) < len(found):
-                run.stop(offset, "SQS did not take every start event")
+                run.leave_out("SQS did not take every start event")
+            self.marks.mark_watched(sent, now)
 
-    def _our_volumes(self, names: Collection[str], offset: int, run: _Run, left: TimeLeft) -> set[str]:
+    def _our_volumes(self, names: Collection[str], run: _Run) -> set[str]:
         ours = set()
         for name in sorted(filter(may_read_volume, names)):
-            volume = self.api.remembered_volume(name) or self.api.read_volume(name, left)
-            if isinstance(volume, Obstacle):
-                run.stop(offset, volume.text)
-            elif isinstance(volume, Volume) and volume.bucket in self.buckets:
-                ours.add(name)
+            with self._isolated(run):
+                volume = self.api.remembered_volume(name) or self.api.read_volume(name, run.left)
+                if isinstance(volume, Obstacle):
+                    run.leave_out(volume.text)
+                elif isinstance(volume, Volume) and volume.bucket in self.buckets:
+                    ours.add(name)
         return ours
 
-
-def _starts(page: JobPage) -> list[float]:
-    return [job.started_at for job in page.jobs if job.started_at is not None]
+    @contextmanager
+    def _isolated(self, run: _Run) -> Iterator[None]:
+        """Let an error that nobody foresaw leave out what it concerns, and nothing else."""
+        try:
+            yield
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, other exports must not be left out for it
+            self.report.traceback("unforeseen_error", error, message_ids=None)
+            self.report.count("UnforeseenErrors")
+            run.leave_out(f"unforeseen error: {type(error).__name__}")

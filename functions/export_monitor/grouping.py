@@ -4,13 +4,12 @@ A group has a message of its own in the queue, sent before anything else is know
 do not all come, and one whose last member was counted by somebody who then died.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from export_monitor.domain.groups import FailedMember, MemberEnd, Tally, concluded_message
-from export_monitor.domain.model import Group, UnavailableError, Watch
+from export_monitor.domain.model import Group, UnavailableError
 from export_monitor.publication import Topic
 from export_monitor.reporting import Reporter
 
@@ -44,43 +43,40 @@ class Groups:
     # When the first member of each group that this worker has met was announced, as far as it knows.
     _begun: dict[str, float] = field(default_factory=dict)
 
-    def begin(self, watches: Sequence[Watch], now: float) -> None:
-        """See to it that each member's group is watched and known. Raises UnavailableError."""
-        first: dict[str, Watch] = {}
-        for watch in sorted(watches, key=lambda watch: watch.sent_at):
-            if watch.start.group:
-                first.setdefault(watch.start.group.id, watch)
-        for group_id, watch in first.items():
-            if watch.start.group and watch.sent_at < self._begun.get(group_id, float("inf")):
-                if group_id not in self._begun and self.ledger.tally(group_id) is None:
-                    # Before anything is recorded, so that a crash can double this message but not lose it.
-                    self.queue.send_group(group_id)
-                self.ledger.begin(watch.start.group, watch.sent_at, now)
-                self._begun[group_id] = watch.sent_at
+    def begin(self, group: Group, first_requested_at: float, now: float) -> None:
+        """See to it that a group is watched and recorded, and that its earliest announcement is known.
+
+        Raises UnavailableError.
+        """
+        if first_requested_at >= self._begun.get(group.id, float("inf")):
+            return
+        if group.id not in self._begun and self.ledger.tally(group.id) is None:
+            # Before anything is recorded, so that a crash can double this message but not lose it.
+            self.queue.send_group(group.id)
+        self.ledger.begin(group, first_requested_at, now)
+        self._begun[group.id] = first_requested_at
 
     def count(
         self, ends: Sequence[tuple[Group, MemberEnd]], now: float, until: float, has_time: Callable[[], bool]
     ) -> None:
-        """Count members whose watches are over, and conclude the groups that are full by that.
+        """Count members of one group whose watches are over, and conclude it if it is full by that.
 
         `has_time` says whether enough is left to publish and to record it. Raises UnavailableError; it may be
         repeated, since each member counts once.
         """
-        by_group: defaultdict[str, dict[str, MemberEnd]] = defaultdict(dict)
-        sizes: defaultdict[str, set[int]] = defaultdict(set)
-        for group, end in ends:
-            by_group[group.id].setdefault(end.export_id, end)
-            sizes[group.id].add(group.size)
-        for group_id, members in by_group.items():
-            beyond = self.ledger.count(group_id, list(members.values()), now)
-            if beyond:
-                self.report.warn("group_members_beyond_size", group_id=group_id, export_ids=beyond)
-            tally = self.ledger.tally(group_id)
-            if tally and sizes[group_id] - {tally.group.size}:
-                others = sorted(sizes[group_id] - {tally.group.size})
-                self.report.warn("group_size_differs", group_id=group_id, size=tally.group.size, others=others)
-            if tally and not tally.missing and not tally.is_concluded:
-                self._conclude(tally, now, until, has_time)
+        group_id = ends[0][0].id
+        members = {end.export_id: end for _, end in reversed(ends)}
+        beyond = self.ledger.count(group_id, list(members.values()), now)
+        if beyond:
+            self.report.warn("group_members_beyond_size", group_id=group_id, export_ids=beyond)
+        tally = self.ledger.tally(group_id)
+        if tally is None:
+            return
+        others = sorted({group.size for group, _ in ends} - {tally.group.size})
+        if others:
+            self.report.warn("group_size_differs", group_id=group_id, size=tally.group.size, others=others)
+        if not tally.missing and not tally.is_concluded:
+            self._conclude(tally, now, until, has_time)
 
     def is_over(
         self,
@@ -115,10 +111,10 @@ class Groups:
         if not has_time():
             # What is published now could not be recorded before the claim ends.
             raise UnavailableError("the invocation's time is up")
-        unpublished: Mapping[str, str] = self.topic.publish([message])
+        unpublished = self.topic.publish([message]).get(message.event_id)
         if unpublished:
             self.report.count("EventsHeldBack")
-            raise UnavailableError(unpublished[message.event_id])
+            raise unpublished.error or UnavailableError(unpublished.because)
         self.ledger.record(tally.group.id, now)
         self.report.count("GroupsConcluded")
         self.report.note(

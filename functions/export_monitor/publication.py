@@ -10,8 +10,9 @@ from enum import Enum, auto
 from typing import Protocol
 
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from export_monitor.domain.events import Message
-from export_monitor.domain.model import UnavailableError, Watch
+from export_monitor.domain.events import Message, Unpublished
+from export_monitor.domain.model import Watch
+from export_monitor.domain.unexpected import Unexpected, attempt
 
 # A DynamoDB transaction takes so many items.
 _AT_ONCE = 100
@@ -19,6 +20,7 @@ _AT_ONCE = 100
 _BEYOND_CLAIM_SECONDS = 1.0
 _SOON_SECONDS = 1.0
 _NO_TIME = "the invocation's time is up"
+_UNRECORDED = "what was published could not be recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +32,48 @@ class Ending:
 
 
 class Fate(Enum):
-    """What became of an ending: its event is out; or it waits its turn; or AWS did not do its part."""
+    """What became of an ending: its event is out, perhaps not recorded; or it waits; or AWS did not do its part."""
 
     PUBLISHED = auto()
     PUBLISHED_BEFORE = auto()
+    UNRECORDED = auto()
     WAITING = auto()
     HELD_BACK = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An ending's fate; one whose event is not out is to be looked at again in so many seconds.
+    """An ending's fate; one that is not over is polled again after `seconds` (None: the poll interval).
 
-    Of the others, `published` is the id of the event that ended the watch.
+    Of the others, `published` is the id of the event that ended the watch. `error` is an unexpected one that stood in
+    the way.
     """
 
     ending: Ending
     fate: Fate
-    seconds: float = 0.0
+    seconds: float | None = 0.0
     because: str | None = None
     published: str = ""
+    error: Exception | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the watch has ended, by this event or by an earlier one."""
+        return self.fate in (Fate.PUBLISHED, Fate.PUBLISHED_BEFORE)
 
 
 class Claims(Protocol):
     """The ledger: see adapters.ledger."""
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]: ...
-    # Raises UnavailableError.
-    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None: ...
+    # Returns the ids of the exports that could not be recorded.
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> set[str]: ...
 
 
 class Topic(Protocol):
     """SNS: what could not be published comes back by event id, with why."""
 
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]: ...
+    def publish(self, messages: Sequence[Message]) -> dict[str, Unpublished]: ...
 
 
 def rounds(endings: Sequence[Ending]) -> Iterator[list[Ending]]:
@@ -89,7 +99,7 @@ def publish_once(
     """Publish endings of different exports, each once.
 
     `claim_until` (epoch seconds) is the invocation's deadline; `has_time` says whether enough is left to publish and to
-    record it.
+    record it. Raises only what the claiming raises, when nothing has been published yet.
     """
     if not has_time():
         return [Settled(ending, Fate.WAITING, _SOON_SECONDS, _NO_TIME) for ending in endings]
@@ -101,21 +111,23 @@ def publish_once(
         return [Settled(ending, Fate.WAITING, beyond, _NO_TIME) for ending in endings]
     failures = topic.publish([ending.message for ending in granted])
     published = [ending for ending in granted if ending.message.event_id not in failures]
-    try:
-        claims.record([_claim(ending) for ending in published], [_claim(ending) for ending in over], now)
-    except UnavailableError as error:
-        return [Settled(ending, Fate.HELD_BACK, beyond, str(error)) for ending in endings]
+    unrecorded = attempt(lambda: claims.record([_claim(one) for one in published], [_claim(one) for one in over], now))
+
+    def recorded(ending: Ending, fate: Fate, event_id: str) -> Settled:
+        if isinstance(unrecorded, Unexpected):
+            return Settled(ending, Fate.UNRECORDED, beyond, _UNRECORDED, error=unrecorded.error)
+        if ending.watch.start.export_id in unrecorded:
+            return Settled(ending, Fate.UNRECORDED, beyond, _UNRECORDED)
+        return Settled(ending, fate, published=event_id)
+
     return [
-        *(Settled(ending, Fate.PUBLISHED, published=ending.message.event_id) for ending in published),
-        *(
-            Settled(ending, Fate.PUBLISHED_BEFORE, published=refused[ending.watch.start.export_id].published)
-            for ending in over
-        ),
+        *(recorded(ending, Fate.PUBLISHED, ending.message.event_id) for ending in published),
+        *(recorded(one, Fate.PUBLISHED_BEFORE, refused[one.watch.start.export_id].published) for one in over),
         *(_unclaimed(ending, refused[ending.watch.start.export_id]) for ending in unclaimed),
         *(
-            Settled(ending, Fate.HELD_BACK, beyond, failures[ending.message.event_id])
+            Settled(ending, Fate.HELD_BACK, beyond, failure.because, error=failure.error)
             for ending in granted
-            if ending.message.event_id in failures
+            if (failure := failures.get(ending.message.event_id))
         ),
     ]
 
@@ -140,7 +152,8 @@ def _sorted(
 
 def _unclaimed(ending: Ending, claim: RefusedClaim) -> Settled:
     fate = Fate.HELD_BACK if claim.refusal is Refusal.UNKNOWN else Fate.WAITING
-    return Settled(ending, fate, claim.wait_seconds + _BEYOND_CLAIM_SECONDS, claim.because)
+    seconds = None if claim.wait_seconds is None else claim.wait_seconds + _BEYOND_CLAIM_SECONDS
+    return Settled(ending, fate, seconds, claim.because)
 
 
 def _claim(ending: Ending) -> Claim:

@@ -13,7 +13,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HOUR = 3600.0
 # Two workers share what the stack may ask.
 _WORKERS = 2
-_LEAST_DISCOVERY_MINUTES = 2
+# What CloudFormation takes for a Number: `.5`, `5.`, `1e0` and `+1` too, and hands on as it was written.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]*")
 
 Value = TypeVar("Value")
 
@@ -39,24 +41,29 @@ class Settings:
     discovery_minutes: int
     patience: Patience
 
+    @property
+    def token_secret_region(self) -> str:
+        """The region of the secret, which need not be the function's own."""
+        return self.token_secret_arn.split(":")[3]
+
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the environment. Raises SettingsError, which names each variable and the rule that it breaks."""
     reader = _Reader(environment)
     api_base_url = reader.read("API_BASE_URL", _base_url)
-    requests_per_minute = reader.read("API_REQUESTS_PER_MINUTE", _number(10, 200))
+    requests_per_minute = reader.read("API_REQUESTS_PER_MINUTE", _whole_number(range(10, 201)))
     min_poll = reader.read("MIN_POLL_SECONDS", _number(1, 60))
     max_poll = reader.read("MAX_POLL_SECONDS", _number(1, 3600))
     timeout_hours = reader.read("WATCH_TIMEOUT_HOURS", _number(0.001, 168))
     refusal_hours = reader.read("REFUSAL_GRACE_HOURS", _number(0, 72))
     object_grace = reader.read("OBJECT_GRACE_SECONDS", _number(0, 3600))
     not_found_grace = reader.read("NOT_FOUND_GRACE_SECONDS", _number(0, 3600))
-    discovery_minutes = reader.read("DISCOVERY_MINUTES", _number(0, 1440))
+    discovery_minutes = reader.read("DISCOVERY_MINUTES", _whole_number(range(2, 1441), or_zero=True))
     buckets = reader.read("EXPORT_BUCKETS", _names)
+    secret_arn = reader.read("TOKEN_SECRET_ARN", _secret_arn)
     texts = {
         name: reader.read(name, _text)
         for name in (
-            "TOKEN_SECRET_ARN",
             "START_EVENT_SOURCE",
             "EXPORT_QUEUE_URL",
             "DEAD_LETTER_QUEUE_URL",
@@ -66,8 +73,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         )
     }
     # A faulty one is None.
-    if discovery_minutes and discovery_minutes < _LEAST_DISCOVERY_MINUTES:
-        reader.faults.append(f"DISCOVERY_MINUTES: must be 0 or at least {_LEAST_DISCOVERY_MINUTES}")
     if min_poll and max_poll and max_poll < min_poll:
         reader.faults.append(f"MAX_POLL_SECONDS: must not be less than MIN_POLL_SECONDS ({min_poll:g})")
     if reader.faults:
@@ -75,8 +80,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     horizon = (timeout_hours + refusal_hours) * _HOUR + max(object_grace, OBJECT_LOOK_SECONDS)
     return Settings(
         api_base_url=api_base_url,
-        requests_per_minute_and_worker=int(requests_per_minute) // _WORKERS,
-        token_secret_arn=texts["TOKEN_SECRET_ARN"],
+        requests_per_minute_and_worker=requests_per_minute // _WORKERS,
+        token_secret_arn=secret_arn,
         export_buckets=buckets,
         start_event_source=texts["START_EVENT_SOURCE"],
         export_queue_url=texts["EXPORT_QUEUE_URL"],
@@ -84,7 +89,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         events_topic_arn=texts["EXPORT_EVENTS_TOPIC_ARN"],
         ledger_table_name=texts["LEDGER_TABLE_NAME"],
         group_ledger_table_name=texts["GROUP_LEDGER_TABLE_NAME"],
-        discovery_minutes=int(discovery_minutes),
+        discovery_minutes=discovery_minutes,
         patience=Patience(
             schedule=PollSchedule(min_poll, max_poll, horizon),
             timeout=timeout_hours * _HOUR,
@@ -117,6 +122,12 @@ def _text(value: str) -> str:
     return value
 
 
+def _secret_arn(value: str) -> str:
+    if not re.fullmatch(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+", value):
+        raise ValueError("must be the complete ARN of a secret")
+    return value
+
+
 def _names(value: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in value.split(",") if name.strip())
     if not names:
@@ -127,9 +138,21 @@ def _names(value: str) -> tuple[str, ...]:
 def _number(least: float, most: float) -> Callable[[str], float]:
     def parse(value: str) -> float:
         rule = f"must be a number from {least:g} to {most:g}"
-        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) or not least <= float(value) <= most:
+        if not _NUMBER.fullmatch(value) or not least <= float(value) <= most:
             raise ValueError(rule)
         return float(value)
+
+    return parse
+
+
+def _whole_number(allowed: range, *, or_zero: bool = False) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        # Its length first: int() refuses thousands of digits with words of its own.
+        number = int(value) if len(value) < 9 and _WHOLE_NUMBER.fullmatch(value) else -1
+        if number not in allowed and not (or_zero and number == 0):
+            zero = "0 or " if or_zero else ""
+            raise ValueError(f"must be {zero}a whole number from {allowed[0]} to {allowed[-1]}, in digits alone")
+        return number
 
     return parse
 

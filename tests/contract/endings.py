@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from export_monitor.adapters.bodies import read_job
+from export_monitor.adapters.bodies import read_denial, read_job
 from export_monitor.domain.assessment import Answers, assess
 from export_monitor.domain.events import Message, ending_message
 from export_monitor.domain.grants import EVERYONE
 from export_monitor.domain.model import (
     AccessControl,
-    Denial,
     Denied,
     ExportJob,
     Grant,
@@ -32,7 +31,7 @@ from export_monitor.domain.patience import End, Patience, decide
 from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.domain.start_events import understand
 from export_monitor.domain.timestamps import seconds
-from local.export_jobs import Job, documented_completed, documented_failed
+from local.export_jobs import Job, documented_completed, documented_failed, error_body
 from tests.contract.schema_files import DIRECTORY
 
 API = "https://cgc-api.sbgenomics.com/v2"
@@ -45,6 +44,13 @@ def job_answer(job: Job, **fields: Any) -> ExportJob:
     begun = job.begun(0)
     body = begun.body(now=begun.steps[-1][0], href=f"{API}/storage/exports/{job.id}", result=None)
     answer = read_job({**body, **fields}, job.id)
+    assert answer
+    return answer
+
+
+def denied(status: int, code: int, message: str) -> Denied:
+    """The API's denial, read from the simulated platform's error."""
+    answer = read_denial(status, error_body(status, code, message))
     assert answer
     return answer
 
@@ -71,16 +77,17 @@ def _at(text: str) -> float:
     return at
 
 
-def example_watch(export_id: str, **detail: Any) -> Watch:
-    """A watch that began with the documented export and was looked at three times."""
+def example_watch(export_id: str, sent_at: float = _at("2016-06-15T19:17:39Z"), **detail: Any) -> Watch:
+    """A watch that was polled three times; it began with the documented COMPLETED export, or at `sent_at`."""
     start = understand({"export_id": export_id, **detail}, "cgc.exports")
-    return Watch(start, message_id="m", sent_at=_at("2016-06-15T19:17:39Z"), receives=3)
+    return Watch(start, message_id="m", sent_at=sent_at, receives=3)
 
 
 COMPLETED = job_answer(documented_completed())
 FAILED = job_answer(documented_failed())
 RUNNING = job_answer(documented_completed(steps=((0, "RUNNING"),)))
 FILE = SourceFile("576159f7f53e9e1de6ae7b5f0", "output.vcf", "rfranklin/my-project", 1234)
+FAILED_FILE = SourceFile("57679b78f5b039a7e7fde6a9", "_4_s3_file.jpg", "rfranklin/my-project", 1234)
 VOLUME = Volume("rfranklin/output", "s3", "bucket", "")
 OBJECT = StoredObject(
     bucket="bucket",
@@ -98,10 +105,10 @@ REFUSED = "S3 refuses to show s3://bucket/output.vcf."
 ENDINGS: Mapping[tuple[str, str], Answers] = {
     ("cgc.export.completed.v1", "documented-job"): Answers(COMPLETED, VOLUME, FILE, OBJECT),
     ("cgc.export.completed.v1", "volume-not-on-amazon-s3"): Answers(COMPLETED, replace(VOLUME, type="gcs"), FILE),
-    ("cgc.export.failed.v1", "documented-job"): Answers(FAILED, file=FILE),
-    ("cgc.export.failed.v1", "EXPORT_NOT_FOUND"): Answers(Denied(Denial.UNKNOWN, "Job not found.")),
-    ("cgc.export.failed.v1", "EXPORT_FORBIDDEN"): Answers(Denied(Denial.HIDDEN, "No right on this job.")),
-    ("cgc.export.failed.v1", "VOLUME_UNAVAILABLE"): Answers(COMPLETED, Denied(Denial.HIDDEN, "No right."), FILE),
+    ("cgc.export.failed.v1", "documented-job"): Answers(FAILED, file=FAILED_FILE),
+    ("cgc.export.failed.v1", "EXPORT_NOT_FOUND"): Answers(denied(404, 9008, "Job not found.")),
+    ("cgc.export.failed.v1", "EXPORT_FORBIDDEN"): Answers(denied(403, 9005, "No right on this job.")),
+    ("cgc.export.failed.v1", "VOLUME_UNAVAILABLE"): Answers(COMPLETED, denied(403, 9020, "No right."), FILE),
     ("cgc.export.failed.v1", "OBJECT_MISSING"): Answers(
         COMPLETED, VOLUME, FILE, MissingObject("bucket", ("output.vcf",))
     ),
@@ -115,9 +122,11 @@ ENDINGS: Mapping[tuple[str, str], Answers] = {
 def example(schema: str, name: str) -> Any:
     """The exemplary event of this name."""
     answers = ENDINGS[schema, name]
-    export_id = answers.job.id if isinstance(answers.job, ExportJob) else COMPLETED.id
+    job = answers.job if isinstance(answers.job, ExportJob) else COMPLETED
+    began_at = job.started_at
+    assert began_at
     detail = {} if name == "documented-job" else {"context": {"sample": "S1"}, "group": {"id": "run-42", "size": 250}}
-    message = ending(answers, example_watch(export_id, **detail), now=_at("2016-06-15T19:17:44Z"))
+    message = ending(answers, example_watch(job.id, began_at, **detail), now=began_at + 5)
     assert message
     return published(message)
 

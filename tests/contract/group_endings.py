@@ -16,11 +16,11 @@ CONFLICT = FailedMember(
     reason="EXPORT_FAILED",
     message="Destination already contains an object.",
     code=9107,
-    file="576159f7f53e9e1de6ae7b5f0",
+    file="57679b78f5b039a7e7fde6a9",
     volume="rfranklin/output",
-    location="output.vcf",
+    location="_4_s3_file.jpg",
 )
-UNKNOWN = FailedMember("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "EXPORT_NOT_FOUND", "Job not found.")
+UNKNOWN = FailedMember("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "EXPORT_NOT_FOUND", "Job not found.", 9008)
 GROUPS: Mapping[str, tuple[Tally, list[FailedMember]]] = {
     "completed": (Tally(Group("run-42", 250), 250, 0, BEGAN), []),
     "failed": (Tally(Group("run-42", 250), 248, 2, BEGAN), [CONFLICT, UNKNOWN]),

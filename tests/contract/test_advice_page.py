@@ -1,10 +1,18 @@
-"""`docs/advice.md` and the code's table of advice say the same, word for word and row for row."""
+"""`docs/advice.md` and the code's tables of advice say the same, word for word and row for row."""
 
 from pathlib import Path
 
-from export_monitor.domain.advice import BY_CODE, BY_REASON, TIMED_OUT_AFTER_COMPLETION, advice
-from export_monitor.domain.model import ExportJob
-from export_monitor.domain.verdicts import Evidence, Failure, Reason
+import pytest
+
+from export_monitor.domain.advice import (
+    BY_CODE,
+    BY_CODE_OF_JOB,
+    BY_CODE_OF_VOLUME,
+    BY_REASON,
+    SOURCE_LACKS_BYTES,
+    TIMED_OUT_AFTER_COMPLETION,
+)
+from export_monitor.domain.verdicts import Reason
 
 PAGE = Path(__file__).parents[2] / "docs" / "advice.md"
 
@@ -17,27 +25,25 @@ def rows(heading: str) -> list[tuple[str, str]]:
     return [(key, text) for key, text in cells]
 
 
-def test_page_has_exactly_the_advice_by_code_in_its_order() -> None:
-    assert rows("By the API's code") == [(str(code), text) for code, text in BY_CODE.items()]
+@pytest.mark.parametrize(
+    ("heading", "table"),
+    [
+        ("By the code of a FAILED job", BY_CODE),
+        ("By the code of a denied job", BY_CODE_OF_JOB),
+        ("By the code of a denied volume", BY_CODE_OF_VOLUME),
+    ],
+)
+def test_page_has_exactly_the_advice_by_code_in_its_order(heading: str, table: dict[int, str]) -> None:
+    assert rows(heading) == [(str(code), text) for code, text in table.items()]
 
 
 def test_page_has_exactly_the_advice_by_reason_in_its_order() -> None:
-    by_reason = [(f"`{reason}`", text) for reason, text in BY_REASON.items()]
-    assert rows("By the reason") == [*by_reason, ("`TIMED_OUT` after COMPLETED", TIMED_OUT_AFTER_COMPLETION)]
+    assert rows("By the reason") == [
+        *((f"`{reason}`", text) for reason, text in BY_REASON.items()),
+        ("`TIMED_OUT` after COMPLETED", TIMED_OUT_AFTER_COMPLETION),
+        ("`OBJECT_MISMATCH` where `integrity` failed and `size` passed", SOURCE_LACKS_BYTES),
+    ]
 
 
 def test_every_reason_has_its_advice() -> None:
     assert list(BY_REASON) == list(Reason)
-
-
-def test_known_code_decides_before_the_reason() -> None:
-    assert advice(Failure(Reason.EXPORT_FAILED, "", code=9107), Evidence()) == BY_CODE[9107]
-    assert advice(Failure(Reason.EXPORT_FAILED, "", code=1), Evidence()) == BY_REASON[Reason.EXPORT_FAILED]
-
-
-def test_no_advice_after_completion_says_to_start_again() -> None:
-    completed = Evidence(job=ExportJob("a", "COMPLETED", {}))
-    for reason in Reason:
-        if reason is not Reason.EXPORT_FAILED:
-            assert "start it again" not in advice(Failure(reason, ""), completed).lower()
-            assert "start the export again" not in advice(Failure(reason, ""), completed).lower()

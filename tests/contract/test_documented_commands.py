@@ -48,6 +48,7 @@ NOT_RUN = {
     "git clone": "it needs the repository's address",
     "sam build": "it is what `make artifact` does, with the SAM CLI that the tests do not install",
     "sam deploy": "it asks, and needs an AWS account",
+    "sam delete": "it needs an AWS account",
     "make e2e": "it needs a deployed stack; tests/integration/test_deployment_check.py runs the same on the local one",
 }
 # What is no command: by page and language, a test that holds it, or why none does.
@@ -211,6 +212,14 @@ def test_outputs_of_the_stack_are_read_by_name(world: World) -> None:
              "EXPORT_QUEUE_URL": "ExportQueueUrl"}  # fmt: skip
     shown = world.run(READ_OUTPUTS, *(f'echo "${name}"' for name in names))
     assert shown.split() == [world.outputs[output] for output in names.values()]
+
+
+def test_removing_asks_first_how_many_exports_are_watched(world: World) -> None:
+    url = world.outputs["ExportQueueUrl"]
+    world.client("sqs").send_message(QueueUrl=url, MessageBody="a watch")
+    shown = json.loads(world.run(lines_with("sam delete"), EXPORT_QUEUE_URL=url))
+    assert shown["Attributes"] == {"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesNotVisible": "0"}
+    assert world.take("ExportQueueUrl") == ["a watch"]
 
 
 def test_query_of_a_file_is_started_on_the_function_s_log_group(world: World) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from moto import mock_aws
@@ -18,9 +19,11 @@ from export_monitor.domain.groups import concluded_message
 from export_monitor.domain.model import ExportJob
 from local.artifact import ROOT
 from local.export_jobs import documented_completed, documented_failed
+from local.translation import translate
 from tests.contract.endings import API, ENDINGS, FAILED, FILE, Answers, ending, example_watch, job_answer
 from tests.contract.group_endings import ENDED, GROUPS
 from tests.fakes import IN_TURN, REGION, AwsAccount
+from tools.translated_template import CODE_URI, EVERY_PART
 
 FOLDER = ROOT / "examples" / "filter-policies"
 POLICIES = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.json"))}
@@ -40,6 +43,7 @@ GROUP_EVENTS = {"group.concluded/completed", "group.concluded/failed", "group.co
 EVERY_EVENT = COMPLETED | IN_A_GROUP | ALONE | GROUP_EVENTS
 
 PASSING: Mapping[str, set[str]] = {
+    "every-event": EVERY_EVENT,
     "only-failures": IN_A_GROUP | ALONE,
     "only-problems": ALONE | {"group.concluded/failed", "group.concluded/incomplete"},
     "only-verified": {"completed/documented-job", "completed/another-volume"},
@@ -113,9 +117,29 @@ def test_policy_lets_pass_what_it_is_for_and_holds_back_the_rest(passed, name: s
 
 
 def test_problems_are_those_that_the_stack_mails() -> None:
-    mail = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ExportEventsMail"]["Properties"]
-    _, problems, _ = mail["FilterPolicy"]["Fn::If"]
-    assert json.loads(POLICIES["only-problems"]) == problems
+    assert json.loads(POLICIES["only-problems"]) == mail_subscription("problems")["FilterPolicy"]
+
+
+def test_all_that_the_stack_mails_is_every_event() -> None:
+    assert json.loads(POLICIES["every-event"]) == mail_subscription("all")["FilterPolicy"]
+
+
+def test_every_subscription_has_a_policy_with_its_scope_or_never_one_so_that_an_update_can_change_it() -> None:
+    problems, everything = mail_subscription("problems"), mail_subscription("all")
+    assert problems.keys() == everything.keys() >= {"FilterPolicy"}
+    assert problems["FilterPolicyScope"] == everything["FilterPolicyScope"] == "MessageAttributes"
+    consumer = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_text())
+    assert consumer["Resources"]["Subscription"]["Properties"]["FilterPolicyScope"] == "MessageAttributes"
+    for empty in ("{}", "{ }", ""):
+        assert not re.fullmatch(consumer["Parameters"]["FilterPolicy"]["AllowedPattern"], empty)
+
+
+def mail_subscription(events: str) -> Mapping[str, Any]:
+    """The properties of the mail's subscription, where `NotificationEmailEvents` is this."""
+    parameters = {**EVERY_PART, "NotificationEmailEvents": events}
+    resources = translate(ROOT / "template.yaml", parameters, CODE_URI)["Resources"]
+    properties: Mapping[str, Any] = resources["ExportEventsMail"]["Properties"]
+    return properties
 
 
 def test_consumer_s_default_is_the_policy_of_failures() -> None:

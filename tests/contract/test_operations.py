@@ -14,6 +14,7 @@ from export_monitor.domain.patience import OLDEST_SECONDS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
 from export_monitor.reporting import REFUSED_ACCESS
 from local.template import template
+from local.translation import translate
 from tests.cloudwatch import shown_on
 from tests.contract.pages import quoted, tables
 
@@ -25,6 +26,7 @@ QUEUE = RESOURCES["ExportQueue"]["Properties"]
 FUNCTION = RESOURCES["ExportMonitorFunction"]["Properties"]
 UNITS = {"count": "Count", "_count": "Count", "measure_seconds": "Seconds", "measure_bytes": "Bytes"}
 LEVELS = {"note": "INFO", "warn": "WARNING", "traceback": "ERROR"}
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 # Datapoints to alarm, evaluation periods and the period in seconds, in words.
 WINDOWS = {
     (1, 1, 60): "checked each minute",
@@ -128,6 +130,56 @@ def test_links_lead_to_headings() -> None:
     links = set(re.findall(r"\]\(#([^)]+)\)", PAGE))
     assert links
     assert links <= anchors
+
+
+def test_subscriptions_that_need_a_confirmation_are_the_template_s() -> None:
+    section = PAGE.partition("\n## A mail address that was not confirmed\n")[2].partition("\n## ")[0]
+    mails = {
+        name
+        for name, one in RESOURCES.items()
+        if one["Type"] == "AWS::SNS::Subscription" and one["Properties"]["Protocol"] == "email"
+    }
+    assert {name for name in quoted(section) if name in RESOURCES} == mails != set()
+
+
+def as_deployed(value: Any) -> Any:
+    """A value of the template's with 128 characters for each name, ARN or address that AWS gives."""
+    match value:
+        case {"Ref": _} | {"Fn::GetAtt": _}:
+            return "x" * 128
+        case {"Fn::Sub": [text, dict(values)]}:
+            for name, part in values.items():
+                text = text.replace(f"${{{name}}}", as_deployed(part))
+            return as_deployed({"Fn::Sub": text})
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{[^}]+\}", "aws-us-gov", text)
+        case {"Fn::Split": [separator, text]}:
+            return as_deployed(text).split(separator)
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(as_deployed(parts))
+        case dict():
+            return {name: as_deployed(part) for name, part in value.items()}
+        case list():
+            return [as_deployed(part) for part in value]
+    return value
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_as_many_buckets_as_the_page_says_fit_into_lambda_s_variables_and_the_role(place: int) -> None:
+    [row] = [row for row in tables(PAGE, "Limits")[0] if row[0] == "buckets"]
+    count, length = re.findall(r"(\d+) (?:names )?of (\d+)", row[1])[place]
+    names = [f"{number:03}".ljust(int(length), "b") for number in range(int(count))]
+    secret = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{'s' * 40}-AbCdEf"
+    translated = translate(
+        ROOT / "template.yaml",
+        {"TokenSecretArn": secret, "ExportBuckets": ",".join(names), "DiscoveryMinutes": "5", "KmsKeyArns": KEY},
+        "s3://deployment/function.zip",
+    )["Resources"]
+    variables = as_deployed(translated["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"])
+    # Lambda measures them as JSON.
+    assert len(json.dumps(variables, separators=(",", ":"))) <= 4096
+    policies = as_deployed(translated["ExportMonitorRole"]["Properties"]["Policies"])
+    assert sum(len(json.dumps(one["PolicyDocument"], separators=(",", ":"))) for one in policies) <= 10_240
 
 
 @pytest.mark.parametrize(

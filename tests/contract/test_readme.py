@@ -52,9 +52,21 @@ def test_receives_that_the_schedule_counts_on_are_the_queue_s() -> None:
     assert TEMPLATE["Resources"]["ExportQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
 
 
+def test_what_holds_data_goes_with_the_stack_and_stays_where_an_update_replaces_it() -> None:
+    consumer = yaml.load((ROOT / "examples/consumer/template.yaml").read_text(), Loader)  # noqa: S506 -- likewise
+    kinds = {"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
+    policies = {
+        (one["Type"], one.get("DeletionPolicy"), one.get("UpdateReplacePolicy"))
+        for template in (TEMPLATE, consumer)
+        for one in template["Resources"].values()
+        if one["Type"] in kinds
+    }
+    assert policies == {(kind, "Delete", "Retain") for kind in kinds}
+
+
 def test_artifact_keeps_the_services_that_the_code_makes_clients_of() -> None:
     code = (ROOT / "functions/export_monitor/bootstrap.py").read_text()
-    assert set(re.findall(r'client\("([a-z0-9]+)"\)', code)) == AWS_OPERATIONS.keys()
+    assert set(re.findall(r'client\("([a-z0-9]+)"', code)) == AWS_OPERATIONS.keys()
 
 
 def test_artifact_keeps_the_operations_that_the_adapters_call() -> None:

@@ -265,6 +265,7 @@ TAKEN = EVERY_PART | {
     "EventBusName": "default",
     "StartEventSource": "cgc.exports",
     "ApiBaseUrl": "https://cgc-api.sbgenomics.com/v2",
+    "ApiRequestsPerMinute": "100",
 }
 PATTERNS = {name: one["AllowedPattern"] for name, one in template()["Parameters"].items() if "AllowedPattern" in one}
 # What means something to IAM (a wildcard, a policy variable) or ends a JSON string, and what never shows.
@@ -292,6 +293,46 @@ def test_every_text_that_enters_a_policy_has_a_pattern() -> None:
         if one["Type"] in ("String", "CommaDelimitedList") and not one.keys() & {"AllowedPattern", "AllowedValues"}
     }
     assert free == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [
+        ("my-bucket", True),
+        ("my.bucket.2", True),
+        ("My_Bucket.Of-2009", True),
+        ("_" + "A" * 254, True),
+        ("abc", True),
+        ("mrap", True),
+        ("my-s3alias-bucket", True),
+        ("ab", False),
+        ("A" * 256, False),
+        ("bücket", False),
+        ("my-bucket--use1-az4--x-s3", False),
+        ("my-access-point-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias", False),
+        ("my-object-lambda-acc-1a4n8yjrb3kda96f67zwrwiiuse1a--ol-s3", False),
+        ("63a8b4d4-1f4e-4d2b--table-s3", False),
+        ("mfzwi23gnjvgw.mrap", False),
+    ],
+)
+def test_export_bucket_is_a_general_purpose_bucket_however_old(name: str, takes: bool) -> None:
+    assert (re.fullmatch(PATTERNS["ExportBuckets"], name) is not None) == takes
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc"])
+def test_every_arn_and_address_of_the_stack_is_in_its_own_partition(partition: str) -> None:
+    consoles = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com", "aws-eusc": "amazonaws-eusc.eu"}
+    given = {name: value.replace("arn:aws:", f"arn:{partition}:") for name, value in EVERY_PART.items()}
+    stack = translate(TEMPLATE, given | {"ExportBuckets": "one,two,three"}, CODE_URI, partition)
+    assert set(re.findall(r"arn:([^:]+):", json.dumps(stack))) == {partition}
+    buckets = {one["Sid"]: texts(one["Resource"]) for one in role_statements(stack["Resources"])}
+    assert buckets["LookAtBuckets"] == [f"arn:{partition}:s3:::{name}" for name in ("one", "two", "three")]
+    assert buckets["LookAtObjects"] == [f"arn:{partition}:s3:::{name}/*" for name in ("one", "two", "three")]
+    text, names = stack["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"]
+    address = text.replace("${Console}", names["Console"])
+    assert address.startswith(
+        f"https://${{AWS::Region}}.console.{consoles.get(partition, 'aws.amazon.com')}/cloudwatch/"
+    )
 
 
 def test_pattern_takes_neither_a_whole_account_nor_another_service() -> None:

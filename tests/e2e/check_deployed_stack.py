@@ -15,6 +15,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,19 +71,28 @@ def run_id() -> str:
 
 @pytest.fixture(scope="module")
 def subscriber(deployed: Deployed, run_id: str) -> Iterator[str]:
-    """The URL of a queue that gets the events of this run's groups, for as long as the checks take."""
-    topic_arn = deployed.outputs["ExportEventsTopicArn"]
+    """The URL of a queue that gets the stack's events, for as long as the checks take."""
+    with subscribed(deployed.outputs["ExportEventsTopicArn"], run_id) as url:
+        yield url
+
+
+@contextmanager
+def subscribed(topic_arn: str, name: str) -> Iterator[str]:
+    """The URL of a queue that gets all events of the topic; it has the name, and is removed in the end.
+
+    A filter policy may take a quarter of an hour to apply, and until then lets nothing in or everything.
+    """
     sqs, sns = boto3.client("sqs"), boto3.client("sns")
-    url = sqs.create_queue(QueueName=run_id)["QueueUrl"]
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
     try:
         queue_arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy(queue_arn, topic_arn))})
-        attributes = {
-            "RawMessageDelivery": "true",
-            "FilterPolicy": json.dumps({"group": [run_id, completed_group(run_id)]}),
-        }
         subscription = sns.subscribe(
-            TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes=attributes, ReturnSubscriptionArn=True
+            TopicArn=topic_arn,
+            Protocol="sqs",
+            Endpoint=queue_arn,
+            Attributes={"RawMessageDelivery": "true"},
+            ReturnSubscriptionArn=True,
         )
         try:
             yield url
@@ -109,29 +119,43 @@ def policy(queue_arn: str, topic_arn: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def take(url: str, wanted: Callable[[Mapping[str, Any]], bool], seconds: float) -> Mapping[str, Any]:
-    """The first message of a queue that is wanted; it is deleted. Others stay, hidden for half a minute."""
+def take(
+    url: str,
+    wanted: Callable[[Mapping[str, Any]], bool],
+    seconds: float,
+    foreign: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+) -> Mapping[str, Any]:
+    """The first message of a queue that is wanted; it is deleted, and so is what is foreign.
+
+    Others stay, hidden for half a minute.
+    """
     sqs, end = boto3.client("sqs"), time.monotonic() + seconds
     while True:
         answer = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=30, MessageAttributeNames=["All"]
         )
         for message in answer.get("Messages", []):
-            if wanted(message):
+            is_wanted = wanted(message)
+            if is_wanted or foreign(message):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            if is_wanted:
                 return message
         if time.monotonic() > end:
             pytest.fail(f"nothing came to {url} in {seconds:.0f} s")
 
 
-def event(url: str, event_type: str, subject: str, seconds: float) -> Any:
-    """The data of the event of this type about this subject."""
+def event(url: str, run_id: str, event_type: str, subject: str, seconds: float) -> Any:
+    """The data of the event of this type about this subject. Events of other groups than the run's are dropped."""
 
     def is_wanted(message: Mapping[str, Any]) -> bool:
         body = json.loads(message["Body"])
-        return (body["type"], body["subject"]) == (event_type, subject)
+        return (body["type"], body.get("subject")) == (event_type, subject)
 
-    return json.loads(take(url, is_wanted, seconds)["Body"])["data"]
+    def is_foreign(message: Mapping[str, Any]) -> bool:
+        group = message.get("MessageAttributes", {}).get("group", {}).get("StringValue")
+        return group not in (run_id, completed_group(run_id))
+
+    return json.loads(take(url, is_wanted, seconds, is_foreign)["Body"])["data"]
 
 
 def alarms(deployed: Deployed) -> list[Any]:
@@ -175,10 +199,10 @@ def test_export_that_does_not_exist_fails_as_not_found_and_concludes_its_group(
     deployed: Deployed, subscriber: str, run_id: str
 ) -> None:
     deployed.announce({"export_id": run_id, "context": {"run": run_id}, "group": {"id": run_id, "size": 1}})
-    failed = event(subscriber, "cgc.export.failed.v1", run_id, deployed.patience_seconds)
+    failed = event(subscriber, run_id, "cgc.export.failed.v1", run_id, deployed.patience_seconds)
     assert failed["failure"]["reason"] == "EXPORT_NOT_FOUND"
     assert failed["context"] == {"run": run_id}
-    concluded = event(subscriber, "cgc.export.group.concluded.v1", run_id, SLACK_SECONDS)
+    concluded = event(subscriber, run_id, "cgc.export.group.concluded.v1", run_id, SLACK_SECONDS)
     assert (concluded["outcome"], concluded["failed"]) == ("failed", 1)
 
 
@@ -187,7 +211,7 @@ def test_export_that_has_completed_completes_its_group(deployed: Deployed, subsc
     # Its own event may have been published long ago, and then is not published again; its group's is.
     group_id = completed_group(run_id)
     deployed.announce({"export_id": os.environ["EXPORT_ID"], "group": {"id": group_id, "size": 1}})
-    concluded = event(subscriber, "cgc.export.group.concluded.v1", group_id, deployed.patience_seconds)
+    concluded = event(subscriber, run_id, "cgc.export.group.concluded.v1", group_id, deployed.patience_seconds)
     assert (concluded["outcome"], concluded["failures"]) == ("completed", [])
 
 

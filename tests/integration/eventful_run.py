@@ -47,7 +47,8 @@ def run_eventfully(stack: Stack) -> dict[str, str]:
     """Let it all happen; the ids of the messages by their exports, those that are not understood by their body.
 
     done completes, failed and unknown fail, sealed waits for a bucket that the function may not read, slow and slower
-    wait, the latter for less long; held has ended, but SNS takes no event. A direct start event is understood, one is
+    wait, the latter for less long; held has ended, but S3 fails
+    once, and then SNS takes no event. A direct start event is understood, one is
     not. Then the API fails, its rate limit is used up, and at last it refuses the token.
     """
     platform = stack.platform
@@ -58,9 +59,12 @@ def run_eventfully(stack: Stack) -> dict[str, str]:
     messages |= send(stack, "done", "failed", "unknown", "sealed", "slower")
     messages["not understood"] = stack.send("not understood")
     _look(stack)
-    stack.aws.fault_for = lambda call: Refused(403, "AuthorizationError") if call.operation == "PublishBatch" else None
+    stack.aws.fault_for = lambda call: Refused(503, "SlowDown") if call.operation == "HeadObject" else None
     messages |= send(stack, "held")
     _look(stack)
+    stack.aws.fault_for = lambda call: Refused(403, "AuthorizationError") if call.operation == "PublishBatch" else None
+    while not any(line.get("outcome") == "kept" for line in stack.logs()):
+        _look(stack)
     stack.aws.fault_for = lambda _: None
     platform.fail(Match(), Status(500, "out of order"), times=1)
     _look(stack)

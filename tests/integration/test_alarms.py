@@ -197,6 +197,18 @@ def an_api_that_fails_at_every_look(stack: Stack, platform: Platform) -> Datapoi
     return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in once.items()}
 
 
+def one_poll_in_which_s3_fails(stack: Stack, platform: Platform) -> Datapoints:
+    platform.add_job(completed("failed-by-s3"))
+    stack.aws.fault_for = lambda call: Refused(503, "SlowDown") if call.operation == "HeadObject" else None
+    return metrics_of_a_look(stack, "failed-by-s3")
+
+
+def an_object_for_which_s3_fails_at_every_poll(stack: Stack, platform: Platform) -> Datapoints:
+    """One watch alone, old enough to be polled no more often than each quarter of an hour."""
+    once = one_poll_in_which_s3_fails(stack, platform)
+    return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in once.items()}
+
+
 def one_event_that_sns_refuses(stack: Stack, platform: Platform) -> Datapoints:
     # A name of its own each time: the claim of a publication that failed stands for a minute.
     export_id = f"refused-by-sns-{next(_numbers)}"
@@ -266,6 +278,7 @@ SITUATIONS: Mapping[Situation, str] = {
     a_job_of_another_user: "AccessRefusedAlarm",
     an_object_that_s3_refuses: "AccessRefusedAlarm",
     an_api_that_fails_at_every_look: "ApiErrorsAlarm",
+    an_object_for_which_s3_fails_at_every_poll: "S3ErrorsAlarm",
     an_event_that_sns_goes_on_refusing: "EventsHeldBackAlarm",
     an_error_that_nobody_foresaw: "UnforeseenErrorsAlarm",
     an_invocation_that_is_killed: "FunctionErrorsAlarm",
@@ -302,8 +315,12 @@ def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms:
 
 @pytest.mark.parametrize(
     ("hiccup", "name"),
-    [(one_look_at_an_api_that_fails, "ApiErrorsAlarm"), (one_event_that_sns_refuses, "EventsHeldBackAlarm")],
-    ids=["api", "sns"],
+    [
+        (one_look_at_an_api_that_fails, "ApiErrorsAlarm"),
+        (one_poll_in_which_s3_fails, "S3ErrorsAlarm"),
+        (one_event_that_sns_refuses, "EventsHeldBackAlarm"),
+    ],
+    ids=["api", "s3", "sns"],
 )
 def test_hiccup_is_nobody_s_business(
     stack: Stack, platform: Platform, alarms: Mapping[str, Alarm], hiccup: Situation, name: str
@@ -324,7 +341,7 @@ def test_alarm_lasts_from_look_to_look_and_is_over_some_time_after_the_last(
     assert state(alarms[name], looks, last + HOUR) == "OK"
 
 
-@pytest.mark.parametrize("name", ["ApiErrorsAlarm", "EventsHeldBackAlarm", "FunctionErrorsAlarm"])
+@pytest.mark.parametrize("name", ["ApiErrorsAlarm", "S3ErrorsAlarm", "EventsHeldBackAlarm", "FunctionErrorsAlarm"])
 def test_alarm_ends_when_its_cause_is_gone_and_nothing_is_reported_any_more(
     alarms: Mapping[str, Alarm], name: str
 ) -> None:

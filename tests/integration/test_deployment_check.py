@@ -1,5 +1,6 @@
 """The check of a deployed stack (`make e2e`), on the local one: it passes, leaves nothing behind, and can fail."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local.emulator import CREDENTIALS, REGION
 from local.export_jobs import AT_ONCE, documented_completed
 from local.platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
+from tests.e2e.check_deployed_stack import event, subscribed
 
 pytestmark = pytest.mark.once
 
@@ -63,6 +66,47 @@ def test_sound_stack_passes_and_nothing_is_left_behind(stack: Stack) -> None:
     assert done.returncode == 0, done.stdout
     assert "9 passed" in done.stdout
     assert what_is_there(stack) == before
+
+
+@pytest.fixture
+def of_the_emulator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let boto3 in this process speak to the emulator."""
+    for name, value in {
+        **CREDENTIALS,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": stack.emulator.endpoint_url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.mark.usefixtures("of_the_emulator")
+def test_check_waits_for_no_filter_policy_and_finds_its_event_among_those_of_others(stack: Stack) -> None:
+    sns, topic_arn = stack.client("sns"), stack.deployment.outputs["ExportEventsTopicArn"]
+
+    def publish(event_type: str, subject: str, **attributes: str) -> None:
+        event = {"type": event_type, "subject": subject, "data": {"of": subject}}
+        sns.publish(
+            TopicArn=topic_arn,
+            Message=json.dumps(event),
+            MessageAttributes={name: {"DataType": "String", "StringValue": one} for name, one in attributes.items()},
+        )
+
+    with subscribed(topic_arn, "e2e-run") as url:
+        [arn] = [
+            one["SubscriptionArn"]
+            for one in sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"]
+            if one["Endpoint"].endswith(":e2e-run")
+        ]
+        assert "FilterPolicy" not in sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+        for number in range(15):
+            publish("cgc.export.failed.v1", f"other-{number}", **({"group": "another"} if number % 2 else {}))
+        publish("cgc.export.group.concluded.v1", "e2e-run", group="e2e-run")
+        publish("cgc.export.failed.v1", "e2e-run", group="e2e-run")
+        assert event(url, "e2e-run", "cgc.export.failed.v1", "e2e-run", 20) == {"of": "e2e-run"}
+        left = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        # The run's other event, which is waited for next.
+        assert int(left["ApproximateNumberOfMessagesNotVisible"]) + int(left["ApproximateNumberOfMessages"]) == 1
 
 
 def test_alarm_that_has_fired_is_told_by_name(stack: Stack) -> None:

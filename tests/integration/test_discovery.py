@@ -23,6 +23,7 @@ from tests.fakes import IN_TURN
 from tests.integration.world import HOUR, World
 
 LIST = r"/storage/exports"
+WARNING = ("warn", "discovery_stopped_early")
 
 
 def marks_of(world: World) -> WatchMarks:
@@ -49,6 +50,14 @@ class Searching:
         Discovery(api, marks_of(world), queue, world.report, ["bucket"]).discover(world.now, lambda: 60.0)
         self.asked = [one.path for one in world.platform.requests[before:]]
         return world.report.told("discovery")[-1]["export_ids"] or []
+
+    @property
+    def stopped_early(self) -> list[str]:
+        """Why the last run that stopped early did so, by its warning."""
+        warnings = [fields for level, event, fields in self.world.report.lines if (level, event) == WARNING]
+        assert len(warnings) == self.world.report.counts["DiscoveryStoppedEarly"]
+        reasons: list[str] = warnings[-1]["because"] if warnings else []
+        return reasons
 
     @property
     def pages(self) -> int:
@@ -190,6 +199,25 @@ def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_orde
 
 
 @pytest.mark.parametrize(
+    ("order", "pages"),
+    [
+        ("oldest first", 20),
+        pytest.param("newest first", 19, marks=pytest.mark.once),
+        pytest.param("none", 60, marks=pytest.mark.once),
+    ],
+)
+def test_platform_that_gives_20_a_page_where_100_are_asked_for_loses_nothing(
+    crowd: World, order: ListOrder, pages: int
+) -> None:
+    crowd.platform.list_order, crowd.platform.page_limit = order, 20
+    search = Searching(crowd)
+    assert Counter(search.run()) == Counter(recent(crowd))
+    assert search.pages <= pages
+    assert search.stopped_early == []
+    assert search.run() == []
+
+
+@pytest.mark.parametrize(
     "order",
     [
         "oldest first",
@@ -207,7 +235,7 @@ def test_run_that_has_used_its_share_says_so_and_the_next_goes_on(crowd: World, 
         crowd.monotonic.advance(300)
     assert Counter(found) == Counter(recent(crowd))
     assert crowd.report.counts["DiscoveryStoppedEarly"] >= 1
-    assert "rate limit" in crowd.report.told("discovery")[0]["stopped_early"]
+    assert search.stopped_early == ["this worker's share of the rate limit is used up"]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +313,7 @@ def test_volume_that_cannot_be_read_now_is_asked_again_at_the_next_run(calm: Wor
     assert search.run() == ["a"]
 
 
-def test_run_goes_on_next_time_where_it_first_left_something_out(calm: World, search: Searching) -> None:
+def test_exports_of_volumes_that_could_not_be_read_are_found_by_the_next_run(calm: World, search: Searching) -> None:
     for number, name in enumerate(("rfranklin/one", "rfranklin/two")):
         calm.platform.add_volume(name, bucket="bucket")
         start(calm, f"e{number}", age=HOUR, volume=name)
@@ -307,10 +335,12 @@ def test_ledger_that_cannot_be_asked_finds_nothing_and_says_so(calm: World, sear
     start(calm, "a", age=HOUR)
     calm.aws.client("dynamodb").delete_table(TableName="ledger")
     assert search.run() == []
-    assert calm.report.told("discovery")[-1]["stopped_early"].startswith("DynamoDB: ")
+    [because] = search.stopped_early
+    assert because.startswith("DynamoDB: ")
 
 
 def test_answer_that_never_comes_ends_the_run(calm: World, search: Searching) -> None:
     calm.platform.fail(Match(path=LIST), Close())
     assert search.run() == []
-    assert calm.report.told("discovery")[-1]["stopped_early"] is not None
+    [because] = search.stopped_early
+    assert because.startswith("the API cannot be reached")

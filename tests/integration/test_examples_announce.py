@@ -250,6 +250,15 @@ def test_nothing_is_announced_where_a_line_is_no_id(
     assert "../no-id" in done.stderr
 
 
+@pytest.mark.parametrize("line", ['{"code": 9005, "message": "You do not have access."}', '{"id": null}', '{"id": 7}'])
+def test_nothing_is_announced_where_an_answer_of_the_api_has_no_id(
+    environment: dict[str, str], tmp_path: Path, line: str
+) -> None:
+    done = run("with_boto3.py", "refused", environment=environment, folder=tmp_path, given=f"sound\n{line}\n")
+    assert done.returncode == 1
+    assert done.stderr == f"Nothing was announced: {line} has no id.\n"
+
+
 def test_more_than_ten_ids_are_announced_with_the_aws_cli_each_once(
     stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from export_monitor.batch import Invocation
 from export_monitor.watch import ExportWatch
-from local.export_jobs import NEVER, Job, documented_completed, documented_failed
-from local.faults import LeftOut, Match
+from local.export_jobs import NEVER, Job, documented_completed, documented_failed, error_body
+from local.faults import LeftOut, Match, Status
 from tests.integration.world import (
     FILE,
     HOUR,
@@ -57,6 +57,7 @@ class TestEnds:
 
     def test_documented_failed_export_is_published_with_the_api_s_words_and_advice(self, calm: World) -> None:
         job = calm.platform.add_job(documented_failed())
+        calm.platform.add_file(job.file, name=job.location, size=1234, project="rfranklin/my-project")
         assert calm.look(calm.announced(job.id)) == []
         [envelope] = calm.aws.published()
         event = json.loads(envelope["Message"])
@@ -65,9 +66,36 @@ class TestEnds:
         assert (failure["code"], failure["status"]) == (9107, 409)
         assert failure["message"] == "The destination already holds an object."
         assert "overwrite" in failure["advice"]
-        assert event["data"]["file"]["name"] == "output.vcf"
+        assert event["data"]["file"]["name"] == "_4_s3_file.jpg"
         assert envelope["MessageAttributes"]["error_code"] == {"Type": "Number", "Value": "9107"}
         assert calm.report.counts == {"ExportsFailed": 1}
+
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_code_with_which_the_api_denies_a_job_or_a_volume_is_published(self, calm: World, alone: bool) -> None:
+        calm.platform.add_job(completed("foreign", foreign=True))
+        calm.platform.add_job(completed("homeless", volume="rfranklin/gone"))
+        calm.platform.add_job(completed("hidden", volume="rfranklin/hidden"))
+        refused = Status(403, error_body(403, 9020, "No right on the volume.") | {"code": "9020"})
+        calm.platform.fail(Match(path=".*/rfranklin/hidden"), refused, times=None)
+        messages = [calm.announced(name, age=LAST_MOMENT) for name in ("unknown", "foreign", "homeless", "hidden")]
+        for batch in [[one] for one in messages] if alone else [messages]:
+            assert calm.look(*batch) == []
+        envelopes = calm.aws.published()
+        failures = [json.loads(one["Message"])["data"]["failure"] for one in envelopes]
+        assert {one["reason"]: (one["status"], one["more_info"].partition("#")[2]) for one in failures[:2]} == {
+            "EXPORT_NOT_FOUND": (404, "9008"),
+            "EXPORT_FORBIDDEN": (403, "9005"),
+        }
+        assert [(one["code"], one["status"]) for one in failures] == [
+            (9008, 404),
+            (9005, 403),
+            (9007, 404),
+            (9020, 403),
+        ]
+        codes = [one["MessageAttributes"]["error_code"] for one in envelopes]
+        assert codes == [{"Type": "Number", "Value": str(one["code"])} for one in failures]
+        assert len({one["advice"] for one in failures}) == 4
+        assert not any("start" in one["advice"] for one in failures if one["reason"] == "VOLUME_UNAVAILABLE")
 
     def test_unfinished_export_is_hidden_for_a_tenth_of_its_age(self, calm: World) -> None:
         calm.platform.add_job(Job(id="slow", file=FILE, volume="rfranklin/output", location="slow", steps=NEVER))
@@ -99,7 +127,7 @@ class TestEnds:
 class TestBatches:
     def test_exports_of_a_batch_are_read_together_each_with_its_own_end(self, calm: World) -> None:
         calm.platform.add_job(completed("good"))
-        calm.platform.add_job(documented_failed(id="bad"))
+        calm.platform.add_job(documented_failed(id="bad", file=FILE))
         calm.platform.add_job(completed("running", steps=NEVER))
         messages = [calm.announced(export_id) for export_id in ("good", "bad", "running")]
         assert calm.look(*messages) == [messages[2]]

@@ -69,8 +69,8 @@ class TestConcluded:
         assert failure["export_id"] == "c"
         assert (failure["reason"], failure["code"]) == ("EXPORT_FAILED", 9107)
         assert failure["volume"] == "rfranklin/output"
-        assert failure["location"] == "output.vcf"
-        assert failure["file"] == "576159f7f53e9e1de6ae7b5f0"
+        assert failure["location"] == "_4_s3_file.jpg"
+        assert failure["file"] == "57679b78f5b039a7e7fde6a9"
         assert event["data"].pop("first_requested_at") < event["data"].pop("concluded_at")
         assert event["data"] == {
             "group": {"id": "run", "size": 3},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import boto3
 import pytest
 from aws_lambda_powertools import Logger, Metrics
 from moto import mock_aws
@@ -208,6 +209,20 @@ def test_faults_of_the_environment_raise_all_at_once(environment: pytest.MonkeyP
     assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
         "API_BASE_URL", "MIN_POLL_SECONDS", "LEDGER_TABLE_NAME",
     ]  # fmt: skip
+
+
+def test_token_is_read_in_the_region_that_its_secret_s_arn_names(
+    environment: pytest.MonkeyPatch, handle: Handle, aws: AwsAccount, platform: Platform
+) -> None:
+    elsewhere = boto3.client("secretsmanager", region_name="eu-west-1")
+    arn = elsewhere.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
+    assert ":eu-west-1:" in arn
+    # The one beside the function is not the one that was named.
+    aws.client("secretsmanager").put_secret_value(SecretId=aws.secret_arn, SecretString="of-another-user")
+    environment.setenv("TOKEN_SECRET_ARN", arn)
+    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
+    assert handle(batch(aws, json.dumps({"export_id": "done"}))) == {"batchItemFailures": []}
+    assert [json.loads(one["Message"])["id"] for one in aws.published()] == ["done:completed"]
 
 
 def test_share_of_the_rate_limit_is_half_of_it_for_each_worker(

@@ -116,6 +116,12 @@ def test_every_resource_of_the_template_is_deployed_or_made_or_handed_on(aws, st
     assert stack.physical_ids.keys() >= {one for one, resource_type in declared.items() if resource_type not in made}
 
 
+def test_template_declares_the_transform_by_which_cloudformation_knows_the_functions_that_it_uses(aws, stack):
+    template = aws.client("s3").get_object(Bucket="deployment", Key="template.json")["Body"].read()
+    assert b"Fn::ToJsonString" in template
+    assert json.loads(template)["Transform"] == "AWS::LanguageExtensions"
+
+
 def test_every_output_of_the_template_has_its_value(stack):
     declared = yaml_parse(TEMPLATE.read_text())["Outputs"]
     assert stack.outputs.keys() == declared.keys()

@@ -38,6 +38,11 @@ def test_an_announced_export_reaches_a_subscriber_and_the_mail(stack):
     assert "s3://bucket/results/output.vcf" in text
 
 
+def test_buckets_take_the_acls_that_exports_ask_for(stack):
+    controls = stack.client("s3").get_bucket_ownership_controls(Bucket="bucket")["OwnershipControls"]
+    assert controls["Rules"] == [{"ObjectOwnership": "BucketOwnerPreferred"}]
+
+
 def test_a_failed_export_sent_straight_to_the_queue_reaches_a_subscriber(stack):
     job = stack.platform.add_job(documented_failed())
     stack.send(f'{{"id": "{job.id}"}}')

@@ -30,10 +30,6 @@ EXCEPTIONS = USED_IN_ITS_NAME | CARRIED_BY_NO_CALL
 
 
 def test_every_right_is_used_and_no_call_goes_beyond_them(stack: Stack, platform: Platform) -> None:
-    for bucket in ("bucket", "versions"):
-        stack.client("s3").put_bucket_ownership_controls(
-            Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
-        )
     platform.add_volume("rfranklin/versions", bucket="versions")
     properties = {"sse_algorithm": "AES256", "aws_canned_acl": "bucket-owner-full-control"}
     done = replace(completed("role-done"), location="role.dat", properties=properties)

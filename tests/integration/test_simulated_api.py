@@ -101,7 +101,10 @@ class TestOfficialClient:
         job = api.exports.get(FAILED)
         assert (job.state, job.error.status, job.error.code) == ("FAILED", 409, 9107)
         assert job.error.more_info.endswith("#9107")
-        assert job.started_on == job.finished_on
+        assert (job.source.id, job.destination.location) == ("57679b78f5b039a7e7fde6a9", "_4_s3_file.jpg")
+        assert job.started_on.isoformat() == job.finished_on.isoformat() == "2016-06-22T13:38:57"
+        assert (job.properties["sse_algorithm"], job.properties["aws_canned_acl"]) == ("AES256", "public-read")
+        assert job.properties["sse_aws_kms_key_id"] == "1234ab56-78d9-10a1-1d23-cc391dc099b"
 
     def test_reload_follows_the_href_of_the_job_and_sees_its_next_state(
         self, api: Any, platform: Platform, clock: Clock

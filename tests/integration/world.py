@@ -19,7 +19,7 @@ from export_monitor.adapters.pace import Pace
 from export_monitor.adapters.table import Table
 from export_monitor.adapters.topic import EventsTopic
 from export_monitor.batch import Invocation
-from export_monitor.domain.events import Message
+from export_monitor.domain.events import Message, Unpublished
 from export_monitor.domain.model import QueueMessage
 from export_monitor.grouping import Groups
 from export_monitor.settings import read_settings
@@ -63,7 +63,7 @@ class World:
         conversation = Conversation(self.base_url, HttpExchange(), token, pace, self.report.count, lambda: self.now)
         return ExportWatch(
             api=CgcApi(conversation, self.monotonic),
-            objects=ExportedObjects(IN_TURN, lambda: aws.client("s3"), settings.export_buckets),
+            objects=ExportedObjects(IN_TURN, lambda: aws.client("s3"), settings.export_buckets, self.report.count),
             queue=queue,
             ledger=Ledger(exports),
             faults=FaultSights(exports),
@@ -129,19 +129,19 @@ def completed(export_id: str, **changes: Any) -> Job:
 class Vanishing:
     """A topic whose process dies before anything is published."""
 
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
+    def publish(self, messages: Sequence[Message]) -> dict[str, Unpublished]:
         raise SystemExit
 
 
 class Breaking:
     """A topic that breaks in a way that nobody foresaw."""
 
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
+    def publish(self, messages: Sequence[Message]) -> dict[str, Unpublished]:
         raise RuntimeError("odd")
 
 
 class Refusing:
     """A topic that takes nothing."""
 
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
-        return {message.event_id: "SNS: InternalError" for message in messages}
+    def publish(self, messages: Sequence[Message]) -> dict[str, Unpublished]:
+        return {message.event_id: Unpublished("SNS: InternalError") for message in messages}

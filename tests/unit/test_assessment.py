@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_monitor.domain.assessment import Answers, assess, file_to_read, may_read_volume, needs_object, whole_number
+from export_monitor.domain.assessment import Answers, assess, file_to_read, may_read_volume, needs_object
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.model import Denial, Denied, MissingObject, Obstacle, RefusedObject, Volume
+from export_monitor.domain.json_values import whole_number
+from export_monitor.domain.model import (
+    MAX_TEXT_CHARACTERS,
+    Denial,
+    Denied,
+    MissingObject,
+    Obstacle,
+    RefusedObject,
+    Volume,
+)
 from export_monitor.domain.verdicts import CheckStatus, Completed, Failed, Failure, Faulty, Hindered, Reason, Unfinished
 from tests.unit.builders import NOW, a_file, a_job, a_volume, an_object
 
@@ -48,6 +57,47 @@ def test_failed_job_has_failed_with_the_api_s_own_words() -> None:
     result, evidence = assess(Answers(replace(JOB, state="FAILED", error=error), file=FILE), NOW)
     assert result == Failed(Failure(Reason.EXPORT_FAILED, "taken", 9107, 409, "http://more"))
     assert evidence.file == FILE
+
+
+@pytest.mark.parametrize(
+    ("answers", "failure"),
+    [
+        (
+            Answers(Denied(Denial.UNKNOWN, "No such job.", 9008, 404, "http://more")),
+            Failure(
+                Reason.EXPORT_NOT_FOUND, "The API does not know this export: No such job.", 9008, 404, "http://more"
+            ),
+        ),
+        (
+            Answers(Denied(Denial.HIDDEN, "Not yours.", 9005, 403)),
+            Failure(Reason.EXPORT_FORBIDDEN, "The API does not show this export: Not yours.", 9005, 403),
+        ),
+        (
+            Answers(JOB, Denied(Denial.UNKNOWN, "No volume.", 9007, 404, "http://more"), FILE),
+            Failure(
+                Reason.VOLUME_UNAVAILABLE,
+                "The volume o/v is unknown to the token: No volume.",
+                9007,
+                404,
+                "http://more",
+            ),
+        ),
+    ],
+    ids=["unknown job", "job of another user", "unknown volume"],
+)
+def test_denial_keeps_the_api_s_own_code_status_and_link(answers: Answers, failure: Failure) -> None:
+    assert verdict(answers) == Faulty(failure)
+
+
+def test_link_of_a_failed_job_is_text_of_bounded_length() -> None:
+    def link(length: int) -> str | None:
+        result = verdict(Answers(replace(JOB, state="FAILED", error={"more_info": "x" * length})))
+        assert isinstance(result, Failed)
+        return result.failure.more_info
+
+    assert link(MAX_TEXT_CHARACTERS) == "x" * MAX_TEXT_CHARACTERS
+    assert link(MAX_TEXT_CHARACTERS + 1) is None
+    assert link(0) is None
 
 
 @pytest.mark.parametrize("error", [{}, {"message": ""}, {"status": "x", "code": True, "message": 7, "more_info": 7}])

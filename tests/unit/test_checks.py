@@ -83,12 +83,33 @@ def test_encryption_is_the_one_asked_for(found: str | None, passed: bool) -> Non
     ],
 )
 def test_kms_key_is_the_one_asked_for_by_id_or_arn(spelling: str, asked: str, found: str, passed: bool) -> None:
-    assert outcome("kms_key", replace(FOUND, kms_key_id=found), **{spelling: asked}) == Compared(passed, asked, found)
+    for algorithm in ("aws:kms", "aws:kms:dsse"):
+        properties = {"sse_algorithm": algorithm, spelling: asked}
+        assert outcome("kms_key", replace(FOUND, kms_key_id=found), **properties) == Compared(passed, asked, found)
+
+
+@pytest.mark.parametrize("algorithm", ["AES256", None, "", 7, "aws:fsx", "x" * 2000])
+@pytest.mark.parametrize("found", [None, KEY_ARN, KEY_ARN.replace("1111", "2222")])
+def test_kms_key_is_skipped_where_no_encryption_was_asked_for_that_uses_it(
+    algorithm: object, found: str | None
+) -> None:
+    """The vendor's own FAILED example asks for AES256 and names a key."""
+    for asked in (KEY_ARN, "alias/mine"):
+        properties = {"sse_algorithm": algorithm, "sse_aws_kms_key_id": asked}
+        result = outcome("kms_key", replace(FOUND, kms_key_id=found), **properties)
+        assert isinstance(result, Skipped)
+        assert "S3 ignores the key" in result.reason
+        assert len(result.reason) < 150
+
+
+def test_kms_key_is_skipped_where_the_encryption_is_not_said() -> None:
+    assert isinstance(outcome("kms_key", sse_aws_kms_key_id=KEY_ARN), Skipped)
 
 
 @pytest.mark.parametrize("alias", ["alias/mine", "arn:aws:kms:us-east-1:123456789012:alias/mine"])
 def test_kms_key_asked_for_by_alias_is_skipped(alias: str) -> None:
-    result = outcome("kms_key", replace(FOUND, kms_key_id=KEY_ARN), sse_aws_kms_key_id=alias)
+    properties = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": alias}
+    result = outcome("kms_key", replace(FOUND, kms_key_id=KEY_ARN), **properties)
     assert isinstance(result, Skipped)
     assert "alias" in result.reason
 

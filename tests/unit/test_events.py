@@ -11,11 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export_monitor.domain.advice import SOURCE_LACKS_BYTES
+from export_monitor.domain.assessment import Answers, assess
 from export_monitor.domain.checks import CHECKS, verify_missing
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message, event_id
-from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Group, SourceFile, Watch
+from export_monitor.domain.model import (
+    MAX_TEXT_CHARACTERS,
+    ByteEnds,
+    Group,
+    SourceFile,
+    Watch,
+)
 from export_monitor.domain.timestamps import seconds
-from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
+from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Faulty, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
 
 BASE = "https://cgc-api.sbgenomics.com/v2"
@@ -32,6 +40,15 @@ def message(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch
 
 def event(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch: Watch = WATCH) -> dict[str, Any]:
     return dict(json.loads(json.loads(message(evidence, failure, watch).body)["default"]))
+
+
+def test_encrypted_bam_as_long_as_its_source_is_blamed_on_the_source() -> None:
+    found = an_object(key="dir/reads.bam", ends=ByteEnds(b"NCBInenc" + bytes(1226), bytes(38)))
+    verdict, evidence = assess(Answers(JOB, a_volume(), a_file(), found), NOW)
+    assert isinstance(verdict, Faulty)
+    failure = event(evidence, verdict.failure)["data"]["failure"]
+    assert (failure["reason"], failure["advice"]) == ("OBJECT_MISMATCH", SOURCE_LACKS_BYTES)
+    assert SOURCE_LACKS_BYTES in json.loads(message(evidence, verdict.failure).body)["email"]
 
 
 def test_watch_group_and_context_come_back_as_they_were_announced() -> None:

@@ -26,6 +26,7 @@ from export_monitor.domain.model import (
     Unread,
     Volume,
 )
+from export_monitor.domain.unexpected import Unexpected
 from tests.fakes import IN_TURN, InTurn
 
 VOLUME = Volume("o/v", "s3", "bucket", "runs")
@@ -43,7 +44,10 @@ class Bucket:
         self.client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
         self.stub = Stubber(self.client)
         self.clock = 0.0
-        self.objects = ExportedObjects(IN_TURN, lambda: self.client, ["bucket"], lambda: self.clock)
+        self.counted: list[str] = []
+        self.objects = ExportedObjects(
+            IN_TURN, lambda: self.client, ["bucket"], self.counted.append, lambda: self.clock
+        )
 
     def answers(self, operation: str, answer: dict[str, Any], **request: Any) -> None:
         self.stub.add_response(operation, answer, {"Bucket": "bucket"} | request)
@@ -56,9 +60,10 @@ class Bucket:
     def heads(self, key: str, **changes: Any) -> None:
         self.answers("head_object", HEAD | changes, Key=key, ChecksumMode="ENABLED")
 
-    def gives(self, key: str, span: str, content: bytes, **pin: str) -> None:
+    def gives(self, key: str, span: str, content: bytes, size: int = 100, status: int = 206, **pin: str) -> None:
         body = StreamingBody(io.BytesIO(content), len(content))
-        self.answers("get_object", {"Body": body}, Key=key, Range=f"bytes={span}", **pin)
+        answer = {"Body": body, "ContentRange": f"bytes {span}/{size}", "ResponseMetadata": {"HTTPStatusCode": status}}
+        self.answers("get_object", answer, Key=key, Range=f"bytes={span}", **pin)
 
     def look(self, job: ExportJob = JOB, volume: Volume = VOLUME) -> Any:
         [answer] = self.objects.look([(volume, job)], 10.0)
@@ -109,6 +114,20 @@ def test_checksum_mode_that_is_refused_is_left_out(bucket: Bucket) -> None:
     assert isinstance(bucket.look(PLAIN), StoredObject)
 
 
+def test_head_of_an_object_under_a_disabled_key_is_read_without_its_checksums(bucket: Bucket) -> None:
+    bucket.refuses("head_object", 400, Key="runs/calls.vcf", ChecksumMode="ENABLED")
+    bucket.answers("head_object", HEAD, Key="runs/calls.vcf")
+    assert isinstance(bucket.look(PLAIN), StoredObject)
+    assert bucket.counted == []
+
+
+def test_head_that_is_bad_in_both_modes_is_an_error_of_s3(bucket: Bucket) -> None:
+    bucket.refuses("head_object", 400, "400", Key=KEY, ChecksumMode="ENABLED")
+    bucket.refuses("head_object", 400, "400", Key=KEY)
+    assert bucket.look() == Obstacle(f"S3 answers 400 for s3://bucket/{KEY}")
+    assert bucket.counted == ["S3Errors"]
+
+
 def test_next_key_is_tried_where_one_does_not_exist(bucket: Bucket) -> None:
     bucket.refuses("head_object", 404, Key="runs/calls.vcf", ChecksumMode="ENABLED")
     bucket.heads("runscalls.vcf")
@@ -132,10 +151,11 @@ def test_refused_key_is_not_called_missing(bucket: Bucket) -> None:
     assert bucket.look() == RefusedObject("bucket", f"S3 refuses to show s3://bucket/{KEY}.")
 
 
-@pytest.mark.parametrize("status", [400, 503])
-def test_any_other_answer_is_an_obstacle(bucket: Bucket, status: int) -> None:
+@pytest.mark.parametrize("status", [409, 503])
+def test_any_other_answer_is_an_obstacle_that_counts(bucket: Bucket, status: int) -> None:
     bucket.refuses("head_object", status, "SlowDown", Key=KEY, ChecksumMode="ENABLED")
     assert bucket.look() == Obstacle(f"S3 answers SlowDown for s3://bucket/{KEY}")
+    assert bucket.counted == ["S3Errors"]
 
 
 def test_s3_that_cannot_be_reached_is_an_obstacle() -> None:
@@ -143,8 +163,10 @@ def test_s3_that_cannot_be_reached_is_an_obstacle() -> None:
         def head_object(self, **request: Any) -> None:
             raise EndpointConnectionError(endpoint_url="https://s3")
 
-    objects = ExportedObjects(IN_TURN, Unreachable, ["bucket"])  # type: ignore[arg-type,return-value]
+    counted: list[str] = []
+    objects = ExportedObjects(IN_TURN, Unreachable, ["bucket"], counted.append)  # type: ignore[arg-type,return-value]
     assert objects.look([(VOLUME, JOB)], 10.0) == [Obstacle("S3 cannot be reached (EndpointConnectionError)")]
+    assert counted == ["S3Errors"]
 
 
 def test_look_that_is_late_is_an_obstacle_and_one_that_was_not_begun_was_not_asked() -> None:
@@ -153,7 +175,11 @@ def test_look_that_is_late_is_an_obstacle_and_one_that_was_not_begun_was_not_ask
             assert (len(calls), within_seconds) == (2, 7.0)
             return [LateError(begun=True), LateError(begun=False)]
 
-    answers = ExportedObjects(Late(), None, ["bucket"]).look([(VOLUME, JOB)] * 2, 7.0)  # type: ignore[arg-type]
+    counted: list[str] = []
+    objects = ExportedObjects(Late(), None, ["bucket"], counted.append)  # type: ignore[arg-type]
+    answers = objects.look([(VOLUME, JOB)] * 2, 7.0)
+    # What was not asked is no error of S3's.
+    assert counted == ["S3Errors"]
     assert [isinstance(answer, Obstacle) and answer.unasked for answer in answers] == [False, True]
     assert all(isinstance(answer, Obstacle) and answer.text.startswith("S3: ") for answer in answers)
 
@@ -169,24 +195,21 @@ def test_large_object_is_read_at_both_ends_pinned_to_its_version(bucket: Bucket)
     size = 5 * 1024**3
     first = BGZF + bytes(4096 - len(BGZF))
     bucket.heads(KEY, ContentLength=size, VersionId="v1")
-    bucket.gives(KEY, "0-4095", first, VersionId="v1")
-    bucket.gives(KEY, f"{size - 38}-{size - 1}", b"e" * 38, VersionId="v1")
+    bucket.gives(KEY, "0-4095", first, size, VersionId="v1")
+    bucket.gives(KEY, f"{size - 38}-{size - 1}", b"e" * 38, size, VersionId="v1")
     assert bucket.look().ends == ByteEnds(first, b"e" * 38)
 
 
 def test_no_more_is_read_than_asked_for_whatever_is_sent(bucket: Bucket) -> None:
     size = 5 * 1024**3
-    sent = io.BytesIO(bytes(1024 * 1024))
     bucket.heads(KEY, ContentLength=size)
-    bucket.answers(
-        "get_object", {"Body": StreamingBody(sent, 1024 * 1024)}, Key=KEY, Range="bytes=0-4095", IfMatch='"tag"'
-    )
+    bucket.gives(KEY, "0-4095", bytes(1024 * 1024), size, IfMatch='"tag"')
     assert bucket.look().ends == ByteEnds(bytes(4096), bytes(38))
 
 
 def test_object_without_an_end_marker_is_read_once(bucket: Bucket) -> None:
     bucket.heads(KEY, ContentLength=10_000)
-    bucket.gives(KEY, "0-4095", b"x" * 4096, IfMatch='"tag"')
+    bucket.gives(KEY, "0-4095", b"x" * 4096, 10_000, IfMatch='"tag"')
     assert bucket.look().ends == ByteEnds(b"x" * 4096, b"x" * 38)
 
 
@@ -218,6 +241,51 @@ def test_refused_bytes_skip_what_needs_them(bucket: Bucket) -> None:
     bucket.heads(KEY)
     bucket.refuses("get_object", 403, "AccessDenied", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
     assert bucket.look().ends == Unread("S3 refuses to show the object's bytes")
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("code", ["KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.NotFoundException"])
+def test_bytes_under_a_key_that_cannot_be_used_skip_what_needs_them_and_name_the_key(
+    bucket: Bucket, status: int, code: str
+) -> None:
+    bucket.heads(KEY, SSEKMSKeyId="arn:key")
+    bucket.refuses("get_object", status, code, Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    assert bucket.look().ends == Unread(f"S3 cannot use the object's KMS key arn:key ({code})")
+    assert bucket.counted == []
+
+
+def test_bytes_that_are_refused_as_a_bad_request_without_a_kms_code_are_an_error_of_s3(bucket: Bucket) -> None:
+    bucket.heads(KEY)
+    bucket.refuses("get_object", 400, "InvalidArgument", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    assert bucket.look() == Obstacle(f"S3 answers InvalidArgument for s3://bucket/{KEY}")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 200},
+        {"size": 101},
+        {"content": bytes(99)},
+    ],
+)
+def test_other_bytes_than_those_asked_for_are_no_answer(bucket: Bucket, answer: dict[str, Any]) -> None:
+    bucket.heads(KEY)
+    bucket.gives(KEY, "0-99", **{"content": bytes(100), "IfMatch": '"tag"', **answer})
+    assert isinstance(bucket.look(), Obstacle)
+    assert bucket.counted == ["S3Errors"]
+
+
+@pytest.mark.parametrize("lacking", ["ETag", "LastModified", "ContentLength"])
+def test_head_that_lacks_what_every_object_has_is_unexpected_for_this_object_alone(
+    bucket: Bucket, lacking: str
+) -> None:
+    odd = {name: value for name, value in HEAD.items() if name != lacking}
+    bucket.answers("head_object", odd, Key=KEY, ChecksumMode="ENABLED")
+    bucket.heads("runs/calls.vcf")
+    first, second = bucket.objects.look([(VOLUME, JOB), (VOLUME, PLAIN)], 10.0)
+    assert isinstance(first, Unexpected)
+    assert isinstance(first.error, KeyError)
+    assert isinstance(second, StoredObject)
 
 
 def test_object_that_changes_while_it_is_looked_at_is_looked_at_later(bucket: Bucket) -> None:

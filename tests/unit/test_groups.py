@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from export_monitor.domain.advice import BY_REASON
+from export_monitor.domain.advice import BY_CODE_OF_VOLUME, BY_REASON
 from export_monitor.domain.events import MAX_MESSAGE_BYTES
 from export_monitor.domain.groups import (
     FailedMember,
@@ -138,6 +138,26 @@ def test_as_many_failures_as_fit_are_listed_however_long_their_words_are(size: i
     assert len(event["data"]["failures"]) >= 1
     one_more = message.size_bytes + 40_000
     assert size == 1 or one_more > MAX_MESSAGE_BYTES
+
+
+def mail_about(*failures: FailedMember) -> str:
+    message = concluded_message(a_tally(len(failures)), failures, NOW, API)
+    return str(json.loads(message.body)["email"])
+
+
+def test_mail_does_not_say_to_start_an_export_again_whose_volume_was_denied() -> None:
+    text = mail_about(FailedMember("e", "VOLUME_UNAVAILABLE", "The volume is unknown to the token.", 9007))
+    assert f"What to do about VOLUME_UNAVAILABLE 9007: {BY_CODE_OF_VOLUME[9007]}\n" in text
+    assert "start" not in text.lower()
+
+
+def test_mail_advises_once_on_all_codes_that_nothing_is_known_of() -> None:
+    text = mail_about(
+        *(FailedMember(f"e{code}", "EXPORT_FAILED", "m", code) for code in (9107, *range(10**6, 10**6 + 40)))
+    )
+    assert text.count("What to do about ") == 2
+    assert f"What to do about EXPORT_FAILED: {BY_REASON[Reason.EXPORT_FAILED]}\n" in text
+    assert "What to do about EXPORT_FAILED 9107: " in text
 
 
 class TestMemberEnd:

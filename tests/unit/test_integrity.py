@@ -13,12 +13,27 @@ from export_monitor.domain.model import ByteEnds, ExportJob, StoredObject
 HEADER = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"LN": 1000, "SN": "chr1"}]}
 
 
-def verdict(key: str, content: bytes) -> bool | None:
-    """What the check says of an object with this content: passed, failed, or skipped as None."""
+# The end-of-file marker is an empty block.
+EMPTY = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def outcome(key: str, content: bytes) -> Compared | Skipped:
+    """What the check makes of an object with this content."""
     ends = ByteEnds(content[: integrity.FIRST_BYTES], content[-integrity.LAST_BYTES :])
     found = StoredObject("bucket", key, len(content), "etag", 0.0, ends=ends)
-    result = CHECKS["integrity"].make(Gathered(ExportJob("e", "COMPLETED", {}), found, None, 0.0))
+    return CHECKS["integrity"].make(Gathered(ExportJob("e", "COMPLETED", {}), found, None, 0.0))
+
+
+def verdict(key: str, content: bytes) -> bool | None:
+    """The outcome in short: passed, failed, or skipped as None."""
+    result = outcome(key, content)
     return None if isinstance(result, Skipped) else result.passed
+
+
+def block(data: bytes) -> bytes:
+    """A BGZF block."""
+    deflated = gzip.compress(data, mtime=0)[10:]
+    return EMPTY[:16] + (len(deflated) + 17).to_bytes(2, "little") + deflated
 
 
 def write_alignments(path: Path, mode: str, reads: int, reference: Path | None = None) -> bytes:
@@ -60,13 +75,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     bed.write_text("".join(f"chr1\t{start}\t{start + 5}\n" for start in range(900)))
     pysam.tabix_index(str(bed), preset="bed")
     made["regions.bed.gz"] = (folder / "regions.bed.gz").read_bytes()
+    fastq = folder / "reads.fastq"
+    fastq.write_text("@r\nACGTACGTAC\n+\nIIIIIIIIII\n" * 900)
+    pysam.tabix_compress(str(fastq), str(folder / "reads.fastq.gz"))
+    made["reads.fastq.gz"] = (folder / "reads.fastq.gz").read_bytes()
     made["regions.bed.gz.tbi"] = (folder / "regions.bed.gz.tbi").read_bytes()
     return made
 
 
 NAMES = [
     "reads.bam", "empty.bam", "reads.cram", "old.cram", "calls.bcf", "calls.vcf.gz", "regions.bed.gz",
-    "regions.bed.gz.tbi",
+    "regions.bed.gz.tbi", "reads.fastq.gz",
 ]  # fmt: skip
 
 
@@ -101,11 +120,91 @@ def test_verdicts_are_those_of_quickcheck(files: dict[str, bytes], name: str, tm
         assert verdict(name, content) is quickcheck(path), what
 
 
-@pytest.mark.parametrize("name", ["calls.bcf", "calls.vcf.gz", "regions.bed.gz"])
-def test_bgzipped_file_that_was_cut_or_lengthened_fails(files: dict[str, bytes], name: str) -> None:
+@pytest.mark.parametrize("name", ["calls.bcf", "calls.vcf.gz"])
+@pytest.mark.parametrize("key", ["", "data", "calls.txt.gz"])
+def test_variants_that_were_cut_or_lengthened_fail_whatever_their_name(
+    files: dict[str, bytes], name: str, key: str
+) -> None:
     for what, content in spoilt(files[name]).items():
+        if what == "cut to its first bytes" and key:
+            # Too little is left to see what they were.
+            continue
         # Without its magic it is no longer known for BGZF, and nothing in its name promises that it is.
-        assert verdict(name, content) is (None if what == "another first byte" else False), what
+        assert verdict(key or name, content) is (None if what == "another first byte" else False), what
+
+
+@pytest.mark.parametrize("name", ["reads.fastq.gz", "regions.bed.gz", "regions.bed.gz.tbi"])
+def test_other_bgzf_file_without_the_marker_is_skipped_with_that_reason(files: dict[str, bytes], name: str) -> None:
+    without = files[name].removesuffix(EMPTY)
+    assert without != files[name]
+    for content in (without, without * 2):
+        result = outcome(name, content)
+        assert isinstance(result, Skipped)
+        assert "without an end-of-file marker" in result.reason
+    assert verdict(name, without + files[name]) is True
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["S.VCF.GZ", "s.g.vcf.gz", "s.vcf.bgz", "s.gvcf.gz", "s.hard-filtered.gvcf.gz", "s.gvcf.bgz", "s.bcf", "v/a.b.bcf"],
+)
+def test_name_that_promises_variants_demands_the_marker_of_any_bgzf_file(files: dict[str, bytes], name: str) -> None:
+    assert verdict(name, files["reads.fastq.gz"].removesuffix(EMPTY)) is False
+    assert verdict(name, files["reads.fastq.gz"]) is True
+
+
+def joined(files: dict[str, bytes]) -> dict[str, bytes]:
+    bam = files["reads.bam"]
+    header = gzip.decompress(files["empty.bam"])
+    return {
+        "an end marker before a whole file": EMPTY + bam,
+        "many end markers before a whole file": EMPTY * 50 + bam,
+        "end markers before a file that was cut": EMPTY * 3 + bam[:-28],
+        "two whole files": bam + bam,
+        "two files, the last without its marker": bam + bam[:-28],
+        "a first block of two bytes": EMPTY + block(header[:2]) + block(header[2:]) + EMPTY,
+        "an end marker before rubbish": EMPTY + b"rubbish" * 40 + EMPTY,
+        "an end marker before variants": EMPTY + files["calls.vcf.gz"],
+        "end markers alone": EMPTY * 9,
+    }
+
+
+def test_empty_blocks_before_the_first_with_data_are_passed_over_as_quickcheck_does(
+    files: dict[str, bytes], tmp_path: Path
+) -> None:
+    verdicts = []
+    for what, content in joined(files).items():
+        (tmp_path / "reads.bam").write_bytes(content)
+        verdicts.append(verdict("reads.bam", content))
+        # quickcheck does not mind another format under the name.
+        assert what == "an end marker before variants" or verdicts[-1] is quickcheck(tmp_path / "reads.bam"), what
+    assert verdicts == [True, True, False, True, False, True, False, False, False]
+    assert verdict("calls.bcf", EMPTY + files["calls.bcf"].removesuffix(EMPTY)) is False
+
+
+def test_beginning_that_empty_blocks_push_out_of_sight_is_not_judged(files: dict[str, bytes]) -> None:
+    bam = files["reads.bam"]
+    far = EMPTY * (integrity.FIRST_BYTES // len(EMPTY) + 1)
+    result = outcome("reads.bam", far + bam)
+    assert isinstance(result, Skipped)
+    assert "empty BGZF blocks" in result.reason
+    # The end is seen all the same.
+    assert verdict("reads.bam", far + bam[:-1]) is False
+    assert verdict("reads.fastq.gz", far + bam[:-1]) is None
+    assert verdict("reads.fastq.gz", far + bam) is True
+
+
+def test_gzip_header_with_other_flags_is_not_bgzf(files: dict[str, bytes]) -> None:
+    for flags in set(range(256)) - {4}:
+        content = files["reads.bam"][:3] + bytes([flags]) + files["reads.bam"][4:]
+        assert verdict("reads.bam", content) is False
+        assert verdict("calls.vcf.gz", content[:-28]) is None
+
+
+@pytest.mark.parametrize("length", [0, 17, 18])
+def test_block_that_is_shorter_than_its_own_header_ends_the_search(length: int) -> None:
+    broken = EMPTY[:16] + length.to_bytes(2, "little") + EMPTY[18:]
+    assert verdict("reads.bam", broken + block(b"BAM\x01") + EMPTY) is False
 
 
 def test_old_cram_has_the_marker_of_its_version(files: dict[str, bytes]) -> None:
@@ -174,14 +273,20 @@ def test_unknown_and_empty_objects_of_other_names_are_skipped() -> None:
     assert verdict("data", b"hello") is None
 
 
-def test_plain_names_need_no_look() -> None:
-    assert integrity.has_plain_name("a/b.VCF")
-    assert not integrity.has_plain_name("a/b.vcf.gz")
+def test_name_that_promises_plain_text_needs_no_reading() -> None:
+    suffixes = "vcf txt fastq fq fa fasta bed tsv csv sam gff gtf maf json html log"
+    for suffix in suffixes.split():
+        assert integrity.has_plain_name(f"a/b.{suffix}")
+        assert integrity.has_plain_name(f"a/b.{suffix.upper()}")
+        assert not integrity.has_plain_name(f"a/b.{suffix}.gz")
+
+
+@pytest.mark.parametrize("name", ["a.bam", "a.bai", "a.csi", "a.bcf", "a.cram", "a.zip", "a.tar", "vcf", "a"])
+def test_object_of_any_other_name_is_read(name: str) -> None:
+    assert not integrity.has_plain_name(name)
 
 
 def test_result_names_what_is_missing(files: dict[str, bytes]) -> None:
-    content = files["reads.bam"][:-5]
-    ends = ByteEnds(content[: integrity.FIRST_BYTES], content[-integrity.LAST_BYTES :])
-    found = StoredObject("bucket", "reads.bam", len(content), "etag", 0.0, ends=ends)
-    result = CHECKS["integrity"].make(Gathered(ExportJob("e", "COMPLETED", {}), found, None, 0.0))
-    assert result == Compared(False, "BAM with its end-of-file marker", "BAM without it")
+    assert outcome("reads.bam", files["reads.bam"][:-5]) == Compared(
+        False, "BAM with its end-of-file marker", "BAM without it"
+    )

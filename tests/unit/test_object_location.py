@@ -46,6 +46,8 @@ def test_name_that_may_enter_a_path_stays_where_it_is_put(name: str) -> None:
         ("https://s3.us-west-2.amazonaws.com/", True),
         ("s3.dualstack.eu-west-1.amazonaws.com:443", True),
         ("s3.cn-north-1.amazonaws.com.cn", True),
+        ("s3.eusc-de-east-1.amazonaws.eu", True),
+        ("s3.amazonaws.eu.example.org", False),
         ("storage.googleapis.com", False),
         ("amazonaws.com.example.org", False),
         ("s3.amazonaws.com@example.org", False),

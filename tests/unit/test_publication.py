@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from export_monitor.domain.events import Message
+from export_monitor.domain.events import Message, Unpublished
 from export_monitor.domain.model import StartEvent, Watch
 from export_monitor.publication import Ending, Fate, publish_once, rounds
 
@@ -17,21 +17,25 @@ NOW, DEADLINE = 1000.0, 1060.0
 class Books:
     """A ledger that refuses as it is told and notes what is recorded; a topic that fails as it is told."""
 
-    def __init__(self, refused: dict[str, RefusedClaim] | None = None, failing: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, refused: dict[str, RefusedClaim] | None = None, failing: dict[str, Unpublished] | None = None
+    ) -> None:
         self.refused = refused or {}
         self.failing = failing or {}
         self.notes: list[object] = []
+        self.unrecorded: set[str] = set()
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
         self.notes.append(("claim", [claim.export_id for claim in claims], now, until))
         return self.refused
 
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
+    def publish(self, messages: Sequence[Message]) -> dict[str, Unpublished]:
         self.notes.append(("publish", [message.event_id for message in messages]))
         return self.failing
 
-    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None:
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> set[str]:
         self.notes.append(("record", [claim.event_id for claim in published], [claim.message_id for claim in over]))
+        return self.unrecorded
 
 
 def ending(export_id: str, message_id: str = "m", sent_at: float = 0.0) -> Ending:
@@ -65,7 +69,7 @@ def test_live_claim_keeps_the_message_until_it_ends() -> None:
 
 
 def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_recorded() -> None:
-    books = Books(failing={"a:completed": "SNS: InternalError"})
+    books = Books(failing={"a:completed": Unpublished("SNS: InternalError")})
     settled = {one.ending.watch.start.export_id: one for one in publish_once(
         [ending("a"), ending("b")], books, books, NOW, DEADLINE, lambda: True)}  # fmt: skip
     assert settled["b"].fate is Fate.PUBLISHED
@@ -74,10 +78,25 @@ def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_re
     assert books.notes[2] == ("record", ["b:completed"], [])
 
 
+def test_ending_that_could_not_be_recorded_holds_up_no_other() -> None:
+    books = Books(refused={"over": RefusedClaim(Refusal.OVER)})
+    books.unrecorded = {"a"}
+    endings = [ending("a"), ending("b", "m2"), ending("over", "m3")]
+    settled = publish_once(endings, books, books, NOW, DEADLINE, lambda: True)
+    fates = {one.ending.watch.start.export_id: one.fate for one in settled}
+    assert fates == {"a": Fate.UNRECORDED, "b": Fate.PUBLISHED, "over": Fate.PUBLISHED_BEFORE}
+
+
+def test_claim_of_unknown_length_is_waited_for_by_the_poll_interval() -> None:
+    books = Books(refused={"a": RefusedClaim(Refusal.BUSY)})
+    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
+    assert (settled.fate, settled.seconds) == (Fate.WAITING, None)
+
+
 def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_recorded_as_sent() -> None:
     books = Books(
         refused={"over": RefusedClaim(Refusal.OVER), "busy": RefusedClaim(Refusal.BUSY, wait_seconds=5)},
-        failing={"failing:completed": "SNS: Throttled"},
+        failing={"failing:completed": Unpublished("SNS: Throttled")},
     )
     endings = [ending(name, f"m-{name}") for name in ("over", "busy", "failing", "sent")]
     settled = publish_once(endings, books, books, NOW, DEADLINE, lambda: True)

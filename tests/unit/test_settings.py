@@ -6,7 +6,7 @@ from export_monitor.settings import SettingsError, read_settings
 ENVIRONMENT = {
     "API_BASE_URL": "https://cgc-api.sbgenomics.com/v2/",
     "API_REQUESTS_PER_MINUTE": "101",
-    "TOKEN_SECRET_ARN": "arn:secret",
+    "TOKEN_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:cgc-token-AbCdEf",
     "EXPORT_BUCKETS": "one, two,",
     "START_EVENT_SOURCE": "cgc.exports",
     "EXPORT_QUEUE_URL": "https://queue",
@@ -37,7 +37,9 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
     assert settings.patience.schedule == PollSchedule(5, 900, 72.5 * 3600 + 120)
     assert (settings.export_queue_url, settings.dead_letter_queue_url) == ("https://queue", "https://dead-letters")
     assert (settings.events_topic_arn, settings.ledger_table_name) == ("arn:topic", "ledger")
-    assert (settings.token_secret_arn, settings.start_event_source) == ("arn:secret", "cgc.exports")
+    assert settings.token_secret_arn == ENVIRONMENT["TOKEN_SECRET_ARN"]
+    assert settings.token_secret_region == "eu-west-1"
+    assert settings.start_event_source == "cgc.exports"
 
 
 @pytest.mark.parametrize(
@@ -54,8 +56,12 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
         ("API_BASE_URL", "https://host/v2?q", "must be an https URL"),
         ("API_BASE_URL", "https://host/v2?", "must be an https URL"),
         ("API_BASE_URL", "https://host/v2#", "must be an https URL"),
-        ("API_REQUESTS_PER_MINUTE", "9", "must be a number from 10 to 200"),
-        ("API_REQUESTS_PER_MINUTE", "201", "must be a number from 10 to 200"),
+        ("API_REQUESTS_PER_MINUTE", "9", "must be a whole number from 10 to 200, in digits alone"),
+        ("API_REQUESTS_PER_MINUTE", "201", "must be a whole number from 10 to 200, in digits alone"),
+        ("API_REQUESTS_PER_MINUTE", "50.5", "must be a whole number from 10 to 200, in digits alone"),
+        ("API_REQUESTS_PER_MINUTE", "1e2", "must be a whole number from 10 to 200, in digits alone"),
+        ("API_REQUESTS_PER_MINUTE", "0", "must be a whole number from 10 to 200, in digits alone"),
+        ("API_REQUESTS_PER_MINUTE", "9" * 5000, "must be a whole number from 10 to 200, in digits alone"),
         ("MIN_POLL_SECONDS", "0", "must be a number from 1 to 60"),
         ("MIN_POLL_SECONDS", "61", "must be a number from 1 to 60"),
         ("MAX_POLL_SECONDS", "4", "must not be less than MIN_POLL_SECONDS (5)"),
@@ -63,15 +69,25 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
         ("WATCH_TIMEOUT_HOURS", "0", "must be a number from 0.001 to 168"),
         ("WATCH_TIMEOUT_HOURS", "168.1", "must be a number from 0.001 to 168"),
         ("WATCH_TIMEOUT_HOURS", "nan", "must be a number from 0.001 to 168"),
-        ("WATCH_TIMEOUT_HOURS", "1e2", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "1e3", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "1_0", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "1 0", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", ".", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "e1", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "1e", "must be a number from 0.001 to 168"),
+        ("WATCH_TIMEOUT_HOURS", "٣", "must be a number from 0.001 to 168"),
         ("REFUSAL_GRACE_HOURS", "-1", "must be a number from 0 to 72"),
         ("REFUSAL_GRACE_HOURS", "72.5", "must be a number from 0 to 72"),
         ("OBJECT_GRACE_SECONDS", "3601", "must be a number from 0 to 3600"),
         ("NOT_FOUND_GRACE_SECONDS", "9" * 400, "must be a number from 0 to 3600"),
         ("EXPORT_BUCKETS", " , ", "must name at least one bucket"),
         ("LEDGER_TABLE_NAME", "", "is needed"),
-        ("DISCOVERY_MINUTES", "1", "must be 0 or at least 2"),
-        ("DISCOVERY_MINUTES", "1441", "must be a number from 0 to 1440"),
+        ("TOKEN_SECRET_ARN", "", "must be the complete ARN of a secret"),
+        ("TOKEN_SECRET_ARN", "cgc-token", "must be the complete ARN of a secret"),
+        ("TOKEN_SECRET_ARN", "arn:aws:secretsmanager::123456789012:secret:cgc-token-AbCdEf", "must be the complete"),
+        ("DISCOVERY_MINUTES", "1", "must be 0 or a whole number from 2 to 1440, in digits alone"),
+        ("DISCOVERY_MINUTES", "1441", "must be 0 or a whole number from 2 to 1440, in digits alone"),
+        ("DISCOVERY_MINUTES", "2.0", "must be 0 or a whole number from 2 to 1440, in digits alone"),
     ],
 )
 def test_bad_setting_is_named_with_its_rule(name: str, value: str, rule: str) -> None:
@@ -108,6 +124,14 @@ def test_longest_wait_below_the_shortest_is_told_beside_other_faults() -> None:
 )
 def test_ends_of_every_range_are_allowed(name: str, least: str, most: str) -> None:
     assert read_settings(ENVIRONMENT | {name: least}) != read_settings(ENVIRONMENT | {name: most})
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [(".5", 0.5), ("5.", 5), ("1e0", 1), ("+1", 1), ("2.5E+1", 25), ("50e-2", 0.5), ("007.50", 7.5), ("-0", 0)],
+)
+def test_number_may_have_every_form_that_cloudformation_takes(written: str, hours: float) -> None:
+    assert read_settings(ENVIRONMENT | {"REFUSAL_GRACE_HOURS": written}).patience.refusal_grace == hours * 3600
 
 
 @pytest.mark.parametrize("grace", ["0", "10"])

@@ -1,12 +1,15 @@
 """A batch where time runs out or something is not foreseen; the ordinary ways are tested with real parts."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from export_monitor.batch import Invocation
 from export_monitor.domain.claims import Claim, RefusedClaim
-from export_monitor.domain.events import Message
+from export_monitor.domain.events import Message, Unpublished
 from export_monitor.domain.groups import MemberEnd
 from export_monitor.domain.model import (
     Denial,
@@ -17,10 +20,10 @@ from export_monitor.domain.model import (
     Obstacle,
     QueueMessage,
     UnavailableError,
-    Watch,
 )
 from export_monitor.domain.patience import Patience, Sight
 from export_monitor.domain.poll_schedule import PollSchedule
+from export_monitor.domain.unexpected import Unexpected
 from export_monitor.watch import ExportWatch
 from tests.fakes import RecordingReporter
 
@@ -32,17 +35,34 @@ FAILED = ExportJob("", "FAILED", {"id": "e", "state": "FAILED"})
 class World:
     """Every part that a watch needs: an API whose jobs have all failed, and AWS, which does as it is told."""
 
+    discovers = False
+
     def __init__(self, *export_ids: str, sent_at: float = NOW) -> None:
         self.messages = [
             QueueMessage(f"m-{export_id}", "receipt", f'{{"export_id": "{export_id}"}}', sent_at, 1)
             for export_id in export_ids
         ]
-        self.answers: dict[str, JobAnswer] = {export_id: replace(FAILED, id=export_id) for export_id in export_ids}
+        self.answers: dict[str, JobAnswer | Unexpected] = {
+            export_id: replace(FAILED, id=export_id) for export_id in export_ids
+        }
         self.published: list[str] = []
         self.hidden: dict[str, float] = {}
         self.set_aside_with: dict[str, str] = {}
         self.report = RecordingReporter()
         self.fails: dict[str, Exception] = {}
+        self.unpublished: dict[str, Exception] = {}
+        self.unrecorded: set[str] = set()
+        self.groups_begun: list[str] = []
+        self.counted: list[str] = []
+
+    def join(self, export_id: str, group_id: str) -> None:
+        """Let an export be announced as one of two members of a group."""
+        self.messages = [
+            replace(message, body=json.dumps({"export_id": export_id, "group": {"id": group_id, "size": 2}}))
+            if message.message_id == f"m-{export_id}"
+            else message
+            for message in self.messages
+        ]
 
     def look(self, time_left: float = 60) -> list[str]:
         schedule = PollSchedule(5, 900, 96 * HOUR)
@@ -51,6 +71,8 @@ class World:
             patience=Patience(schedule, 72 * HOUR, 120, 300, 24 * HOUR),
             start_event_source="cgc.exports", api_base_url="https://api", random=lambda: 0.5,
         )  # fmt: skip
+        if self.discovers:
+            watch = replace(watch, marks=self)
         return watch.look_at(self.messages, Invocation(NOW, NOW + 60, self.clock(time_left)))
 
     def clock(self, time_left: float) -> Callable[[], float]:
@@ -60,23 +82,26 @@ class World:
 
     def read_jobs(
         self, export_ids: Sequence[str], time_left: Callable[[], float], follow_ups: Callable[[ExportJob], int]
-    ) -> Mapping[str, JobAnswer]:
+    ) -> Mapping[str, JobAnswer | Unexpected]:
         self._may_fail("read_jobs")
-        return self.answers
+        return {export_id: self.answers[export_id] for export_id in export_ids}
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
         self._may_fail("claim")
         return {}
 
     def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle]:
+        self._may_fail("first_seen_at")
         return dict.fromkeys(sights, Obstacle("DynamoDB is away"))
 
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
-        self.published += [message.event_id for message in messages]
-        return {}
+    def publish(self, messages: Sequence[Message]) -> dict[str, Unpublished]:
+        taken = [message.event_id for message in messages if message.event_id not in self.unpublished]
+        self.published += taken
+        return {event_id: Unpublished("odd", error) for event_id, error in self.unpublished.items()}
 
-    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None:
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> set[str]:
         self._may_fail("record")
+        return self.unrecorded
 
     def hide(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]:
         self.hidden = {message.message_id: seconds for message, seconds in delays}
@@ -86,12 +111,16 @@ class World:
         self._may_fail("set_aside")
         self.set_aside_with[message.message_id] = error
 
-    def begin(self, watches: Sequence[Watch], now: float) -> None:
-        """No group is announced here."""
-        self._may_fail("begin")
+    def begin(self, group: Group, first_requested_at: float, now: float) -> None:
+        self._may_fail(f"begin {group.id}")
+        self.groups_begun.append(group.id)
 
     def count(self, ends: Sequence[tuple[Group, MemberEnd]], *_: object) -> None:
-        assert ends == []
+        self._may_fail(f"count {ends[0][0].id}")
+        self.counted += [end.export_id for _, end in ends]
+
+    def mark_watched(self, export_ids: Collection[str], now: float) -> None:
+        self._may_fail("mark_watched")
 
     def _may_fail(self, call: str) -> None:
         if call in self.fails:
@@ -128,20 +157,59 @@ def test_claim_that_took_the_time_up_is_not_used_since_its_publication_could_not
 
 def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_letter() -> None:
     world = World("a", sent_at=NOW - 96 * HOUR)
-    world.fails["record"] = UnavailableError("DynamoDB is away")
+    world.unrecorded = {"a"}
     assert world.look() == ["m-a"]
     assert world.published == ["a:failed:EXPORT_FAILED"]
     assert world.set_aside_with == {}
     assert world.report.counts["EventsHeldBack"] == 1
-    assert world.report.told("export_looked_at")[0]["because"] == "DynamoDB is away"
+    assert world.report.told("export_looked_at")[0]["because"] == "what was published could not be recorded"
 
 
-def test_watch_that_cannot_be_begun_for_its_group_is_looked_at_nevertheless() -> None:
+def test_member_is_polled_though_its_group_cannot_be_recorded() -> None:
     world = World("a")
-    world.fails["begin"] = UnavailableError("DynamoDB is away")
+    world.join("a", "run")
+    world.fails["begin run"] = UnavailableError("DynamoDB is away")
     assert world.look() == []
     assert world.published == ["a:failed:EXPORT_FAILED"]
-    assert world.report.told("watches_not_begun") == [{"because": "DynamoDB is away"}]
+    assert world.report.told("watches_not_begun") == [{"because": "DynamoDB is away", "message_ids": ["m-a"]}]
+
+
+def test_group_that_is_odd_keeps_no_other_from_being_recorded() -> None:
+    world = World("a", "b")
+    world.join("a", "odd")
+    world.join("b", "run")
+    world.fails["begin odd"] = KeyError("Item")
+    assert world.look() == []
+    assert world.groups_begun == ["run"]
+    assert sorted(world.published) == ["a:failed:EXPORT_FAILED", "b:failed:EXPORT_FAILED"]
+    assert world.report.told("unforeseen_error")[0]["message_ids"] == ["m-a"]
+
+
+def test_marks_that_fail_keep_no_group_from_being_recorded() -> None:
+    world = World("a")
+    world.discovers = True
+    world.join("a", "run")
+    world.fails["mark_watched"] = KeyError("odd")
+    assert world.look() == []
+    assert world.groups_begun == ["run"]
+
+
+@pytest.mark.parametrize("error", [KeyError("Item"), UnavailableError("SQS is away")])
+@pytest.mark.parametrize("age", [0, 97 * HOUR])
+def test_member_that_cannot_be_counted_comes_again_alone_and_all_published_exports_are_reported(
+    error: Exception, age: float
+) -> None:
+    exports = [f"e{number}" for number in range(20)]
+    world = World(*exports, "member", "other", sent_at=NOW - age)
+    world.join("member", "run")
+    world.join("other", "sound")
+    world.fails["count run"] = error
+    assert world.look() == ["m-member"]
+    assert len(world.published) == 22
+    assert world.counted == ["other"]
+    assert world.report.counts["ExportsFailed"] == 22
+    assert len(world.report.told("export_looked_at")) == 22
+    assert world.set_aside_with == {}
 
 
 def test_fault_is_waited_for_while_the_ledger_cannot_tell_since_when_it_is_there() -> None:
@@ -175,13 +243,63 @@ def test_surprise_with_one_export_disturbs_no_other() -> None:
     assert world.published == ["b:failed:EXPORT_FAILED"]
 
 
+def test_error_in_the_way_of_several_exports_is_logged_once() -> None:
+    world = World("a", "b", "c")
+    error = KeyError("odd")
+    world.answers |= dict.fromkeys(["a", "b"], Unexpected(error))
+    assert world.look() == ["m-a", "m-b"]
+    assert world.published == ["c:failed:EXPORT_FAILED"]
+    assert world.report.told("unforeseen_error") == [{"message_ids": ["m-a", "m-b"], "error": error}]
+
+
+def test_message_that_cannot_even_be_parsed_disturbs_no_other() -> None:
+    world = World("a", "b")
+    world.messages[0] = replace(world.messages[0], body=None)  # type: ignore[arg-type]
+    assert world.look() == ["m-a"]
+    assert world.published == ["b:failed:EXPORT_FAILED"]
+
+
+def test_fault_whose_first_sight_cannot_be_read_disturbs_no_other() -> None:
+    world = World("a", "b")
+    world.answers["a"] = Denied(Denial.UNKNOWN, "Job not found.")
+    world.fails["first_seen_at"] = KeyError("N")
+    assert world.look() == ["m-a"]
+    assert world.published == ["b:failed:EXPORT_FAILED"]
+
+
+def test_claim_that_breaks_for_a_batch_is_made_for_each_export() -> None:
+    class Odd(World):
+        def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RefusedClaim]:
+            if any(claim.export_id == "a" for claim in claims):
+                raise KeyError("Item")
+            return {}
+
+    world = Odd("a", "b", "c")
+    assert world.look() == ["m-a"]
+    assert sorted(world.published) == ["b:failed:EXPORT_FAILED", "c:failed:EXPORT_FAILED"]
+
+
+def test_event_that_cannot_be_sent_disturbs_no_other_and_is_a_dead_letter_at_its_final_deadline() -> None:
+    for age, dead_letters in ((0.0, {}), (96 * HOUR, {"m-a": "unforeseen error: ValueError: odd"})):
+        world = World("a", "b", sent_at=NOW - age)
+        world.unpublished = {"a:failed:EXPORT_FAILED": ValueError("odd")}
+        assert world.look() == ([] if dead_letters else ["m-a"])
+        assert world.published == ["b:failed:EXPORT_FAILED"]
+        assert world.set_aside_with == dead_letters
+
+
 def test_surprise_after_publishing_keeps_the_messages() -> None:
     world = World("a")
     world.fails["record"] = TimeoutError("busy")
     assert world.look() == ["m-a"]
+    # It has been published, so it is no dead letter, however old it is.
+    old = World("a", sent_at=NOW - 97 * HOUR)
+    old.fails["record"] = TimeoutError("busy")
+    assert old.look() == ["m-a"]
+    assert old.set_aside_with == {}
 
 
-def test_surprise_leaves_what_is_settled_already() -> None:
+def test_export_whose_end_cannot_be_logged_is_over_nevertheless() -> None:
     class Fragile(RecordingReporter):
         def note(self, event: str, **fields: Any) -> None:
             if fields["export_id"] == "a":
@@ -189,7 +307,7 @@ def test_surprise_leaves_what_is_settled_already() -> None:
 
     world = World("a", "b")
     world.report = Fragile()
-    assert world.look() == ["m-b"]
+    assert world.look() == []
     assert len(world.published) == 2
 
 

@@ -97,9 +97,10 @@ def act_on(event: Event) -> None:
 
     Here it is a log line that says what to do. Raise to be given the event again.
     """
-    data = event["data"]
+    # The type says what else an event has, so it comes first.
     match event["type"]:
         case "cgc.export.failed.v1":
+            data = event["data"]
             failure = data["failure"]
             logger.warning(
                 "export_failed",
@@ -111,6 +112,7 @@ def act_on(event: Event) -> None:
                 context=data["context"],
             )
         case "cgc.export.completed.v1":
+            data = event["data"]
             logger.info(
                 "export_completed",
                 export_id=event["subject"],
@@ -120,6 +122,7 @@ def act_on(event: Event) -> None:
                 context=data["context"],
             )
         case "cgc.export.group.concluded.v1":
+            data = event["data"]
             logger.info(
                 "group_concluded",
                 group_id=event["subject"],

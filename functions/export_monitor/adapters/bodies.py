@@ -4,12 +4,13 @@ Shapes: 'Get details of an export job', 'Get details of a volume', 'Get file det
 what the pages leave open, as the official clients read it.
 """
 
+import json
 import re
 from typing import Any
 
 from export_monitor.domain import strict_json
-from export_monitor.domain.assessment import whole_number
-from export_monitor.domain.model import MAX_TEXT_CHARACTERS, ExportJob, JobPage, JsonObject, SourceFile, Volume
+from export_monitor.domain.json_values import short_text, whole_number
+from export_monitor.domain.model import Denial, Denied, ExportJob, JobPage, JsonObject, SourceFile, Volume
 from export_monitor.domain.timestamps import seconds
 
 # A file's id enters a path, so one that is anything but an id is none.
@@ -34,6 +35,25 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     return strict_json.without_lone_surrogates(value) if _ESCAPED_SURROGATE.search(body) else value
 
 
+def object_with_items(body: bytes) -> dict[str, Any] | None:
+    """The JSON object around a list of `items`, with None for each that is not strict JSON; None where it is not one.
+
+    Raises RecursionError where an item is nested beyond any parser. An item that cannot be read alone must not hide the
+    others: NaN, a number beyond any float, bytes that are not UTF-8.
+    """
+    whole = json_object(body)
+    if whole is not None:
+        return whole
+    try:
+        value = json.loads(body.decode("utf-8-sig", "replace"))
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("items"), list):
+        return None
+    items = (json_object(json.dumps(item, ensure_ascii=False).encode(errors="replace")) for item in value["items"])
+    return {"items": [item if item is not None and "\ufffd" not in str(item) else None for item in items]}
+
+
 def error_code(body: JsonObject) -> int | None:
     """The numeric code by which an error is known to be the API's own, a number in a string included."""
     return whole_number(body.get("code"))
@@ -43,6 +63,15 @@ def error_message(body: JsonObject) -> str:
     """The API's words for an error, or its code where there are none."""
     message = body.get("message")
     return message[:500] if isinstance(message, str) and message else f"code {error_code(body)}"
+
+
+def read_denial(status: int, body: JsonObject) -> Denied | None:
+    """The API's own denial, or None where the answer is none: its status is 403 or 404, and its body has a code."""
+    code = error_code(body)
+    if status not in (403, 404) or code is None:
+        return None
+    denial = Denial.UNKNOWN if status == 404 else Denial.HIDDEN
+    return Denied(denial, error_message(body), code, status, _text(body, "more_info"))
 
 
 def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
@@ -67,15 +96,20 @@ def read_job(body: JsonObject, export_id: str) -> ExportJob | None:
 
 
 def read_page(body: JsonObject, total: str | None) -> JobPage | None:
-    """A page of the list of jobs, or None where the body is not one; `total` is a header's value."""
+    """A page of the list of jobs, or None where the body is not one; `total` is a header's value.
+
+    Without the documented `links` and a total, the list may go on after any page that is not empty.
+    """
     items = body.get("items")
     if not isinstance(items, list):
         return None
-    jobs = (read_job(item, str(item.get("id"))) for item in items if isinstance(item, dict))
-    links = body.get("links")
-    rels = [link.get("rel") for link in links if isinstance(link, dict)] if isinstance(links, list) else []
-    whole = total is not None and total.strip().isascii() and total.strip().isdecimal()
-    return JobPage(tuple(job for job in jobs if job), "next" in rels, int(total or 0) if whole else None)
+    jobs = (read_job(item, _text(item, "id") or "") for item in items if isinstance(item, dict))
+    links, whole_total = body.get("links"), whole_number((total or "").strip())
+    if isinstance(links, list):
+        has_next = "next" in [link.get("rel") for link in links if isinstance(link, dict)]
+    else:
+        has_next = whole_total is None and bool(items)
+    return JobPage(tuple(job for job in jobs if job), len(items), has_next, whole_total)
 
 
 def read_volume(body: JsonObject, name: str) -> Volume | None:
@@ -118,5 +152,4 @@ def _object(body: JsonObject, name: str) -> JsonObject:
 
 
 def _text(body: JsonObject, name: str) -> str | None:
-    value = body.get(name)
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARACTERS else None
+    return short_text(body.get(name))

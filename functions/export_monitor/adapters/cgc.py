@@ -6,14 +6,14 @@ What the API itself says of a thing, that it is unknown or not shown, is a value
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from export_monitor.adapters import bodies
 from export_monitor.adapters.conversation import BatchOverError, Conversation, NotAnsweredError, TimeLeft
 from export_monitor.domain.model import (
-    Denial,
     Denied,
     ExportJob,
     FileAnswer,
@@ -25,6 +25,7 @@ from export_monitor.domain.model import (
     Volume,
     VolumeAnswer,
 )
+from export_monitor.domain.unexpected import Unexpected, attempt
 
 BULK_LIMIT = 100
 LIST_LIMIT = 100
@@ -34,6 +35,8 @@ _VOLUME_REMEMBERED_SECONDS = 900.0
 _TURNS_REMEMBERED = 20_000
 
 Parsed = TypeVar("Parsed", ExportJob, Volume, SourceFile)
+
+Answer: TypeAlias = Parsed | Denied | Obstacle | Unexpected
 
 
 class CgcApi:
@@ -48,7 +51,7 @@ class CgcApi:
 
     def read_jobs(
         self, export_ids: Sequence[str], time_left: TimeLeft, follow_ups: Callable[[ExportJob], int] | None = None
-    ) -> dict[str, JobAnswer]:
+    ) -> dict[str, JobAnswer | Unexpected]:
         """Read export jobs: one singly, several in bulk where the platform can. `time_left` is in seconds.
 
         `follow_ups` says how many further requests a job calls for. Where the share is short, those are asked for whose
@@ -56,24 +59,26 @@ class CgcApi:
         """
         in_turn = sorted(export_ids, key=lambda export_id: self._answered_at.get(export_id, float("-inf")))
         answers = self._read_many(_JOBS, in_turn, time_left, follow_ups)
-        self._remember_turns(export_id for export_id, answer in answers.items() if not isinstance(answer, Obstacle))
+        unanswered = (Obstacle, Unexpected)
+        self._remember_turns(export_id for export_id, answer in answers.items() if not isinstance(answer, unanswered))
         return answers
 
-    def read_files(self, file_ids: Sequence[str], time_left: TimeLeft) -> dict[str, FileAnswer]:
+    def read_files(self, file_ids: Sequence[str], time_left: TimeLeft) -> dict[str, FileAnswer | Unexpected]:
         """Read files: one singly, several in bulk where the platform can. `time_left` is in seconds."""
         return self._read_many(_FILES, file_ids, time_left)
 
     def list_jobs(self, offset: int, time_left: TimeLeft) -> JobPage | Obstacle:
         """Read a page of at most a hundred of the token owner's jobs, in whatever order the API keeps them."""
         try:
-            answer = self._conversation.ask(
-                "GET", f"/storage/exports?limit={LIST_LIMIT}&offset={offset}&fields=_all", time_left
-            )
+            path = f"/storage/exports?limit={LIST_LIMIT}&offset={offset}&fields=_all"
+            answer = self._conversation.ask("GET", path, time_left, parse=bodies.object_with_items)
             page = bodies.read_page(answer.body, answer.total) if answer.status < 300 else None
             if page is None:
                 raise self._conversation.not_own(answer)
         except NotAnsweredError as error:
             return error.obstacle
+        except RecursionError:
+            return Obstacle("a page of the list of exports is nested too deeply")
         return page
 
     def read_volume(self, name: str, time_left: TimeLeft) -> VolumeAnswer:
@@ -105,39 +110,44 @@ class CgcApi:
         ids: Sequence[str],
         time_left: TimeLeft,
         follow_ups: Callable[[Parsed], int] | None = None,
-    ) -> dict[str, Parsed | Denied | Obstacle]:
-        answers: dict[str, Parsed | Denied | Obstacle] = {}
+    ) -> "dict[str, Answer[Parsed]]":
+        answers: dict[str, Answer[Parsed]] = {}
         for start in range(0, len(ids), BULK_LIMIT):
             part = ids[start : start + BULK_LIMIT]
             unanswered = part
             if len(part) > 1 and self._no_bulk_until.get(kind.bulk_path, float("-inf")) <= self._monotonic():
                 answers |= dict.fromkeys(part, Obstacle("the bulk answer lacks it"))
-                try:
-                    found, unanswered = self._read_bulk(kind, part, time_left, 0 if follow_ups else None)
+                outcome = attempt(partial(self._read_bulk, kind, part, time_left, 0 if follow_ups else None))
+                if not isinstance(outcome, Unexpected):
+                    found, unanswered = outcome
                     answers |= found
-                except NotAnsweredError as error:
-                    answers |= dict.fromkeys(part, error.obstacle)
+                elif isinstance(outcome.error, NotAnsweredError):
+                    answers |= dict.fromkeys(part, outcome.error.obstacle)
                     continue
+                # Else one of them may have broken the answer for all, so each is read by itself.
             answers |= self._read_singly(kind, unanswered, time_left, follow_ups)
         return answers
 
     def _read_bulk(
         self, kind: "_Kind[Parsed]", ids: Sequence[str], time_left: TimeLeft, owed: int | None
-    ) -> tuple[dict[str, Parsed], Sequence[str]]:
+    ) -> tuple[dict[str, Parsed | Unexpected], Sequence[str]]:
         """What a bulk answer holds by id, and which ids need a single read; all where there is no such call."""
-        answer = self._conversation.ask("POST", kind.bulk_path, time_left, {kind.bulk_field: list(ids)}, owed)
+        payload = {kind.bulk_field: list(ids)}
+        answer = self._conversation.ask(
+            "POST", kind.bulk_path, time_left, payload, owed, parse=bodies.object_with_items
+        )
         if answer.status in (404, 405) and bodies.error_code(answer.body) is None:
             self._no_bulk_until[kind.bulk_path] = self._monotonic() + _BULK_RETRIED_AFTER_SECONDS
             return {}, ids
         items = answer.body.get("items")
         if answer.status >= 300 or not isinstance(items, list):
             raise self._conversation.not_own(answer)
-        found: dict[str, Parsed] = {}
+        found: dict[str, Parsed | Unexpected] = {}
         errors: list[int] = []
         for position, item in enumerate(items):
             resource = item.get("resource") if isinstance(item, dict) else None
             if isinstance(resource, dict) and resource.get("id") in ids:
-                parsed = kind.parse(resource, resource["id"])
+                parsed = attempt(partial(kind.parse, resource, resource["id"]))
                 if parsed is not None:
                     found[resource["id"]] = parsed
             elif isinstance(item, dict) and item.get("error"):
@@ -150,8 +160,8 @@ class CgcApi:
         ids: Iterable[str],
         time_left: TimeLeft,
         follow_ups: Callable[[Parsed], int] | None = None,
-    ) -> dict[str, Parsed | Denied | Obstacle]:
-        answers: dict[str, Parsed | Denied | Obstacle] = {}
+    ) -> "dict[str, Answer[Parsed]]":
+        answers: dict[str, Answer[Parsed]] = {}
         owed = 0 if follow_ups else None
         over: Obstacle | None = None
         for item_id in ids:
@@ -159,12 +169,15 @@ class CgcApi:
                 answers[item_id] = over
                 continue
             try:
-                answer = answers[item_id] = self._read_one(kind, item_id, time_left, owed)
+                answer = self._read_one(kind, item_id, time_left, owed)
+                answers[item_id] = answer
                 if owed is not None and follow_ups and not isinstance(answer, Denied):
                     owed += follow_ups(answer)
             except NotAnsweredError as error:
                 answers[item_id] = error.obstacle
                 over = error.obstacle if isinstance(error, BatchOverError) else None
+            except Exception as error:  # noqa: BLE001 -- it concerns this one alone
+                answers[item_id] = Unexpected(error)
         return answers
 
     def _read_one(
@@ -176,9 +189,8 @@ class CgcApi:
         # The vendor's OpenAPI files a failed job's body under 409, so a job is one whatever the 2xx or 4xx status.
         if parsed is not None and (answer.status < 300 or isinstance(parsed, ExportJob)):
             return parsed
-        if answer.status in (403, 404) and bodies.error_code(answer.body) is not None:
-            denial = Denial.UNKNOWN if answer.status == 404 else Denial.HIDDEN
-            return Denied(denial, bodies.error_message(answer.body))
+        if denied := bodies.read_denial(answer.status, answer.body):
+            return denied
         raise self._conversation.not_own(answer)
 
 

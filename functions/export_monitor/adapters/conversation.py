@@ -92,18 +92,26 @@ class Conversation:
         self._wall_clock = wall_clock
 
     def ask(
-        self, method: str, path: str, time_left: TimeLeft, payload: JsonObject | None = None, owed: int | None = None
+        self,
+        method: str,
+        path: str,
+        time_left: TimeLeft,
+        payload: JsonObject | None = None,
+        owed: int | None = None,
+        parse: Callable[[bytes], JsonObject | None] = bodies.json_object,
     ) -> JsonAnswer:
-        """Ask at a path below the API's URL, within the seconds left; a refused token is read afresh once.
+        """Send a request to a path below the API's URL, within the seconds left.
 
-        `owed` says how many follow-ups of other questions the pace must leave room for. Raises NotAnsweredError.
+        Where the token is rejected, it is repeated once with the token that the secret holds now.
+        `owed` says how many follow-ups of other requests the pace must leave room for; `parse` reads the body, and
+        returns None for one that is not the API's. Raises NotAnsweredError.
         """
         answer = self._send(method, path, time_left, payload, self._current_token, owed)
         if answer.status == 401:
             answer = self._send(method, path, time_left, payload, self._fresh_token)
         if answer.status == 401:
             self._refuse_token("the API refuses the token")
-        body = bodies.json_object(answer.body)
+        body = parse(answer.body)
         if answer.status >= 500 or 300 <= answer.status < 400 or body is None:
             self._count("ApiErrors")
             text = f"HTTP {answer.status}" if body is None else f"HTTP {answer.status}, {bodies.error_message(body)}"
@@ -137,15 +145,24 @@ class Conversation:
             raise BatchOverError("the invocation's time is up", unasked=True)
         if not self._pace.admit(owed):
             raise BatchOverError("this worker's share of the rate limit is used up", unasked=True)
+        answer = self._answer(HttpRequest(method, self._base_url + path, headers, payload), limit, time_left)
+        self._heed_rate_limit(answer)
+        # What the API says ends up in log lines and events, and an API may repeat what it was sent.
+        return replace(answer, body=answer.body.replace(secret.encode(), b"(the token)"))
+
+    def _answer(self, request: HttpRequest, limit: float, time_left: TimeLeft) -> HttpAnswer:
         try:
-            answer = self._exchange.send(HttpRequest(method, self._base_url + path, headers, payload), limit)
+            try:
+                return self._exchange.send(request, limit)
+            except NoAnswerError as error:
+                # While the worker was frozen, the other side dropped the connection: once more, on a new one.
+                if not error.reused or not self._pace.admit():
+                    raise
+                return self._exchange.send(request, min(limit, max(time_left(), _LEAST_SECONDS)))
         except NoAnswerError as error:
             self._count("ApiErrors")
             kind = BatchOverError if error.slow else NotAnsweredError
             raise kind(f"the API cannot be reached: {error}") from None
-        self._heed_rate_limit(answer)
-        # What the API says ends up in log lines and events, and an API may repeat what it was sent.
-        return replace(answer, body=answer.body.replace(secret.encode(), b"(the token)"))
 
     def _current_token(self) -> str:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls, AwsError
+from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
 from export_monitor.domain.messages import ORIGIN
 from export_monitor.domain.model import JsonObject, QueueMessage, UnavailableError
 from export_monitor.domain.start_events import watched_group_body
@@ -112,7 +112,7 @@ def _hide_entry(
 
 def _failed(
     entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]",
-    answer: "ChangeMessageVisibilityBatchResultTypeDef | AwsError",
+    answer: "ChangeMessageVisibilityBatchResultTypeDef | Exception",
 ) -> "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]":
     if isinstance(answer, Exception):
         return entries

@@ -4,10 +4,12 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
+from export_monitor.adapters.aws import AWS_ERRORS
 from export_monitor.adapters.export_items import export_key, fault_attributes
 from export_monitor.adapters.table import Table, expiry, told
 from export_monitor.domain.model import Obstacle
 from export_monitor.domain.patience import Sight
+from export_monitor.domain.unexpected import Unexpected
 
 
 class FaultSights:
@@ -16,17 +18,14 @@ class FaultSights:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle]:
+    def first_seen_at(self, sights: Collection[Sight], now: float) -> dict[Sight, float | Obstacle | Unexpected]:
         """Note that faults are seen, and say of each since when it has been, in epoch seconds.
 
         One that went unseen for too long had healed and counts from now. It costs one write, and a second one after
         healing.
         """
         outcomes = self._table.calls.side_by_side([partial(self._first_seen_at, sight, now) for sight in sights])
-        return {
-            sight: Obstacle(told(outcome)) if isinstance(outcome, Exception) else outcome
-            for sight, outcome in zip(sights, outcomes, strict=True)
-        }
+        return {sight: _answer(outcome) for sight, outcome in zip(sights, outcomes, strict=True)}
 
     def _first_seen_at(self, sight: Sight, now: float) -> float:
         first, last = fault_attributes(sight.fault)
@@ -41,3 +40,9 @@ class FaultSights:
         update = self._table.update(export_key(export_id), f"{expression}, expires_at = :expires", values)
         answer = self._table.client().update_item(**update, ReturnValues="ALL_OLD")
         return dict(answer.get("Attributes", {}))
+
+
+def _answer(outcome: float | Exception) -> float | Obstacle | Unexpected:
+    if isinstance(outcome, AWS_ERRORS):
+        return Obstacle(told(outcome))
+    return Unexpected(outcome) if isinstance(outcome, Exception) else outcome

@@ -103,8 +103,9 @@ class GroupLedger:
             known = [end for end, reason in zip(waiting, reasons, strict=True) if is_refused(reason)]
             if known:
                 waiting = [end for end in waiting if end not in known]
-            elif is_refused(group_reason) and not _is_claimed(group_reason["Item"], now):
-                item = group_reason["Item"]
+            elif is_refused(group_reason) and not _is_claimed(item := group_reason.get("Item", {}), now):
+                if "member_count" not in item:
+                    raise UnavailableError("the group is not recorded yet")
                 room = 0 if "concluded_at" in item else int(item["awaited_count"]["N"])
                 beyond += [end.export_id for end in waiting[room:]]
                 waiting = waiting[:room]

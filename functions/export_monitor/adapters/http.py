@@ -6,6 +6,7 @@ left alone where a server drips the head of its answer.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,18 +39,23 @@ class HttpAnswer:
 
 
 class NoAnswerError(Exception):
-    """No whole answer came. `slow` where it was waited for in vain, so that asking on would cost as much again."""
+    """No whole answer came. `slow` where it was waited for in vain, so that asking on would cost as much again.
 
-    def __init__(self, text: str, *, slow: bool = False) -> None:
+    `reused` where a connection that had served before broke before any answer: the other side had dropped it, and the
+    same request may pass on a new one.
+    """
+
+    def __init__(self, text: str, *, slow: bool = False, reused: bool = False) -> None:
         super().__init__(text)
         self.slow = slow
+        self.reused = reused
 
 
 class HttpExchange:
     """Sends requests one after the other over kept connections."""
 
     def __init__(self) -> None:
-        self._session = _new_session()
+        self._session = _Session()
         self._threads = Threads(1)
 
     def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
@@ -59,22 +65,41 @@ class HttpExchange:
         [outcome] = self._threads.run([lambda: _exchange(session, request, limit_seconds)], limit_seconds + 0.5)
         if isinstance(outcome, LateError):
             # The thread may be busy for as long as the server likes, and its session must not be shared.
-            self._session = _new_session()
+            self._session = _Session()
             raise NoAnswerError(f"no answer within {limit_seconds:.0f} s", slow=True)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
 
-def _new_session() -> requests.Session:
-    session = requests.Session()
-    # Neither a .netrc nor a proxy variable may see the token.
-    session.trust_env = False
-    return session
+class _Session(requests.Session):
+    """Counts the connections that it opens, which tells whether a request was sent on one that had served before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Neither a .netrc nor a proxy variable may see the token.
+        self.trust_env = False
+        self.opened = 0
+        for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
+            adapter = requests.adapters.HTTPAdapter()
+            adapter.poolmanager.pool_classes_by_scheme = {scheme: self._counting(pool)}
+            self.mount(f"{scheme}://", adapter)
+
+    def _counting(self, pool: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
+        connect: Callable[[Any], None] = pool.ConnectionCls.connect
+
+        def counted(connection: Any) -> None:
+            self.opened += 1
+            connect(connection)
+
+        connection_class = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"connect": counted})
+        return type(pool.__name__, (pool,), {"ConnectionCls": connection_class})
 
 
-def _exchange(session: requests.Session, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
+def _exchange(session: _Session, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
     deadline = time.monotonic() + limit_seconds
+    opened = session.opened
+    answered = False
     try:
         with session.request(
             request.method,
@@ -85,19 +110,23 @@ def _exchange(session: requests.Session, request: HttpRequest, limit_seconds: fl
             allow_redirects=False,
             stream=True,
         ) as response:
+            answered = True
             return HttpAnswer(response.status_code, response.headers, _body(response, deadline))
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
         raise NoAnswerError("no answer in time", slow=True) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         # requests wraps the errors of its own calls; those of reading the body come as urllib3 raises them.
-        raise NoAnswerError(f"the connection failed ({type(error).__name__})") from None
+        is_broken = isinstance(error, requests.ConnectionError) and not answered
+        reused = is_broken and session.opened == opened > 0
+        raise NoAnswerError(f"the connection failed ({type(error).__name__})", reused=reused) from None
 
 
 def _body(response: requests.Response, deadline: float) -> bytes:
     parts, size = [], 0
     # read1 returns what one read of the socket brings; read would wait for a whole chunk, however slowly it drips. A
-    # body that ends before its announced length is an error of urllib3's.
-    while chunk := response.raw.read1(_CHUNK_BYTES):
+    # body that ends before its announced length is an error of urllib3's. A server may compress a body though it was
+    # asked not to; the limit is that of what it inflates to.
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         parts.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:

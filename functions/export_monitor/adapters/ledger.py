@@ -6,8 +6,6 @@ from typing import Any
 from export_monitor.adapters.aws import AWS_ERRORS
 from export_monitor.adapters.export_items import export_key, fault_attributes
 from export_monitor.adapters.table import (
-    RECORD_ATTEMPTS,
-    TOGETHER_ATTEMPTS,
     Table,
     Update,
     expiry,
@@ -19,7 +17,6 @@ from export_monitor.adapters.table import (
 from export_monitor.adapters.threads import LateError
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
 from export_monitor.domain.events import event_id
-from export_monitor.domain.model import UnavailableError
 from export_monitor.domain.patience import FAULTS
 
 # A transaction that met another one on the same item is tried again; botocore does not do so by itself.
@@ -57,29 +54,27 @@ class Ledger:
                 break
             if not lost:
                 attempts += 1
-                if attempts == _CLAIM_ATTEMPTS:
+                if attempts == _CLAIM_ATTEMPTS or not self._has_paused(attempts):
                     return refused | {c.export_id: RefusedClaim(Refusal.BUSY) for c in wanted}
-                self._table.pause(attempts)
             wanted = [claim for claim in wanted if claim.export_id not in lost]
         return refused
 
-    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> None:
+    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> set[str]:
         """Record what was published and which messages have ended; claims and faults go.
 
         `over` are watches that end because their event had been published before. All are written in one transaction,
-        and one by one where something keeps standing in its way. Raises UnavailableError where it could not be done.
+        and one by one where something keeps standing in its way. Returns the export ids of those not recorded.
         """
-        updates = [self._record_update(claim, now) for claim in published]
-        updates += [self._over_update(claim, now) for claim in over]
-        for attempt in range(1, RECORD_ATTEMPTS + 1):
-            updates = self._table.unwritten(updates, together=attempt <= TOGETHER_ATTEMPTS)
-            if not updates:
-                return
-            try:
-                self._table.pause(attempt)
-            except LateError:
-                break
-        raise UnavailableError("what was published could not be recorded")
+        updates = {claim.export_id: self._record_update(claim, now) for claim in published}
+        updates |= {claim.export_id: self._over_update(claim, now) for claim in over}
+        return self._table.write_all(updates)
+
+    def _has_paused(self, attempts: int) -> bool:
+        try:
+            self._table.pause(attempts)
+        except LateError:
+            return False
+        return True
 
     def _claim_update(self, claim: Claim, now: float, until: float) -> Update:
         values = {
@@ -115,8 +110,10 @@ def _refusal(claim: Claim, item: dict[str, Any], now: float) -> RefusedClaim:
     sent, ended = item.get("sent", {}).get("SS", ()), item.get("ended", {}).get("SS", ())
     if claim.message_id in ended or claim.event_id in sent or _completed(claim) in sent:
         return RefusedClaim(Refusal.OVER, published=_published(claim, sent))
-    claimed_until = int(item.get("claimed_until", {}).get("N", 0)) / 1000
-    return RefusedClaim(Refusal.BUSY, max(0.0, claimed_until - now))
+    if "claimed_until" not in item:
+        # DynamoDB did not return the item: somebody else's claim, or a record, that is not known.
+        return RefusedClaim(Refusal.BUSY)
+    return RefusedClaim(Refusal.BUSY, max(0.0, int(item["claimed_until"]["N"]) / 1000 - now))
 
 
 def _published(claim: Claim, sent: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from export_monitor.adapters.aws import AwsCalls, AwsError
+from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
 from export_monitor.adapters.threads import LateError
 from export_monitor.domain import grants, integrity
 from export_monitor.domain.model import (
@@ -25,38 +25,56 @@ from export_monitor.domain.model import (
     Volume,
 )
 from export_monitor.domain.object_location import candidate_keys
+from export_monitor.domain.unexpected import Unexpected
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import GetObjectAclOutputTypeDef, HeadObjectOutputTypeDef
+    from types_boto3_s3.type_defs import GetObjectAclOutputTypeDef, GetObjectOutputTypeDef, HeadObjectOutputTypeDef
 
 # An object in one of these must be restored before it can be read.
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 _CHECKSUM = "Checksum"
+# How the codes of KMS's errors begin, which S3 hands on with 400 (a key that is disabled or pending deletion) or 403.
+_KMS = "KMS."
 _BUCKET_REMEMBERED_SECONDS = 900.0
 
 
+class _OtherBytesError(Exception):
+    """S3 answered a ranged request with something else than the bytes asked for, which says nothing of the object."""
+
+
 class ExportedObjects:
-    """Looks at objects in the buckets that it is given, and asks for no others."""
+    """Inspects objects in the buckets that it is given, and asks for no others. `count` takes the name of a metric."""
 
     def __init__(
         self,
         calls: AwsCalls,
         client: "Callable[[], S3Client]",
         buckets: Collection[str],
+        count: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calls = calls
         self._client = client
         self._buckets = frozenset(buckets)
+        self._count = count
         self._monotonic = monotonic
         self._without_acls: dict[str, tuple[float, bool]] = {}
         self._owners: dict[str, tuple[float, str]] = {}
 
-    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
-        """For each, the first of the keys that the job's location may mean and that exists, as its checks need it."""
+    def look(
+        self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float
+    ) -> list[ObjectAnswer | Unexpected]:
+        """For each, the first of the keys that the job's location may mean and that exists, as its checks need it.
+
+        An error of S3 (neither 403 nor 404) is an Obstacle and counts in the metric S3Errors.
+        """
         looks = [partial(self._look, volume, job) for volume, job in wanted]
-        return [_in_time(outcome) for outcome in self._calls.side_by_side(looks, within_seconds)]
+        answers = [_answer(outcome) for outcome in self._calls.side_by_side(looks, within_seconds)]
+        for answer in answers:
+            if isinstance(answer, Obstacle) and not answer.unasked:
+                self._count("S3Errors")
+        return answers
 
     def _look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
         if volume.bucket not in self._buckets:
@@ -73,6 +91,8 @@ class ExportedObjects:
                     return Obstacle(f"S3 answers {error.response['Error']['Code']} for s3://{volume.bucket}/{key}")
             except BotoCoreError as error:
                 return Obstacle(f"S3 cannot be reached ({type(error).__name__})")
+            except _OtherBytesError as error:
+                return Obstacle(f"S3 did not answer with the bytes asked for of s3://{volume.bucket}/{key}: {error}")
         # A key that may not be seen may be the one, so nothing is missing while any was refused.
         return refused or MissingObject(volume.bucket, keys)
 
@@ -81,9 +101,10 @@ class ExportedObjects:
         try:
             head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
-            if _status(error) != 403:
+            # S3 shows the checksums of an object under a KMS key only where that key may be used: else 403, or 400 for
+            # a disabled key. The rest of the head needs no key. A HEAD answer has no body, so no code tells more.
+            if _status(error) not in (400, 403):
                 raise
-            # Checksums of an object under a KMS key are shown only to who may decrypt; the rest is not so guarded.
             head = client.head_object(Bucket=bucket, Key=key)
         return _stored_object(bucket, key, head)
 
@@ -106,9 +127,7 @@ class ExportedObjects:
                 return ByteEnds(first, first[-integrity.LAST_BYTES :])
             return ByteEnds(first, self._bytes(found, found.size - integrity.LAST_BYTES, found.size))
         except ClientError as error:
-            if _status(error) != 403:
-                raise
-            return Unread("S3 refuses to show the object's bytes")
+            return Unread(_refusal(error, found, "S3 refuses to show the object's bytes"))
 
     def _bytes(self, found: StoredObject, start: int, end: int) -> bytes:
         """The bytes from `start` to before `end`, of the very version, or content, that was looked at."""
@@ -122,8 +141,12 @@ class ExportedObjects:
                 Bucket=found.bucket, Key=found.key, Range=span, IfMatch=f'"{found.etag}"'
             )
         with answer["Body"] as body:
+            _check_range(answer, f"bytes {start}-{end - 1}/{found.size}")
             # Whatever the server sends, no more than was asked for is read.
-            return body.read(end - start)
+            content = body.read(end - start)
+        if len(content) < end - start:
+            raise _OtherBytesError(f"{len(content)} bytes in place of {end - start}")
+        return content
 
     def _access(self, found: StoredObject, canned_acl: str) -> AccessControl | Unread:
         try:
@@ -132,9 +155,8 @@ class ExportedObjects:
             acl = self._acl(found)
             bucket_owner = self._bucket_owner(found.bucket) if grants.speaks_of_bucket_owner(canned_acl) else None
         except ClientError as error:
-            if _status(error) != 403:
-                raise
-            return Unread("S3 refuses to show the ACL, its bucket's or the bucket's object ownership")
+            words = "S3 refuses to show the ACL, its bucket's or the bucket's object ownership"
+            return Unread(_refusal(error, found, words))
         given = (
             Grant(grant["Grantee"].get("ID") or grant["Grantee"].get("URI", "?"), grant["Permission"])
             for grant in acl["Grants"]
@@ -170,10 +192,27 @@ class ExportedObjects:
         return owner
 
 
-def _in_time(outcome: ObjectAnswer | AwsError) -> ObjectAnswer:
-    if isinstance(outcome, Exception):
+def _answer(outcome: ObjectAnswer | Exception) -> ObjectAnswer | Unexpected:
+    if isinstance(outcome, AWS_ERRORS):
         return Obstacle(f"S3: {outcome}", unasked=isinstance(outcome, LateError) and not outcome.begun)
-    return outcome
+    return Unexpected(outcome) if isinstance(outcome, Exception) else outcome
+
+
+def _check_range(answer: "GetObjectOutputTypeDef", expected: str) -> None:
+    """Raise _OtherBytesError unless the answer is partial content (206) of exactly the expected Content-Range."""
+    status, given = answer["ResponseMetadata"]["HTTPStatusCode"], answer.get("ContentRange")
+    if status != 206 or given != expected:
+        raise _OtherBytesError(f"HTTP {status}, Content-Range {given!r:.100} in place of {expected!r}")
+
+
+def _refusal(error: ClientError, found: StoredObject, words: str) -> str:
+    """Why something of an object was refused. Raises the error where it is no refusal: neither 403 nor one of KMS."""
+    code = error.response["Error"].get("Code", "")
+    if code.startswith(_KMS):
+        return f"S3 cannot use the object's KMS key {found.kms_key_id or '(unknown)'} ({code})"
+    if _status(error) != 403:
+        raise error
+    return words
 
 
 def _status(error: ClientError) -> int:

@@ -1,6 +1,6 @@
 """A DynamoDB table, written whole or not at all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
+from export_monitor.adapters.threads import LateError
 from export_monitor.domain.model import UnavailableError
+from export_monitor.domain.unexpected import Unexpected, attempt
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -65,7 +67,7 @@ class Table:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "TransactionCanceledException":
-                return [dict(reason) for reason in error.response["CancellationReasons"]]
+                return _reasons(error.response.get("CancellationReasons", ()), len(updates))
             if code == "ConditionalCheckFailedException":
                 return [{"Code": "ConditionalCheckFailed", "Item": error.response.get("Item", {})}]
             if code in ("TransactionInProgressException", "TransactionConflictException"):
@@ -73,16 +75,34 @@ class Table:
             raise
         return [{"Code": "None"}] * len(updates)
 
-    def unwritten(self, updates: list[Update], *, together: bool) -> list[Update]:
-        """Write, and say what could not be written, for whatever reason."""
-        if together:
+    def write_all(self, updates: Mapping[str, Update]) -> set[str]:
+        """Write updates without conditions for as long as there is time; the names of those not written.
+
+        The first attempts are one transaction each; then each update is written by itself, so that none holds up
+        the others.
+        """
+        unwritten = dict(updates)
+        for number in range(1, RECORD_ATTEMPTS + 1):
+            unwritten = self._unwritten(unwritten, together=number <= TOGETHER_ATTEMPTS)
+            if not unwritten:
+                break
             try:
-                return [] if is_written(self.write(updates)) else updates
-            except AWS_ERRORS:
-                return updates
+                self.pause(number)
+            except LateError:
+                break
+        return set(unwritten)
+
+    def _unwritten(self, updates: dict[str, Update], *, together: bool) -> dict[str, Update]:
+        if together:
+            reasons = attempt(lambda: self.write(list(updates.values())))
+            return {} if not isinstance(reasons, Unexpected) and is_written(reasons) else updates
         client = self.client()
-        outcomes = self.calls.side_by_side([partial(client.update_item, **update) for update in updates])
-        return [update for update, outcome in zip(updates, outcomes, strict=True) if isinstance(outcome, Exception)]
+        outcomes = self.calls.side_by_side([partial(client.update_item, **update) for update in updates.values()])
+        return {
+            name: update
+            for (name, update), outcome in zip(updates.items(), outcomes, strict=True)
+            if isinstance(outcome, Exception)
+        }
 
     def pause(self, attempt: int) -> None:
         """Wait before the next attempt, longer each time. Raises LateError where that leaves no time for it."""
@@ -101,6 +121,13 @@ def asking() -> Iterator[None]:
 def told(error: Exception) -> str:
     """What went wrong, for the log."""
     return f"DynamoDB: {error}"
+
+
+def _reasons(given: Sequence[Mapping[str, Any]], number: int) -> list[Reason]:
+    """A reason for each update of a cancelled transaction. Where they are not all given, it met something unknown."""
+    if len(given) != number or all(reason.get("Code", "None") == "None" for reason in given):
+        return [{"Code": "TransactionConflict"}] * number
+    return [{"Code": "None"} | dict(reason) for reason in given]
 
 
 def is_written(reasons: Sequence[Reason]) -> bool:

@@ -33,9 +33,9 @@ class Telemetry:
         """Log something that an operator may have to see to."""
         self._logger.warning(event, extra=_given(fields))
 
-    def traceback(self, event: str, **fields: Any) -> None:
-        """Log the exception being handled, with its traceback."""
-        self._logger.error(event, exc_info=True, extra=_given(fields))  # noqa: LOG014 -- the handler is the caller's
+    def traceback(self, event: str, error: Exception, **fields: Any) -> None:
+        """Log an error with its traceback."""
+        self._logger.error(event, exc_info=error, extra=_given(fields))
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from export_monitor.adapters.aws import AwsCalls
-from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message
+from botocore.exceptions import ClientError
+
+from export_monitor.adapters.aws import AWS_ERRORS, AwsCalls
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, Unpublished
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
@@ -25,23 +27,43 @@ class EventsTopic:
         self._client = client
         self._topic_arn = topic_arn
 
-    def publish(self, messages: Sequence[Message]) -> dict[str, str]:
-        """Publish, and say why which messages were not, by the id of their event."""
-        batches = list(_batches(messages))
-        failures: dict[str, str] = {}
-        for batch, answer in zip(
-            batches, self._calls.side_by_side([self._call(batch) for batch in batches]), strict=True
-        ):
-            if isinstance(answer, Exception):
-                failures |= {message.event_id: f"SNS: {type(answer).__name__}: {answer}" for message in batch}
-                continue
-            for failed in answer.get("Failed", ()):
-                failures[batch[int(failed["Id"])].event_id] = f"SNS: {failed['Code']}"
-        return failures
+    def publish(self, messages: Sequence[Message]) -> dict[str, Unpublished]:
+        """Publish; returns those that were not published, by the id of their event."""
+        return self._publish(list(_batches(messages)))
+
+    def _publish(self, batches: Sequence[Sequence[Message]]) -> dict[str, Unpublished]:
+        failures: dict[str, Unpublished] = {}
+        suspects: list[Message] = []
+        answers = self._calls.side_by_side([self._call(batch) for batch in batches])
+        for batch, answer in zip(batches, answers, strict=True):
+            if not isinstance(answer, Exception):
+                failures |= {
+                    batch[int(failed["Id"])].event_id: Unpublished(f"SNS: {failed['Code']}")
+                    for failed in answer.get("Failed", ())
+                }
+            elif len(batch) > 1 and _concerns_the_content(answer):
+                suspects += batch
+            else:
+                failures |= {message.event_id: _unpublished(answer) for message in batch}
+        # One message may be what the others were refused for, so each is tried by itself.
+        return failures | (self._publish([[message] for message in suspects]) if suspects else {})
 
     def _call(self, batch: Sequence[Message]) -> "Callable[[], PublishBatchResponseTypeDef]":
         entries = [_entry(number, message) for number, message in enumerate(batch)]
         return lambda: self._client().publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+
+
+def _concerns_the_content(error: Exception) -> bool:
+    """Whether a call failed for what was in it: nothing was published then, and another content may pass."""
+    if isinstance(error, ClientError):
+        refused = error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        return refused and "Throttl" not in error.response["Error"]["Code"]
+    return not isinstance(error, AWS_ERRORS)
+
+
+def _unpublished(error: Exception) -> Unpublished:
+    unexpected = None if isinstance(error, AWS_ERRORS) else error
+    return Unpublished(f"SNS: {type(error).__name__}: {error}", unexpected)
 
 
 def _batches(messages: Sequence[Message]) -> Iterator[list[Message]]:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from export_monitor.adapters.export_items import export_key
-from export_monitor.adapters.table import RECORD_ATTEMPTS, TOGETHER_ATTEMPTS, Table, asking, expiry
+from export_monitor.adapters.table import RECORD_ATTEMPTS, Table, asking, expiry
 from export_monitor.domain.model import UnavailableError
 
 # What a transaction and a BatchGetItem take.
@@ -31,18 +31,10 @@ class WatchMarks:
     def mark_watched(self, export_ids: Collection[str], now: float) -> None:
         """Give each export an item, so that it is not discovered. Raises UnavailableError."""
         ids = sorted(export_ids)
-        marks = [
-            self._table.update(export_key(one), "SET expires_at = :expires", {":expires": expiry(now)}) for one in ids
-        ]
+        values = {":expires": expiry(now)}
+        marks = [(one, self._table.update(export_key(one), "SET expires_at = :expires", values)) for one in ids]
         for start in range(0, len(marks), _AT_ONCE):
-            unwritten = marks[start : start + _AT_ONCE]
-            for attempt in range(1, RECORD_ATTEMPTS + 1):
-                unwritten = self._table.unwritten(unwritten, together=attempt <= TOGETHER_ATTEMPTS)
-                if not unwritten:
-                    break
-                with asking():
-                    self._table.pause(attempt)
-            else:
+            if self._table.write_all(dict(marks[start : start + _AT_ONCE])):
                 raise UnavailableError("watches could not be marked")
 
     def list_offset(self) -> int | None:

@@ -7,6 +7,7 @@ verdict; every other state speaks for itself.
 from dataclasses import dataclass, replace
 
 from export_monitor.domain.checks import Gathered, verify, verify_missing, verify_nothing
+from export_monitor.domain.json_values import short_text, whole_number
 from export_monitor.domain.model import (
     Denial,
     Denied,
@@ -129,34 +130,29 @@ def _unasked(answer: FileAnswer | None) -> bool:
 
 def _denied_job(answer: Denied) -> Failure:
     if answer.denial is Denial.UNKNOWN:
-        return Failure(Reason.EXPORT_NOT_FOUND, f"The API does not know this export: {answer.message}")
-    return Failure(Reason.EXPORT_FORBIDDEN, f"The API does not show this export: {answer.message}")
+        return _denied(Reason.EXPORT_NOT_FOUND, "The API does not know this export", answer)
+    return _denied(Reason.EXPORT_FORBIDDEN, "The API does not show this export", answer)
+
+
+def _denied(reason: Reason, what: str, answer: Denied) -> Failure:
+    return Failure(reason, f"{what}: {answer.message}", answer.code, answer.status, answer.more_info)
 
 
 def _failed_job(job: ExportJob) -> Failure:
     error = job.error
-    message, more_info = error.get("message"), error.get("more_info")
+    message = error.get("message")
     return Failure(
         reason=Reason.EXPORT_FAILED,
         message=message if isinstance(message, str) and message else "The platform gave no message.",
         code=whole_number(error.get("code")),
         status=whole_number(error.get("status")),
-        more_info=more_info if isinstance(more_info, str) else None,
+        more_info=short_text(error.get("more_info")),
     )
-
-
-def whole_number(value: object) -> int | None:
-    """A whole number, also one that is written as a string of up to 18 digits; else None."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _no_volume(job: ExportJob, answer: Denied | None) -> Failure:
     if isinstance(answer, Denied):
-        return Failure(
-            Reason.VOLUME_UNAVAILABLE, f"The volume {job.volume} is {answer.denial} to the token: {answer.message}"
-        )
+        return _denied(Reason.VOLUME_UNAVAILABLE, f"The volume {job.volume} is {answer.denial} to the token", answer)
     return Failure(Reason.VOLUME_UNAVAILABLE, f"The job's volume, {job.volume!r:.100}, is not a name that can be read.")
 
 

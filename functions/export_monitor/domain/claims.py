@@ -27,12 +27,13 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RefusedClaim:
-    """A claim that was not given, for how many seconds to wait before the next try, and why.
+    """A claim that was not given, how long (seconds) to wait before the next try, and why.
 
-    Where the watch is over, `published` is the id of the event that ended it.
+    `wait_seconds` is None where nothing tells when the claim that stands in the way ends. Where the watch is over,
+    `published` is the id of the event that ended it.
     """
 
     refusal: Refusal
-    wait_seconds: float = 0.0
+    wait_seconds: float | None = None
     because: str = "another worker is publishing it"
     published: str = ""

@@ -46,6 +46,14 @@ class Message:
         return sum(len(text.encode()) for text in (self.body, self.subject, *attributes))
 
 
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """Why a message was not published; `error` is an unexpected one, which needs a developer's eyes."""
+
+    because: str
+    error: Exception | None = None
+
+
 def event_id(export_id: str, failure: Failure | None) -> str:
     """The identity of an event: the same whenever the same end of the same export is published."""
     return f"{export_id}:failed:{failure.reason}" if failure else f"{export_id}:completed"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from export_monitor.domain.advice import advice
+from export_monitor.domain.advice import advice, advice_by_code
 from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, encode, event_id
 from export_monitor.domain.mail import group_email_text, group_subject_line
 from export_monitor.domain.model import ExportJob, Group, JsonObject
@@ -153,9 +153,10 @@ def _failure(one: FailedMember) -> JsonObject:
 
 
 def _steps(failures: Sequence[FailedMember]) -> dict[str, str]:
-    """What to do next for each cause, under the words by which a mail lists it."""
-    kinds = {(one.reason, one.code) for one in failures}
+    """What to do next for each cause, under the words by which a mail lists it: few, however many codes there are."""
+    kinds = {(Reason(one.reason), one.code) for one in failures}
+    causes = {(reason, code if advice_by_code(reason, code) else None) for reason, code in kinds}
     return {
-        reason if code is None else f"{reason} {code}": advice(Failure(Reason(reason), "", code), Evidence())
-        for reason, code in sorted(kinds, key=str)
+        reason.value if code is None else f"{reason} {code}": advice(Failure(reason, "", code), Evidence())
+        for reason, code in sorted(causes, key=str)
     }

@@ -1,15 +1,15 @@
-"""Whether an object's bytes begin and end as their format says, judged by a few bytes at either end.
+"""Whether an object's bytes begin and end as its format says, judged by a few bytes at either end.
 
-BGZF (BAM, BCF, bgzipped text) and CRAM end with a fixed marker, so a file that was cut off shows. Sources: the SAM
-specification (sections 4.1 and 4.1.2) and the CRAM 2.1 and 3 specifications (section 9, 'End of file container') of
-hts-specs; `samtools quickcheck` asks the same.
+BAM, BCF, bgzipped VCF and CRAM end with a fixed marker, so one that was cut off shows. Other BGZF files may end with
+it: common writers of FASTQ leave it out. Sources: the SAM specification (sections 4.1 and 4.1.2) and the CRAM 2.1 and 3
+specifications (section 9, 'End of file container') of hts-specs; `samtools quickcheck` asks the same.
 """
 
 import zlib
 
 from export_monitor.domain.model import ByteEnds
 
-# Enough for the headers, and for the first bytes that a BAM's first block inflates to.
+# Enough for the headers, for the first bytes that a first block inflates to, and for a hundred empty blocks before it.
 FIRST_BYTES = 4096
 # The longest of the markers.
 LAST_BYTES = 38
@@ -20,28 +20,40 @@ _CRAM_3_END = bytes.fromhex("0f000000ffffffff0fe0454f4600000000010005bdd94f00010
 # The high half of this byte differs between early writers of CRAM.
 _CRAM_VARYING_BYTE = 8
 
-_BAM_MAGIC = b"BAM\x01"
-_CRAM_MAGIC = b"CRAM"
-_GZIP_WITH_EXTRA = b"\x1f\x8b\x08"
-_FLAG_EXTRA = 4
-_GZIP_HEADER_BYTES = 12
+# What the first bytes that a BGZF file inflates to make it.
+_INFLATED = {b"BAM\x01": "BAM", b"BCF\x02": "BCF", b"##fileformat=VCF": "VCF"}
+_INFLATED_BYTES = max(map(len, _INFLATED))
+NO_DATA = "BGZF without data"
 
-# What such a name promises is text or has no end marker, so nothing is read.
+_CRAM_MAGIC = b"CRAM"
+_GZIP = b"\x1f\x8b\x08"
+# With FEXTRA as the only flag.
+_GZIP_WITH_EXTRA = _GZIP + b"\x04"
+_GZIP_HEADER_BYTES = 12
+_BGZF_HEADER_BYTES = 18
+
+# Such a name promises plain text, so nothing is read.
 _PLAIN_SUFFIXES = (
-    ".bai", ".bed", ".bedgraph", ".bw", ".csv", ".dict", ".fa", ".fai", ".fasta", ".fastq", ".fq", ".gff", ".gff3",
-    ".gtf", ".htm", ".html", ".json", ".log", ".maf", ".md", ".md5", ".pdf", ".png", ".sam", ".sha256", ".svg", ".tar",
-    ".tsv", ".txt", ".vcf", ".xml", ".yaml", ".yml", ".zip",
+    ".bed", ".csv", ".fa", ".fasta", ".fastq", ".fq", ".gff", ".gtf", ".html", ".json", ".log", ".maf", ".sam", ".tsv",
+    ".txt", ".vcf",
 )  # fmt: skip
+# Such a name promises a format that demands the end marker.
+_MARKED_SUFFIXES = (".bam", ".bcf", ".vcf.gz", ".vcf.bgz", ".gvcf.gz", ".gvcf.bgz")
 
 
 def has_plain_name(key: str) -> bool:
-    """Whether an object's name is that of a format without an end marker, so that its bytes need no look."""
+    """Whether an object's name is that of a format without an end marker, so that its bytes need not be read."""
     return key.lower().endswith(_PLAIN_SUFFIXES)
 
 
 def has_end_marker(first: bytes) -> bool:
-    """Whether what begins so must end with a marker: BGZF, or CRAM from 2.1 on."""
+    """Whether what begins so may end with a marker: BGZF, or CRAM from 2.1 on."""
     return is_bgzf(first) or _cram_marker(first) is not None
+
+
+def demands_end_marker(begins: str, key: str) -> bool:
+    """Whether a file that may end with a marker has to, by the format that it begins as or that its name promises."""
+    return begins in _INFLATED.values() or begins.startswith("CRAM") or key.lower().endswith(_MARKED_SUFFIXES)
 
 
 def promised_format(key: str) -> str | None:
@@ -51,28 +63,26 @@ def promised_format(key: str) -> str | None:
 
 
 def begins_as(ends: ByteEnds) -> str:
-    """The format that the first bytes show: BAM, BGZF, CRAM with its version, gzip, empty, or unknown."""
+    """The format that the first bytes show: BAM, BCF, VCF, BGZF, CRAM with its version, gzip, empty, or unknown.
+
+    It is NO_DATA where they hold nothing but empty BGZF blocks.
+    """
     first = ends.first
     if not first:
         return "empty"
     if first.startswith(_CRAM_MAGIC) and len(first) >= len(_CRAM_MAGIC) + 2:
         return f"CRAM {first[4]}.{first[5]}"
     if is_bgzf(first):
-        return "BAM" if _first_inflated(first) == _BAM_MAGIC else "BGZF"
-    return "gzip" if first.startswith(_GZIP_WITH_EXTRA) else "unknown"
+        inflated = _inflated(first)
+        if inflated is None:
+            return NO_DATA
+        return next((name for magic, name in _INFLATED.items() if inflated.startswith(magic)), "BGZF")
+    return "gzip" if first.startswith(_GZIP) else "unknown"
 
 
 def is_bgzf(first: bytes) -> bool:
-    """Whether the first gzip member carries the extra subfield BC, which makes it a BGZF block."""
-    if not first.startswith(_GZIP_WITH_EXTRA) or len(first) < _GZIP_HEADER_BYTES or not first[3] & _FLAG_EXTRA:
-        return False
-    extra = first[_GZIP_HEADER_BYTES : _GZIP_HEADER_BYTES + int.from_bytes(first[10:12], "little")]
-    while len(extra) >= 4:
-        length = int.from_bytes(extra[2:4], "little")
-        if extra[:2] == b"BC" and length == 2:
-            return len(extra) >= 6
-        extra = extra[4 + length :]
-    return False
+    """Whether the first gzip member has an extra field, no other, and in it the subfield BC that makes it BGZF."""
+    return _block_bytes(first) is not None
 
 
 def ends_with_marker(ends: ByteEnds) -> bool:
@@ -95,9 +105,34 @@ def _cram_marker(first: bytes) -> bytes | None:
     return _CRAM_2_END if version[0] == 2 else _CRAM_3_END
 
 
-def _first_inflated(first: bytes) -> bytes:
-    start = _GZIP_HEADER_BYTES + int.from_bytes(first[10:12], "little")
-    try:
-        return zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(first[start:], len(_BAM_MAGIC))
-    except zlib.error:
-        return b""
+def _block_bytes(block: bytes) -> int | None:
+    """How long the BGZF block is that begins here, header and trailer included; None where none does."""
+    if not block.startswith(_GZIP_WITH_EXTRA) or len(block) < _GZIP_HEADER_BYTES:
+        return None
+    extra = block[_GZIP_HEADER_BYTES : _deflated_from(block)]
+    while len(extra) >= 4:
+        length = int.from_bytes(extra[2:4], "little")
+        if extra[:2] == b"BC" and length == 2:
+            return int.from_bytes(extra[4:6], "little") + 1 if len(extra) >= 6 else None
+        extra = extra[4 + length :]
+    return None
+
+
+def _deflated_from(block: bytes) -> int:
+    return _GZIP_HEADER_BYTES + int.from_bytes(block[10:12], "little")
+
+
+def _inflated(first: bytes) -> bytes | None:
+    """The first bytes that BGZF blocks inflate to, past empty ones; None where the bytes at hand go no further."""
+    inflated = b""
+    while len(inflated) < _INFLATED_BYTES and len(first) >= _BGZF_HEADER_BYTES:
+        end = _block_bytes(first)
+        if end is None or end <= _deflated_from(first):
+            return inflated
+        deflated, room = first[_deflated_from(first) :], _INFLATED_BYTES - len(inflated)
+        try:
+            inflated += zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(deflated, room)
+        except zlib.error:
+            return inflated
+        first = first[end:]
+    return inflated or None

@@ -12,11 +12,15 @@ ORIGIN = "origin"
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """Messages with the watch or the group id that each stands for; rejected ones with which field broke which rule."""
+    """Messages with the watch or the group id that each stands for.
+
+    Rejected ones come with the field and the rule that it breaks, failed ones with an unexpected error.
+    """
 
     watches: list[tuple[QueueMessage, Watch]] = field(default_factory=list)
     groups: list[tuple[QueueMessage, str]] = field(default_factory=list)
     rejected: list[tuple[QueueMessage, str]] = field(default_factory=list)
+    failed: list[tuple[QueueMessage, Exception]] = field(default_factory=list)
 
 
 def understand_messages(messages: Sequence[QueueMessage], source: str) -> Understood:
@@ -27,6 +31,9 @@ def understand_messages(messages: Sequence[QueueMessage], source: str) -> Unders
             meant = read_message(message.body, source)
         except StartEventError as error:
             understood.rejected.append((message, str(error)))
+            continue
+        except Exception as error:  # noqa: BLE001 -- the other messages of the batch must not notice it
+            understood.failed.append((message, error))
             continue
         if isinstance(meant, WatchedGroup):
             understood.groups.append((message, meant.group_id))

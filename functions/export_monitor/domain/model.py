@@ -111,9 +111,13 @@ class ExportJob:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One page of the list of jobs; `total` is None where the API does not say how many there are in all."""
+    """One page of the list of jobs; `total` is None where the API does not say how many there are in all.
+
+    `length` counts all items of the page, also those that are no jobs.
+    """
 
     jobs: tuple[ExportJob, ...]
+    length: int
     has_next: bool
     total: int | None = None
 
@@ -192,10 +196,16 @@ class Denial(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The API's own answer that there is no such thing (404) or that it is not for this token (403)."""
+    """The API's own answer that there is no such thing (404) or that it is not for this token (403).
+
+    `status` is that of the HTTP response; `code` and `more_info` are those of its error.
+    """
 
     denial: Denial
     message: str
+    code: int | None = None
+    status: int | None = None
+    more_info: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from export_monitor.domain.model import Volume
 
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.@+-]{1,128}"
 _VOLUME_NAME = re.compile(rf"{_SEGMENT}/{_SEGMENT}")
-_AMAZON = re.compile(r"(?:https?://)?(?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?(?::\d+)?(?:/.*)?", re.IGNORECASE)
+_AMAZON = re.compile(r"(?:https?://)?(?:[a-z0-9-]+\.)*amazonaws\.(?:com|com\.cn|eu)(?::\d+)?(?:/.*)?", re.IGNORECASE)
 _MAX_KEY_BYTES = 1024
 
 

@@ -73,6 +73,11 @@ def understand(event: Any, source: str) -> StartEvent:
     return StartEvent(export_id=_export_id(event), context=_context(event), group=_group(event))
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form that the id of an export or a group must have."""
+    return _ID.fullmatch(text) is not None
+
+
 def detail_of(start: StartEvent) -> JsonObject:
     """The detail object that announces this export again."""
     detail: dict[str, Any] = {"export_id": start.export_id}
@@ -108,7 +113,7 @@ def _export_id(detail: dict[str, Any]) -> str:
 
 
 def _checked_id(value: Any, field: str) -> str:
-    if not isinstance(value, str) or not _ID.fullmatch(value):
+    if not isinstance(value, str) or not is_id(value):
         raise StartEventError(field, _ID_RULE)
     return value
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from export_monitor.adapters import bodies
-from export_monitor.domain.model import ExportJob, SourceFile, Volume
+from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Denial, Denied, ExportJob, SourceFile, Volume
 
 COMPLETED = {
     "href": "https://cgc-api.sbgenomics.com/v2/storage/exports/5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2",
@@ -93,6 +93,24 @@ def test_code_of_an_error_is_a_number_also_in_a_string(body: dict[str, Any], cod
 )
 def test_message_of_an_error_is_its_words_or_its_code(body: dict[str, Any], text: str) -> None:
     assert bodies.error_message(body) == text
+
+
+@pytest.mark.parametrize(("status", "denial"), [(404, Denial.UNKNOWN), (403, Denial.HIDDEN)])
+def test_denial_has_the_code_the_status_of_the_response_and_the_link(status: int, denial: Denial) -> None:
+    body = {"status": "NOT_FOUND", "code": "9008", "message": "No.", "more_info": "http://more"}
+    assert bodies.read_denial(status, body) == Denied(denial, "No.", 9008, status, "http://more")
+
+
+@pytest.mark.parametrize("link", [None, "", 7, ["http://more"], "x" * (MAX_TEXT_CHARACTERS + 1)])
+def test_link_of_a_denial_is_text_of_bounded_length(link: Any) -> None:
+    assert bodies.read_denial(404, {"code": 1, "message": "No.", "more_info": link}) == Denied(
+        Denial.UNKNOWN, "No.", 1, 404
+    )
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, {"message": "No."}), (400, {"code": 1}), (409, {"code": 1})])
+def test_other_errors_are_no_denial(status: int, body: dict[str, Any]) -> None:
+    assert bodies.read_denial(status, body) is None
 
 
 def test_documented_job_is_read_whole() -> None:

@@ -141,7 +141,7 @@ class TestSingleRead:
     @pytest.mark.parametrize("code", [9008, "9008", 0])
     def test_refusal_with_the_api_s_own_code_is_an_answer(self, status: int, denial: Denial, code: object) -> None:
         talk = Talk(always(status, {"status": status, "code": code, "message": "No."}))
-        assert talk.jobs("a") == {"a": Denied(denial, "No.")}
+        assert talk.jobs("a") == {"a": Denied(denial, "No.", int(str(code)), status)}
         assert not talk.report.counts
 
     @pytest.mark.parametrize(
@@ -249,8 +249,13 @@ class TestBulkRead:
     def test_error_item_is_confirmed_by_a_single_read_at_its_place(self) -> None:
         items = [{"resource": job("a")}, {"error": NOT_FOUND}, {"resource": job("c")}]
         talk = Talk(bulk_of(items, always(404, NOT_FOUND)))
-        assert talk.jobs("a", "b", "c")["b"] == Denied(Denial.UNKNOWN, "Job not found.")
+        assert talk.jobs("a", "b", "c")["b"] == Denied(Denial.UNKNOWN, "Job not found.", 9008, 404)
         assert talk.asked == [BULK, "GET /storage/exports/b"]
+
+    def test_code_of_the_single_read_counts_where_the_error_item_has_another(self) -> None:
+        denied = {"status": 403, "code": "9005", "message": "Not yours.", "more_info": "http://docs/9005"}
+        talk = Talk(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}], always(403, denied)))
+        assert talk.jobs("a", "b")["b"] == Denied(Denial.HIDDEN, "Not yours.", 9005, 403, "http://docs/9005")
 
     def test_error_item_that_a_single_read_does_not_confirm_ends_nothing(self) -> None:
         talk = Talk(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}]))
@@ -260,7 +265,7 @@ class TestBulkRead:
         talk = Talk(bulk_of([{"error": NOT_FOUND}, {"resource": job("a")}], always(404, NOT_FOUND)))
         answers = talk.jobs("a", "b")
         assert isinstance(answers["a"], ExportJob)
-        assert answers["b"] == Denied(Denial.UNKNOWN, "Job not found.")
+        assert answers["b"] == Denied(Denial.UNKNOWN, "Job not found.", 9008, 404)
         assert talk.asked == [BULK, "GET /storage/exports/b"]
 
     def test_no_more_single_reads_are_made_than_there_are_error_items(self) -> None:
@@ -509,12 +514,12 @@ class TestVolumes:
     @pytest.mark.parametrize(("status", "code", "denial"), [(404, 9007, Denial.UNKNOWN), (403, 9020, Denial.HIDDEN)])
     def test_refused_volume_is_an_answer_and_not_remembered(self, status: int, code: int, denial: Denial) -> None:
         talk = Talk(always(status, {"status": status, "code": code, "message": "No."}))
-        assert talk.volume() == Denied(denial, "No.")
+        assert talk.volume() == Denied(denial, "No.", code, status)
         assert talk.api.remembered_volume("rfranklin/output") is None
 
     def test_volume_s_body_is_a_volume_only_where_the_answer_is_a_success(self) -> None:
         talk = Talk(always(404, {**self.BODY, "code": 9007, "message": "Volume not found."}))
-        assert talk.volume() == Denied(Denial.UNKNOWN, "Volume not found.")
+        assert talk.volume() == Denied(Denial.UNKNOWN, "Volume not found.", 9007, 404)
 
     def test_volume_that_could_not_be_read_is_an_obstacle(self) -> None:
         assert isinstance(Talk(always(503, {"code": 0})).volume(), Obstacle)
@@ -534,4 +539,54 @@ class TestFiles:
 
     def test_file_s_body_under_an_error_is_no_file(self) -> None:
         talk = Talk(always(404, {"id": "f", "size": 1234, "code": 5002, "message": "File not found."}))
-        assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.")}
+        assert talk.files("f") == {"f": Denied(Denial.UNKNOWN, "File not found.", 5002, 404)}
+
+
+class TestReusedConnections:
+    """A connection that the other side dropped while the worker was frozen breaks at the next request."""
+
+    def talk(self, breaks: int, share: int = 50) -> Talk:
+        left = [NoAnswerError("the connection failed (ConnectionError)", reused=True)] * breaks
+
+        def answer(_: HttpRequest) -> HttpAnswer:
+            if left:
+                raise left.pop()
+            return answer_of(200, {"id": "an-export", "state": "RUNNING"})
+
+        return Talk(answer, share=share)
+
+    def test_request_is_repeated_once_on_a_new_connection(self) -> None:
+        talk = self.talk(breaks=1)
+        assert isinstance(talk.jobs("an-export")["an-export"], ExportJob)
+        assert len(talk.exchange.requests) == 2
+        assert talk.report.counts == {}
+
+    def test_repeated_request_that_breaks_too_is_no_answer(self) -> None:
+        talk = self.talk(breaks=2)
+        assert isinstance(talk.jobs("an-export")["an-export"], Obstacle)
+        assert len(talk.exchange.requests) == 2
+        assert talk.report.counts == {"ApiErrors": 1}
+
+    def test_repeated_request_counts_in_the_share_of_the_rate_limit(self) -> None:
+        talk = self.talk(breaks=1, share=2)
+        talk.jobs("an-export")
+        assert talk.jobs("an-export")["an-export"].unasked
+        talk = self.talk(breaks=1, share=1)
+        assert isinstance(talk.jobs("an-export")["an-export"], Obstacle)
+        assert len(talk.exchange.requests) == 1
+
+
+class TestListPages:
+    """One odd item of a page must not hide the others."""
+
+    def page(self, odd: str) -> Any:
+        body = f'{{"items": [{{"id": "a", "state": "RUNNING"}}, {odd}, {{"id": "b", "state": "RUNNING"}}]}}'
+        return Talk(lambda _: answer_of(200, body.encode())).api.list_jobs(0, lambda: 45.0)
+
+    @pytest.mark.parametrize("odd", ['{"id": "c", "state": "RUNNING", "x": NaN}', "1e999", '"\\udc00"', "null"])
+    def test_item_that_is_not_strict_json_takes_a_place_and_hides_no_other(self, odd: str) -> None:
+        page = self.page(odd)
+        assert ([job.id for job in page.jobs], page.length) == (["a", "b"], 3)
+
+    def test_page_that_no_parser_can_read_is_no_answer(self) -> None:
+        assert isinstance(self.page("[" * 200_000 + "]" * 200_000), Obstacle)

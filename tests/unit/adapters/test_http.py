@@ -1,5 +1,6 @@
 """One HTTP exchange over a real socket, with servers that misbehave in every way."""
 
+import gzip
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -155,6 +156,72 @@ def test_connection_is_kept_from_one_request_to_the_next() -> None:
         assert [exchange.send(get(server.url), 5.0).body for _ in range(2)] == [b"{}", b"[]"]
 
 
+def served_once_then(end: Callable[[socket.socket], None]) -> Behaviour:
+    """A kept connection that answers one request, reads another, and ends without an answer to it."""
+
+    def behave(connection: socket.socket, _: threading.Event) -> None:
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
+        _read_request(connection)
+        end(connection)
+
+    return behave
+
+
+def reset(connection: socket.socket) -> None:
+    # Closed with a linger of zero, a connection is reset.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+
+
+@pytest.mark.parametrize(
+    ("end", "reused"),
+    [
+        (lambda _: None, True),
+        (reset, True),
+        # The answer had begun, so the request may have had its effect.
+        (lambda connection: connection.sendall(OK + b"Content-Length: 100\r\n\r\n{"), False),
+    ],
+    ids=["closed", "reset", "answered"],
+)
+def test_only_a_reused_connection_that_breaks_before_an_answer_is_called_reused(
+    end: Callable[[socket.socket], None], reused: bool
+) -> None:
+    with serving(served_once_then(end)) as server:
+        exchange = HttpExchange()
+        exchange.send(get(server.url), 5.0)
+        with pytest.raises(NoAnswerError) as caught:
+            exchange.send(get(server.url), 5.0)
+        assert caught.value.reused is reused
+        # The next request opens a new connection, which is answered.
+        assert exchange.send(get(server.url), 5.0).body == b"{}"
+
+
+def test_new_connection_that_breaks_before_an_answer_is_not_called_reused() -> None:
+    with serving(b"") as server:
+        assert not no_answer(server).reused
+
+
+COMPRESSED = OK + b"Content-Encoding: gzip\r\n"
+
+
+def test_compressed_answer_is_read_though_it_was_not_asked_for() -> None:
+    content = gzip.compress(b'{"id": 1}')
+    with serving(COMPRESSED + f"Content-Length: {len(content)}\r\n\r\n".encode() + content) as server:
+        assert HttpExchange().send(get(server.url), 5.0).body == b'{"id": 1}'
+    assert b"Accept-Encoding: identity" in server.requests[0]
+
+
+def test_compressed_answer_that_inflates_beyond_the_limit_is_none() -> None:
+    content = gzip.compress(bytes(2 * MAX_BODY_BYTES))
+    with serving(COMPRESSED + f"Content-Length: {len(content)}\r\n\r\n".encode() + content) as server:
+        assert str(MAX_BODY_BYTES) in str(no_answer(server))
+
+
+@pytest.mark.parametrize("content", [b"not gzip at all", gzip.compress(b'{"id": 1}')[:-9]], ids=["other", "cut"])
+def test_answer_that_is_compressed_wrongly_is_none(content: bytes) -> None:
+    with serving(COMPRESSED + f"Content-Length: {len(content) + 1}\r\n\r\n".encode() + content) as server:
+        assert not no_answer(server).slow
+
+
 def test_redirect_is_not_followed_and_the_token_goes_nowhere_else() -> None:
     with serving(OK + b"Content-Length: 0\r\n\r\n") as elsewhere:
         redirect = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -181,12 +248,11 @@ def test_answer_that_breaks_off_is_none_and_fails_at_once(behaviour: bytes) -> N
 
 
 def test_connection_that_is_reset_within_the_body_is_no_answer() -> None:
-    def reset(connection: socket.socket, _: threading.Event) -> None:
+    def answer_and_reset(connection: socket.socket, _: threading.Event) -> None:
         connection.sendall(OK + b"Content-Length: 100\r\n\r\n{")
-        # Closed with a linger of zero, a connection is reset.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        reset(connection)
 
-    with serving(reset) as server:
+    with serving(answer_and_reset) as server:
         assert not no_answer(server).slow
 
 

@@ -13,7 +13,6 @@ from export_monitor.adapters.ledger import Ledger
 from export_monitor.adapters.table import KEPT_SECONDS, Table
 from export_monitor.adapters.threads import LateError
 from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from export_monitor.domain.model import UnavailableError
 from tests.fakes import InTurn, stubbed
 from tests.unit.adapters.exports_table import TABLE, exports
 
@@ -198,6 +197,32 @@ class TestConflicts:
             refused = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
         assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in claims}
 
+    def test_conflicting_claims_wait_for_their_poll_interval_where_no_time_is_left_to_try_again(self) -> None:
+        class Late(InTurn):
+            def pause(self, seconds: float) -> None:
+                raise LateError(begun=False)
+
+        with stubbed("dynamodb") as (client, stub):
+            self.cancelled(stub, self.CONFLICT, self.NONE)
+            refused = Ledger(Table(Late(), lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
+        assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in self.BOTH}
+
+    def test_claim_that_is_refused_without_the_item_waits_for_its_poll_interval(self) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            stub.add_client_error("update_item", "ConditionalCheckFailedException")
+            refused = Ledger(exports(client)).claim(self.BOTH[:1], NOW, DEADLINE)
+        assert refused == {"a": RefusedClaim(Refusal.BUSY, None)}
+
+    @pytest.mark.parametrize("reasons", [[{"Code": "None"}], [{"Code": "None"}, {"Message": "?"}]])
+    def test_transaction_that_was_cancelled_for_no_given_reason_is_not_taken_for_written(
+        self, reasons: list[dict[str, Any]]
+    ) -> None:
+        with stubbed("dynamodb") as (client, stub):
+            for _ in range(4):
+                self.cancelled(stub, *reasons)
+            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
+        assert set(refused) == {"a", "b"}
+
     def test_record_that_meets_another_transaction_is_tried_again(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.NONE, self.CONFLICT)
@@ -229,10 +254,9 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             for call in ["transact_write_items"] * 3 + ["update_item"] * 4:
                 stub.add_client_error(call, "ProvisionedThroughputExceededException")
-            with pytest.raises(UnavailableError):
-                Ledger(Table(Ending(), lambda: client, TABLE)).record(self.BOTH, [], NOW)
+            assert Ledger(Table(Ending(), lambda: client, TABLE)).record(self.BOTH, [], NOW) == {"a", "b"}
 
-    def test_record_that_can_never_be_written_raises(self) -> None:
+    def test_exports_that_can_never_be_recorded_are_returned(self) -> None:
         def away() -> Any:
             raise EndpointConnectionError(endpoint_url="https://dynamodb")
 
@@ -240,8 +264,7 @@ class TestConflicts:
             update_item = transact_write_items = staticmethod(lambda **_: away())
 
         calls = InTurn()
-        with pytest.raises(UnavailableError):
-            Ledger(Table(calls, Away, TABLE)).record(self.BOTH, [], NOW)  # type: ignore[arg-type]
+        assert Ledger(Table(calls, Away, TABLE)).record(self.BOTH, [], NOW) == {"a", "b"}  # type: ignore[arg-type]
         # Together longer than any invocation of the template's function has for it.
         assert sum(calls.pauses) > 45
 

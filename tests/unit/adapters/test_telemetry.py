@@ -49,8 +49,8 @@ def test_traceback_is_in_the_line_itself() -> None:
     with telemetry() as (told, _, stream):
         try:
             go_wrong()
-        except LookupError:
-            told.traceback("unforeseen_error", message_ids=["m"])
+        except LookupError as error:
+            told.traceback("unforeseen_error", error, message_ids=["m"])
     [line] = lines(stream)
     assert line["level"] == "ERROR"
     assert line["exception_name"] == "LookupError"

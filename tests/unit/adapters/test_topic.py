@@ -1,12 +1,13 @@
 """Publishing to SNS: by ten, by 256 KiB, and what was not published."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from export_monitor.adapters.topic import EventsTopic
-from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, Unpublished
 from tests.fakes import IN_TURN, stubbed
 
 ARN = "arn:aws:sns:us-east-1:123456789012:events"
@@ -35,7 +36,7 @@ def entries(*messages: Message) -> dict[str, Any]:
     }
 
 
-def published(*batches: list[Message], failed: dict[int, dict[str, Any]] | None = None) -> dict[str, str]:
+def published(*batches: list[Message], failed: dict[int, dict[str, Any]] | None = None) -> dict[str, Unpublished]:
     """What is said of these batches, each of which must be one request; `failed` are entries of the first."""
     with stubbed("sns") as (client, stub):
         for number, batch in enumerate(batches):
@@ -86,18 +87,20 @@ def test_number_attribute_is_a_number() -> None:
 
 def test_message_that_sns_refused_is_told_and_the_others_are_published() -> None:
     refused = {1: {"Id": "1", "Code": "InternalError", "SenderFault": False, "Message": "…"}}
-    assert published([message(0), message(1), message(2)], failed=refused) == {"e1:completed": "SNS: InternalError"}
+    assert published([message(0), message(1), message(2)], failed=refused) == {
+        "e1:completed": Unpublished("SNS: InternalError")
+    }
 
 
-@pytest.mark.parametrize("code", ["Throttling", "AuthorizationError"])
-def test_batch_that_sns_refused_is_told_whole_and_the_next_is_published(code: str) -> None:
+@pytest.mark.parametrize(("code", "status"), [("Throttling", 400), ("AuthorizationError", 403)])
+def test_batch_that_sns_refused_is_told_whole_and_the_next_is_published(code: str, status: int) -> None:
     first = [message(n) for n in range(10)]
     with stubbed("sns") as (client, stub):
-        stub.add_client_error("publish_batch", code, expected_params=entries(*first))
+        stub.add_client_error("publish_batch", code, http_status_code=status, expected_params=entries(*first))
         stub.add_response("publish_batch", {}, entries(message(10)))
         failures = EventsTopic(IN_TURN, lambda: client, ARN).publish([*first, message(10)])
     assert set(failures) == {one.event_id for one in first}
-    assert all(code in failure for failure in failures.values())
+    assert all(code in failure.because for failure in failures.values())
 
 
 def test_sns_that_cannot_be_reached_publishes_nothing() -> None:
@@ -105,4 +108,38 @@ def test_sns_that_cannot_be_reached_publishes_nothing() -> None:
         raise EndpointConnectionError(endpoint_url="https://sns.us-east-1.amazonaws.com")
 
     [failure] = EventsTopic(IN_TURN, unreachable, ARN).publish([message(0)]).values()
-    assert "EndpointConnectionError" in failure
+    assert "EndpointConnectionError" in failure.because
+    assert failure.error is None
+
+
+def test_message_for_which_sns_refuses_its_batch_is_refused_alone() -> None:
+    batch = [message(n) for n in range(3)]
+    with stubbed("sns") as (client, stub):
+        stub.add_client_error("publish_batch", "InvalidParameter", http_status_code=400)
+        for one in batch:
+            if one is batch[1]:
+                stub.add_client_error("publish_batch", "InvalidParameter", expected_params=entries(one))
+            else:
+                stub.add_response("publish_batch", {}, entries(one))
+        failures = EventsTopic(IN_TURN, lambda: client, ARN).publish(batch)
+    assert set(failures) == {"e1:completed"}
+    assert failures["e1:completed"].error is None
+
+
+def test_message_that_cannot_even_be_sent_is_unexpected_and_the_others_are_published() -> None:
+    sent: list[str] = []
+
+    def publish_batch(**request: Any) -> dict[str, Any]:
+        bodies = [entry["Message"] for entry in request["PublishBatchRequestEntries"]]
+        if "odd" in bodies:
+            raise UnicodeError("odd")
+        sent.extend(bodies)
+        return {}
+
+    odd = Message("odd:completed", "a subject", "odd", {})
+    failures = EventsTopic(IN_TURN, lambda: SimpleNamespace(publish_batch=publish_batch), ARN).publish(  # type: ignore[arg-type,return-value]
+        [message(0), odd, message(1)]
+    )
+    assert isinstance(failures.pop("odd:completed").error, UnicodeError)
+    assert failures == {}
+    assert len(sent) == 2

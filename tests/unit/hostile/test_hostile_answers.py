@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from export_monitor.adapters import bodies
 from export_monitor.adapters.http import HttpAnswer
 from export_monitor.domain import strict_json
-from export_monitor.domain.model import Denied, ExportJob, Obstacle
+from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Denied, ExportJob, Obstacle
 from tests.fakes import answer_of
 from tests.unit.hostile.any_api import (
     ANYTHING,
@@ -93,7 +93,9 @@ def test_only_the_api_s_own_word_denies_an_export(answer: HttpAnswer) -> None:
         body = json.loads(answer.body.decode("utf-8-sig"))
         assert answer.status in (403, 404)
         assert type(body["code"]) is int or re.fullmatch("[0-9]{1,18}", body["code"])
+        assert (job.code, job.status) == (int(body["code"]), answer.status)
         assert 0 < len(job.message) <= 500
+        assert job.more_info is None or 0 < len(job.more_info) <= MAX_TEXT_CHARACTERS
     elif isinstance(job, ExportJob):
         assert job.state in states_in(answer)
 
@@ -122,10 +124,11 @@ READERS: list[Callable[[Any], object]] = [
     bodies.read_file,
     bodies.error_code,
     bodies.error_message,
+    lambda body: bodies.read_denial(404, body),
 ]
 
 
-@pytest.mark.parametrize("read", READERS, ids=["job", "volume", "file", "any file", "code", "message"])
+@pytest.mark.parametrize("read", READERS, ids=["job", "volume", "file", "any file", "code", "message", "denial"])
 @bounded(100)
 @given(content=json_bytes(JOBS | mutated(VOLUME) | mutated(FILE) | ERRORS | JSON) | st.binary())
 @example(content=b'{"id": ' + nested(499, "[", "]").encode() + b"}")

@@ -111,7 +111,7 @@ class EmptyBuckets:
     def look(self, volume: Volume, location: str | None) -> Any:
         """What is said of the object; `asked` is then what was asked for it."""
         self.asked.clear()
-        objects = ExportedObjects(IN_TURN, lambda: self.client, ["bucket"])
+        objects = ExportedObjects(IN_TURN, lambda: self.client, ["bucket"], lambda _: None)
         [answer] = objects.look([(volume, ExportJob("e", "COMPLETED", {}, location=location))], 45.0)
         return answer
 
