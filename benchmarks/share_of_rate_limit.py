@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
 
@@ -44,7 +43,8 @@ from local.platform import Platform
 
 WORKERS = 2
 HOUR = 3600.0
-_BASE_URL = "https://cgc-api.sbgenomics.com/v2"
+_HOST = "https://cgc-api.sbgenomics.com"
+_BASE_URL = f"{_HOST}/v2"
 _TOKEN = "a-token"  # noqa: S105 -- of a simulated platform
 _FILE_BYTES = 1234
 # Between the mapping and the function, and for AWS's calls of one invocation.
@@ -112,10 +112,9 @@ class Line:
 
     def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
         self.sent_at.append(self.time())
-        url = urlsplit(request.url)
         headers = {name.lower(): value for name, value in request.headers.items()}
         content = b"" if request.json is None else json.dumps(request.json).encode()
-        asked = Request(request.method, url.path.removeprefix("/v2"), url.query, headers, content)
+        asked = Request(request.method, request.url.removeprefix(_HOST), headers, content)
         reply = answer(self.platform, asked, _BASE_URL)
         self.statuses.append(reply.status)
         seconds = self.seconds()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from chaos.dice import ApiFaults, Dice
+from chaos.dice import Dice
 from chaos.exports import BUCKET, ELSEWHERE, OTHER_BUCKET, PATIENT_KINDS, PROJECT, VOLUME, make_exports
 from chaos.run import Letter, Received, Run
 from chaos.schedule import OTHER_JOB, Event, make_schedule
@@ -87,7 +87,7 @@ class Campaign:
     def _platform(self) -> Platform:
         platform = Platform(TOKEN)
         platform.rate.limit = 1_000_000
-        platform.faults = ApiFaults(self._dice)
+        platform.fault_for = self._dice.fault_for
         platform.add_volume(VOLUME, bucket=BUCKET)
         platform.add_volume(ELSEWHERE, bucket=OTHER_BUCKET)
         platform.add_job(Job(id=OTHER_JOB, file="none", volume=VOLUME, location="other.vcf", delivers=False))
@@ -108,13 +108,13 @@ class Campaign:
             log=self._log,
         )
         parts.callback(worker.kill)
-        proxy.fault_for = self._dice.fault_for(worker.kill)
+        proxy.fault_for = partial(self._dice.fault_for, kill=worker.kill)
         proxy.reached = partial(self._witness.reached, number)
         return worker
 
     def _mapping(self, stack: Stack, workers: Sequence[Worker]) -> EventSourceMapping:
         # Those that are handed start events directly.
-        stack.aws.fault_for = self._dice.fault_for(stack.environments[-1].kill)
+        stack.aws.fault_for = partial(self._dice.fault_for, kill=stack.environments[-1].kill)
         # Long enough for an invocation; what could not be hidden comes back after it.
         stack.client("sqs").set_queue_attributes(
             QueueUrl=stack.deployment.outputs["ExportQueueUrl"],

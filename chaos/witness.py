@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from chaos.run import Publication, Record
-from local.aws_faults import AwsFault, Interrupted, Reached
-from local.faults import Drip
+from local.aws_calls import called
+from local.aws_proxy import Reached
+from local.faults import Drip, Fault, Interrupted
 
 # The function's clients wait five seconds for an answer; whoever hangs for so long was given up.
 _GIVEN_UP_SECONDS = 4.5
@@ -38,23 +39,23 @@ class Witness:
         """Take down a call of this worker that reached its service."""
         if reached.status != 200:
             return
-        operation = reached.request.call.operation
+        operation = called(reached.request).operation
         if operation in ("Publish", "PublishBatch"):
             call = reached.request.headers.get("amz-sdk-invocation-id", "")
-            lost = answer_is_lost(reached.fault, reached.answered_at - reached.asked_at)
+            lost = answer_is_lost(reached.fault, reached.replied_at - reached.asked_at)
             told = [
                 Publication(event_id, worker, reached.asked_at, call, lost)
-                for event_id in published_ids(reached.request.body)
+                for event_id in published_ids(reached.request.content)
             ]
             with self._lock:
                 self._publications += told
         elif operation in ("UpdateItem", "TransactWriteItems"):
-            recorded = [Record(event_id, reached.asked_at) for event_id in recorded_ids(reached.request.body)]
+            recorded = [Record(event_id, reached.asked_at) for event_id in recorded_ids(reached.request.content)]
             with self._lock:
                 self._records += recorded
 
 
-def answer_is_lost(fault: AwsFault | None, seconds: float) -> bool:
+def answer_is_lost(fault: Fault | None, seconds: float) -> bool:
     """Whether a call that met this fault and took so long left the function without an answer, as far as one knows."""
     return isinstance(fault, Interrupted | Drip) or seconds >= _GIVEN_UP_SECONDS
 

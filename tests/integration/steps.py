@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass, field
 from threading import Lock
 
-from local.aws_faults import AwsCall, AwsFault
 from local.export_jobs import AT_ONCE, Job, documented_completed
+from local.faults import Call, Fault
 from local.mapping import EventSourceMapping
 from local.stack import Stack
 
@@ -44,12 +44,12 @@ class NthCall:
 
     operation: str
     nth: int
-    fault: AwsFault
+    fault: Fault
     met: bool = False
     _seen: int = 0
     _lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, call: AwsCall) -> AwsFault | None:
+    def __call__(self, call: Call) -> Fault | None:
         with self._lock:
             self._seen += call.operation == self.operation
             is_due = call.operation == self.operation and self._seen == self.nth

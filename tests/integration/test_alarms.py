@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from local.artifact import function_artifact, runtime_client
-from local.aws_faults import Refused
+from local.aws_calls import Refused
 from local.export_jobs import documented_failed
 from local.faults import Hang, Match, Status
 from local.lambda_runtime import ExecutionEnvironment, Invocation

@@ -9,8 +9,7 @@ from typing import Literal
 import pytest
 
 from local.artifact import function_artifact, runtime_client
-from local.aws_faults import Interrupted
-from local.faults import Hang, Match
+from local.faults import Hang, Interrupted, Match
 from local.lambda_runtime import ExecutionEnvironment
 from local.mapping import EventSourceMapping
 from local.platform import Platform

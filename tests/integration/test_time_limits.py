@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from local.artifact import function_artifact, runtime_client
-from local.aws_faults import AwsCall, AwsFault
 from local.aws_proxy import aws_proxy
 from local.export_jobs import NEVER
-from local.faults import Drip, Hang, Match
+from local.faults import Call, Drip, Fault, Hang, Match
 from local.lambda_runtime import ExecutionEnvironment
 from local.sqs_event import Message, sqs_record
 from local.stack import Stack, deliver_to
@@ -115,7 +114,7 @@ class Trial:
             environment.kill()
         return Outcome(first.status, _kept(first.response), _kept(last.response))
 
-    def _fault_for(self, call: AwsCall) -> AwsFault | None:
+    def _fault_for(self, call: Call) -> Fault | None:
         self._seen[call.operation] += 1
         is_slow = call.operation == self.case.operation and self._seen[call.operation] >= self.case.from_nth
         return self.fault if is_slow and not self._is_over else None

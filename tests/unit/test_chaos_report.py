@@ -13,8 +13,8 @@ from chaos.report import judge, lines
 from chaos.run import BadStart, Handled, Letter, Publication, Received, Record, Run, Story
 from chaos.times import LONG
 from chaos.witness import answer_is_lost, published_ids, recorded_ids
-from local.aws_faults import AwsFault, Interrupted, PartlyRefused
-from local.faults import Drip
+from local.aws_calls import PartlyRefused
+from local.faults import Drip, Fault, Interrupted
 
 SOURCE = "http://127.0.0.1:1/v2/storage/exports"
 BEGUN_AT = 1_800_000_000.0
@@ -354,7 +354,7 @@ def test_witness_reads_who_was_published_and_recorded_from_the_calls() -> None:
     ids=["none", "late", "interrupted", "dripping", "in part"],
 )
 def test_answer_is_lost_with_some_faults_and_where_it_took_too_long(
-    fault: AwsFault | None, seconds: float, is_lost: bool
+    fault: Fault | None, seconds: float, is_lost: bool
 ) -> None:
     assert answer_is_lost(fault, seconds) is is_lost
 
