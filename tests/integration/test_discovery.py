@@ -17,7 +17,7 @@ from export_monitor.adapters.watch_marks import WatchMarks
 from export_monitor.discovery import RECENT_SECONDS, Discovery
 from export_monitor.domain.model import QueueMessage
 from local.export_jobs import AT_ONCE, NEVER, documented_completed
-from local.faults import Close, Match, Status, html_page
+from local.faults import Call, Close, Match, Status, html_page
 from local.platform import ListOrder
 from tests.fakes import IN_TURN
 from tests.integration.world import HOUR, World
@@ -228,8 +228,8 @@ def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: Worl
     seen = iter(range(10))
 
     class Third(Match):
-        def meets(self, method: str, path: str, ids: tuple[str, ...]) -> bool:
-            return path == "/storage/exports" and next(seen) == 2
+        def meets(self, call: Call) -> bool:
+            return call.resource == "/storage/exports" and next(seen) == 2
 
     crowd.platform.fail(Third(), fault)
     found += search.run()
