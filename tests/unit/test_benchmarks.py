@@ -9,7 +9,7 @@ import pytest
 import requests
 from botocore.config import Config
 
-from benchmarks.answers import TOKEN
+from benchmarks import TOKEN
 from benchmarks.exports import BUCKET, SIZE_BYTES, export_id
 from benchmarks.figures import Figure, Section, Target, as_json, as_text
 from benchmarks.measuring import Cold, Growth, Measured, Warm
@@ -51,9 +51,7 @@ def test_queue_hides_all_that_it_is_told_to(stand_in):
     answer = client(stand_in, "sqs").change_message_visibility_batch(QueueUrl="http://queue", Entries=entries)
     assert [one["Id"] for one in answer["Successful"]] == [str(n) for n in range(10)]
     assert not answer.get("Failed")
-    assert stand_in.counts() == Counts(
-        {"sqs ChangeMessageVisibilityBatch": 1}, {"sqs ChangeMessageVisibilityBatch": 10}
-    )
+    assert stand_in.counts() == Counts({"sqs ChangeMessageVisibilityBatch": 1})
 
 
 def test_topic_publishes_every_entry_of_a_batch(stand_in):
@@ -76,13 +74,13 @@ def test_table_takes_a_transaction_and_a_lone_write(stand_in):
     update = {"TableName": "t", "Key": {"export_id": {"S": "e"}}, "UpdateExpression": "SET a = b"}
     table.transact_write_items(TransactItems=[{"Update": update}] * 3)
     table.update_item(**update)
-    assert stand_in.counts().items == {"dynamodb TransactWriteItems": 3, "dynamodb UpdateItem": 1}
+    assert stand_in.counts().requests == {"dynamodb TransactWriteItems": 1, "dynamodb UpdateItem": 1}
 
 
 def test_secret_is_the_token_that_the_api_takes(stand_in):
     secret = client(stand_in, "secretsmanager").get_secret_value(SecretId="arn")["SecretString"]
-    assert ask(stand_in, "GET", "/storage/exports/running-1", secret).status_code == 200
-    assert ask(stand_in, "GET", "/storage/exports/running-1", "another").status_code == 401
+    assert ask(stand_in, "GET", f"/storage/exports/{export_id('running', 1)}", secret).status_code == 200
+    assert ask(stand_in, "GET", f"/storage/exports/{export_id('running', 1)}", "another").status_code == 401
 
 
 def test_object_is_a_whole_bam_with_what_was_asked_for(stand_in):
@@ -120,14 +118,14 @@ def test_file_is_as_long_as_the_object(stand_in):
 
 def test_what_the_stand_in_does_not_know_is_told(stand_in):
     ask(stand_in, "GET", "/projects/p")
-    with pytest.raises(ValueError, match="GET /projects/p"):
+    with pytest.raises(ValueError, match="GET /projects"):
         stand_in.counts()
 
 
 def test_counts_begin_anew(stand_in):
     ask(stand_in, "GET", "/files/f")
     stand_in.begin(0.0)
-    assert stand_in.counts() == Counts({}, {})
+    assert stand_in.counts() == Counts({})
 
 
 def ask(stand_in, method, path, token=TOKEN, **more):
@@ -179,7 +177,7 @@ def test_table_shows_each_figure_beside_its_target():
 
 
 def measured(requests_by_operation, seconds):
-    return Measured(Counts(requests_by_operation, {}), seconds, seconds)
+    return Measured(Counts(requests_by_operation), seconds, seconds)
 
 
 def warm(name, seconds):
