@@ -95,9 +95,8 @@ cost: $(VENV)/dev.installed ## write docs/cost.md from the cost model
 bench: $(BENCH)/dev.installed ## measure the app and other ways of doing the same work, on Python 3.13 where it is found
 	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks
 
-bench-publish: $(BENCH)/dev.installed ## measure likewise, and write the README's table and docs/benchmarks.svg
-	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks --json .build/benchmarks.json
-	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks.publish .build/benchmarks.json
+bench-publish: $(BENCH)/dev.installed ## measure likewise, and write the README's tables
+	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks --publish README.md
 
 clean: ## remove everything that a task made
 	rm -rf $(VENV) $(VENV)-* .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
