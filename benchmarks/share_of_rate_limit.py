@@ -12,12 +12,13 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from requests.structures import CaseInsensitiveDict
 
+from benchmarks.variants import template_variables
 from benchmarks.virtual_time import (
     FUNCTION_TIMEOUT_SECONDS,
     NoGroups,
@@ -49,26 +50,6 @@ _TOKEN = "a-token"  # noqa: S105 -- of a simulated platform
 _FILE_BYTES = 1234
 # Between the mapping and the function, and for AWS's calls of one invocation.
 _AROUND_SECONDS = (0.1, 0.5)
-
-DEFAULTS = {
-    "API_BASE_URL": _BASE_URL,
-    "API_REQUESTS_PER_MINUTE": "100",
-    "TOKEN_SECRET_ARN": "arn",
-    "EXPORT_BUCKETS": "bucket",
-    "START_EVENT_SOURCE": "cgc.exports",
-    "EXPORT_QUEUE_URL": "https://queue",
-    "DEAD_LETTER_QUEUE_URL": "https://dead-letter-queue",
-    "EXPORT_EVENTS_TOPIC_ARN": "arn",
-    "LEDGER_TABLE_NAME": "ledger",
-    "GROUP_LEDGER_TABLE_NAME": "groups",
-    "DISCOVERY_MINUTES": "0",
-    "MIN_POLL_SECONDS": "5",
-    "MAX_POLL_SECONDS": "900",
-    "WATCH_TIMEOUT_HOURS": "72",
-    "OBJECT_GRACE_SECONDS": "120",
-    "NOT_FOUND_GRACE_SECONDS": "300",
-    "REFUSAL_GRACE_HOURS": "24",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +150,7 @@ class Simulation:
         self.load = load
         self.time = VirtualTime()
         self.begun_at = self.time()
-        self.settings: Settings = read_settings(DEFAULTS)
+        self.settings: Settings = read_settings(template_variables(_BASE_URL, "https://aws"))
         self.dice = random.Random(load.seed)  # noqa: S311 -- seeded dice
         self.platform = Platform(_TOKEN, clock=self.time)
         self.platform.bulk_enabled = load.in_bulk
@@ -305,38 +286,8 @@ def busiest(moments: Sequence[float], seconds: float) -> int:
     return most
 
 
-def table(load: Load, found: Figures) -> str:
-    """The figures for people, one a line."""
-    by_worker = " and ".join(map(str, found.busiest_minute_by_worker))
-    rows = {
-        "mode": "bulk reads" if load.in_bulk else "single reads",
-        "exports": f"{load.exports:,}",
-        "virtual time": _duration(found.virtual_seconds),
-        "requests": f"{found.requests:,}, {found.refused_by_rate_window} of them refused",
-        "busiest 60 s": f"{by_worker} of 50 by worker, {found.busiest_minute} of 100 by both",
-        "busiest 5 min": f"{found.busiest_five_minutes} of the API's 1,000",
-        "looks": f"{found.looks:,}, the worst message received {found.most_receives} times",
-        "longest wait between two looks": _duration(found.longest_wait_for_look),
-        "latest look after its poll delay": _duration(found.latest_look),
-        "answers": f"{found.answers:,}",
-        "wait between two answers": f"mean {_duration(found.mean_wait_for_answer)}, "
-        f"99 % within {_duration(found.p99_wait_for_answer)}, longest {_duration(found.longest_wait_for_answer)}",
-        "longest invocation": _duration(found.longest_invocation),
-        "events": f"{found.events:,}, {found.events_published_twice} of them twice",
-        "left in the queue": f"{found.left_in_queue:,}",
-        "dead letters, surprises": f"{found.dead_letters}, {found.surprises}",
-    }
-    return "\n".join(f"{name:<34}{value}" for name, value in rows.items())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
-
-
 def main() -> None:
-    """Run the simulation in both modes, and print a table of each."""
+    """Run the simulation in both modes, and print the figures of each, times in seconds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.share_of_rate_limit", description=__doc__)
     parser.add_argument("--exports", type=int, default=5000)
     parser.add_argument("--hours", type=float, default=6, help="virtual hours, at most")
@@ -356,7 +307,10 @@ def main() -> None:
         )
         run = Simulation(load)
         run.run()
-        print(table(load, figures(run)), end="\n\n", flush=True)
+        print(f"{given.exports:,} exports, {mode} reads")
+        for name, value in asdict(figures(run)).items():
+            shown = f"{value:,.1f}" if isinstance(value, float) else value
+            print(f"  {name.replace('_', ' '):<28}{shown}")
 
 
 if __name__ == "__main__":

@@ -1,36 +1,27 @@
 """What is compared: artifacts, built as they would be deployed, and the environment that they run in."""
 
-import hashlib
 import logging
 import shutil
-import subprocess
-import sys
 import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.exports import BUCKET
-from local.artifact import ROOT, function_artifact
+from local.artifact import ROOT, built, function_artifact, pip_install
 from local.emulator import ACCOUNT_ID, CREDENTIALS, REGION
 from local.translation import translate
 
 _HERE = Path(__file__).parent
-_BUILD = ROOT / ".build"
-# What `sam build` does with a requirements.txt: wheels unpacked, without byte code.
-_PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
 
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:benchmark-queue"
-_PARAMETERS = {
-    "TokenSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:token-AbCdEf",
-    "ExportBuckets": BUCKET,
-    # The most that there is, so that the rate limit is not what is measured.
-    "ApiRequestsPerMinute": "200",
-}
+_SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:token-AbCdEf"
+# The most that there is, so that the rate limit is not what is measured.
+_PARAMETERS = {"ApiRequestsPerMinute": "200"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +69,7 @@ def zipped_bytes(variant: Variant) -> int:
 def environment(variant: Variant, address: str) -> dict[str, str]:
     """The variables of the process: the template's, and those that Lambda sets. `address` is the stand-in's."""
     return {
-        **_template_variables(f"http://{address}/v2", f"http://{address}"),
+        **template_variables(f"http://{address}/v2", f"http://{address}", **_PARAMETERS),
         **CREDENTIALS,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": f"http://{address}",
@@ -96,11 +87,12 @@ def environment(variant: Variant, address: str) -> dict[str, str]:
     }
 
 
-def _template_variables(api_base_url: str, endpoint: str) -> dict[str, str]:
+@cache
+def template_variables(api_base_url: str, endpoint: str, **parameters: str) -> Mapping[str, str]:
+    """The function's variables, as the template has them with these parameters; `endpoint` is AWS's."""
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
-    template = translate(
-        ROOT / "template.yaml", {**_PARAMETERS, "ApiBaseUrl": api_base_url}, "s3://bucket/function.zip"
-    )
+    needed = {"TokenSecretArn": _SECRET_ARN, "ExportBuckets": BUCKET, "ApiBaseUrl": api_base_url}
+    template = translate(ROOT / "template.yaml", needed | parameters, "s3://bucket/function.zip")
     declared = template["Resources"]["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"]
     # What a reference to a queue or a topic gives; others give a name.
     resources = {
@@ -119,22 +111,13 @@ def _resolved(value: Any, resources: Mapping[str, str]) -> str:
 
 
 def _built(name: str) -> Path:
-    """A folder with the package of this name, and with what its requirements.txt asks for; made once."""
+    """A folder with the package of this name, and with what its requirements.txt asks for."""
     source = _HERE / name
-    files = sorted(path for path in source.iterdir() if path.is_file())
-    digest = hashlib.sha256(sys.version.encode())
-    for path in files:
-        digest.update(path.read_bytes())
-    folder = _BUILD / f"{name}-{digest.hexdigest()[:12]}"
-    if not folder.is_dir():
-        _BUILD.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
-            made = Path(scratch, name)
-            requirements = source / "requirements.txt"
-            if requirements in files:
-                command = [*_PIP_INSTALL, "-r", str(requirements), "--target", str(made)]
-                subprocess.run(command, check=True)  # noqa: S603 -- this interpreter, and our own list
-            shutil.copytree(source, made / name, ignore=shutil.ignore_patterns("__pycache__", requirements.name))
-            with suppress(OSError):  # another process was quicker
-                made.rename(folder)
-    return folder
+    requirements = source / "requirements.txt"
+
+    def make(folder: Path) -> None:
+        if requirements.exists():
+            pip_install("--no-compile", "-r", str(requirements), "--target", str(folder))
+        shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", requirements.name))
+
+    return built(name, [path for path in source.iterdir() if path.is_file()], make)

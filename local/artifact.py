@@ -5,31 +5,43 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _BUILD = ROOT / ".build"
 _KEPT_BUILDS = 4
-_PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
 
 
 def function_artifact() -> Path:
     """The folder that `sam build` would hand to Lambda, built for this machine and its Python."""
     builder = ROOT / "tools" / "build_function.py"
     sources = [path for path in (ROOT / "functions").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return _built("function", [builder, ROOT / "requirements.txt", *sources], [sys.executable, str(builder)])
+    return built("function", [builder, ROOT / "requirements.txt", *sources], lambda into: _run(str(builder), str(into)))
 
 
 def runtime_client() -> Path:
     """A folder with AWS's Lambda runtime client and nothing else."""
     requirements = ROOT / "local" / "runtime-client.txt"
-    return _built("runtime-client", [requirements], [*_PIP_INSTALL, "-r", str(requirements), "--target"])
+    return built(
+        "runtime-client",
+        [requirements],
+        lambda into: pip_install("--no-deps", "-r", str(requirements), "--target", str(into)),
+    )
 
 
-def _built(name: str, sources: Iterable[Path], command: list[str]) -> Path:
-    """The folder that the command makes of these sources, given a folder as its last argument; made once.
+def pip_install(*arguments: str) -> None:
+    """Install packages as these arguments of `pip install` say."""
+    _run("-m", "pip", "install", "-qq", "--disable-pip-version-check", *arguments)
+
+
+def _run(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True)  # noqa: S603 -- this interpreter, and our own files
+
+
+def built(name: str, sources: Iterable[Path], make: Callable[[Path], None]) -> Path:
+    """The folder that `make` makes of these sources, given where; made once.
 
     The folder is named after its sources and appears whole, so that neither a build that broke off nor two at a time
     do harm.
@@ -42,7 +54,7 @@ def _built(name: str, sources: Iterable[Path], command: list[str]) -> Path:
         _BUILD.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
             made = Path(scratch, name)
-            subprocess.run([*command, str(made)], check=True)  # noqa: S603 -- this interpreter, and our own files
+            make(made)
             with suppress(OSError):  # another process was quicker
                 made.rename(folder)
         # Not all the others: one may be running, in another terminal or under another Python.
