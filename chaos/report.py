@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chaos.oracle import complaints, too_early
-from chaos.run import Publication, Received, Run
+from chaos.run import Publication, Run
+from local.stack import Notification
 
 ENDS = ("cgc.export.completed.v1", "cgc.export.failed.v1")
 CONCLUDED = "cgc.export.group.concluded.v1"
@@ -62,7 +63,7 @@ def judge(run: Run) -> Findings:
     )
 
 
-def _lost(run: Run, ends: Sequence[Received], unsure: set[str]) -> Iterator[str]:
+def _lost(run: Run, ends: Sequence[Notification], unsure: set[str]) -> Iterator[str]:
     seen = {str(one.event["id"]) for one in ends}
     ended = {str(one.event["subject"]) for one in ends}
     for export_id, story in run.stories.items():
@@ -76,7 +77,7 @@ def _unexpected_letters(run: Run) -> Iterator[str]:
             yield f"{letter.error or '(no error)'}: {letter.body[:200]}"
 
 
-def _wrong(run: Run, ends: Sequence[Received]) -> Iterator[tuple[str, str]]:
+def _wrong(run: Run, ends: Sequence[Notification]) -> Iterator[tuple[str, str]]:
     for one in ends:
         story = run.stories.get(str(one.event.get("subject")))
         if story is None:
@@ -134,7 +135,7 @@ def _export(event_id: str) -> str:
     return event_id.partition(":")[0]
 
 
-def _duplicates(run: Run, ends: Sequence[Received]) -> tuple[dict[str, str], dict[str, str]]:
+def _duplicates(run: Run, ends: Sequence[Notification]) -> tuple[dict[str, str], dict[str, str]]:
     """The events that came more than once, and why, by whether a kill or a lost answer explains it."""
     by_event: dict[str, list[Publication]] = defaultdict(list)
     for publication in run.publications:

@@ -19,15 +19,7 @@ def drained(stack: Stack) -> bool:
 
     The emulator counts one after the other, and a message may come to light between the two, so it is asked twice.
     """
-    return all(_counted_nothing(stack) for _ in range(2))
-
-
-def _counted_nothing(stack: Stack) -> bool:
-    answer = stack.client("sqs").get_queue_attributes(
-        QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )
-    return all(int(count) == 0 for count in answer["Attributes"].values())
+    return stack.messages_left() == 0 == stack.messages_left()
 
 
 def run_until_drained(stack: Stack, mapping: EventSourceMapping, seconds: float = 40) -> None:

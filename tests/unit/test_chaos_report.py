@@ -10,11 +10,12 @@ import pytest
 from chaos.exports import KINDS, Export, make_exports
 from chaos.oracle import message_attributes
 from chaos.report import judge, lines
-from chaos.run import BadStart, Handled, Letter, Publication, Received, Record, Run, Story
+from chaos.run import BadStart, Handled, Publication, Record, Run, Story
 from chaos.times import LONG
 from chaos.witness import answer_is_lost, published_ids, recorded_ids
 from local.aws_calls import PartlyRefused
 from local.faults import Drip, Fault, Interrupted
+from local.stack import DeadLetter, Notification
 
 SOURCE = "http://127.0.0.1:1/v2/storage/exports"
 BEGUN_AT = 1_800_000_000.0
@@ -31,7 +32,7 @@ def story_of(kind: str) -> Story:
     return Story(export, BEGUN_AT, BEGUN_AT, BEGUN_AT, put_at, "etag" if export.body else None)
 
 
-def received_of(story: Story) -> Received:
+def received_of(story: Story) -> Notification:
     """The event that the contract asks for, written out by hand for completed and failed jobs."""
     export = story.export
     job = export.job.begun(BEGUN_AT).body(BEGUN_AT + export.job_seconds + 1, "", None)
@@ -84,7 +85,7 @@ def received_of(story: Story) -> Received:
         "data": data,
     }
     attributes = {name: value for name, value in message_attributes(export, data).items() if value is not None}
-    return Received(event, attributes)
+    return Notification(event, attributes)
 
 
 def published(story: Story, after_seconds: float = 1, **changes: object) -> Publication:
@@ -260,11 +261,11 @@ def test_kill_of_another_worker_excuses_nothing() -> None:
 
 def test_bad_start_event_belongs_into_the_dead_letter_queue_with_its_error() -> None:
     bad = BadStart("bad-1", "export_id: must be")
-    good = Letter('{"export_id": "../bad-1"}', "export_id: must be 1 to 128 letters")
+    good = DeadLetter('{"export_id": "../bad-1"}', "export_id: must be 1 to 128 letters")
     assert judge(a_run(SOUND, bad_starts=[bad], letters=[good, good])).went_well
     assert judge(a_run(SOUND, bad_starts=[bad])).broken["dead letter lost"] == ["bad-1"]
     assert judge(a_run(SOUND, bad_starts=[bad], letters=[replace(good, error="")])).broken["dead letter"]
-    assert judge(a_run(SOUND, letters=[Letter('{"export_id": "good"}', "unforeseen")])).broken["dead letter"]
+    assert judge(a_run(SOUND, letters=[DeadLetter('{"export_id": "good"}', "unforeseen")])).broken["dead letter"]
 
 
 def test_message_left_and_error_that_left_the_function_are_not_well() -> None:
@@ -273,7 +274,7 @@ def test_message_left_and_error_that_left_the_function_are_not_well() -> None:
 
 
 def test_event_of_another_type_is_counted_and_not_judged() -> None:
-    other = Received({"type": "cgc.export.later.v1", "id": "later"}, {})
+    other = Notification({"type": "cgc.export.later.v1", "id": "later"}, {})
     findings = judge(a_run(SOUND, received=[received_of(SOUND), other]))
     assert findings.went_well
     assert findings.of_other_types == 1
@@ -283,7 +284,7 @@ def in_a_group(story: Story) -> Story:
     return replace(story, export=replace(story.export, group={"id": "run", "size": 2}))
 
 
-def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) -> Received:
+def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) -> Notification:
     data = {
         "completed": completed,
         "failed": len(failed),
@@ -293,7 +294,7 @@ def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) 
         "concluded_at": f"2027-01-15T08:{seconds // 60:02}:{seconds % 60:02}Z",
     }
     event = {"type": "cgc.export.group.concluded.v1", "id": "run:concluded", "subject": "run", "data": data}
-    return Received(event, {})
+    return Notification(event, {})
 
 
 def test_group_is_lost_without_its_event_and_wrong_with_another_count() -> None:
