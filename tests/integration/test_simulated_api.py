@@ -1,6 +1,7 @@
 """The simulated API as a client on loopback sees it: the official client first, then plain requests for each fault."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -457,6 +458,14 @@ class TestServer:
             assert json.loads(connection.getresponse().read())["size"] == 1234
             assert connection.sock is first_socket
         connection.close()
+
+    def test_client_that_waits_before_it_sends_its_body_is_asked_for_it(self, url: str) -> None:
+        head = b"POST /v2/storage/exports HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=5) as connection:
+            connection.sendall(head)
+            assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(b"{}")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 401 ")
 
     def test_server_that_has_ended_answers_nobody_who_kept_a_connection(
         self, session: requests.Session, platform: Platform
