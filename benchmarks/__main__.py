@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import detection_lag, measuring, sections, variants
 from benchmarks.figures import Section, replaced, table
+from benchmarks.plot import svg
 from benchmarks.stand_in import StandIn
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5, help="of which the medians are shown")
     parser.add_argument("--watched", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="growing numbers")
     parser.add_argument("--publish", type=Path, metavar="PAGE", help="write the tables between this page's markers too")
+    parser.add_argument("--plot", type=Path, metavar="SVG", help="and draw the first table into this file")
     options = parser.parse_args()
     machine = this_machine()
     print(machine, flush=True)
@@ -31,6 +33,8 @@ def main() -> None:
     if options.publish:
         page = options.publish.read_text()
         options.publish.write_text(replaced(page, f"{tables}\n\n`make bench` on {machine}."))
+    if options.plot:
+        options.plot.write_text(svg(measured[0], machine))
 
 
 def measure(exports: int, repetitions: int, watched: list[int]) -> tuple[list[Section], list[str]]:

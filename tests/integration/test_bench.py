@@ -13,11 +13,11 @@ pytestmark = pytest.mark.once
 
 
 def test_smallest_benchmark_counts_what_the_app_asks_for_and_publishes_it(tmp_path):
-    page = tmp_path / "README.md"
+    page, plot = tmp_path / "README.md", tmp_path / "plot.svg"
     page.write_text(f"Before.\n{BEGIN}\n{END}\nAfter.\n")
-    smallest = ("--exports", "10", "--repetitions", "1", "--watched", "10", "20", "--publish", str(page))
+    smallest = ("--exports", "10", "--repetitions", "1", "--watched", "10", "20")
     environment = {**os.environ, "PYTHONPATH": "functions"}
-    command = [sys.executable, "-m", "benchmarks", *smallest]
+    command = [sys.executable, "-m", "benchmarks", *smallest, "--publish", str(page), "--plot", str(plot)]
     ran = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)  # noqa: S603 -- ours
     rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
     figures = {name: values for name, *values in ([cell.strip() for cell in row.split("|")[1:]] for row in rows)}
@@ -28,3 +28,4 @@ def test_smallest_benchmark_counts_what_the_app_asks_for_and_publishes_it(tmp_pa
     assert figures["requests to AWS, 10 completed"][1:3] == ["13", "13"]
     assert all(row in ran.stdout for row in rows)
     assert f"Python {sys.version.split()[0]}" in ran.stdout
+    assert plot.read_text().startswith("<svg")

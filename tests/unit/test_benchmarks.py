@@ -1,5 +1,6 @@
 """The benchmark's logic: what the stand-in answers, what ratios and targets say, and what is written where."""
 
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 import boto3
@@ -11,6 +12,7 @@ from benchmarks import TOKEN
 from benchmarks.exports import BUCKET, SIZE_BYTES, export_id
 from benchmarks.figures import BEGIN, END, Figure, Section, Target, replaced, table
 from benchmarks.measuring import Cold, Growth, Measured, Warm
+from benchmarks.plot import svg
 from benchmarks.sections import growth_sections, warm_section
 from benchmarks.stand_in import Counts, StandIn
 from export_monitor.domain.integrity import begins_as, ends_with_marker
@@ -242,3 +244,22 @@ def test_publishing_keeps_the_rest_of_the_page():
 def test_page_without_its_two_markers_is_left_alone(page):
     with pytest.raises(ValueError, match="once each"):
         replaced(page, "new")
+
+
+def bars(drawn):
+    return [one for one in drawn.iter("{http://www.w3.org/2000/svg}rect") if one.get("rx")]
+
+
+def test_plot_is_well_formed_and_has_a_bar_for_each_ratio():
+    drawn = ET.fromstring(svg(section(), "A machine"))  # noqa: S314 -- our own
+    names = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    shown = [figure.name for figure in section().figures if figure.ratio]
+    assert [name for name in names if name in shown] == shown
+    assert len(bars(drawn)) == len(shown)
+
+
+def test_better_figures_have_shorter_bars():
+    figures = tuple(Figure("time", "ms", 100, app) for app in (1, 30, 100, 200))
+    drawn = ET.fromstring(svg(Section("a snail", "snail", figures), "A machine"))  # noqa: S314 -- our own
+    widths = [float(bar.get("width")) for bar in bars(drawn)]
+    assert widths == sorted(set(widths))
