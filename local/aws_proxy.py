@@ -1,6 +1,5 @@
 """A proxy between the function and the emulator: it keeps a record of the calls, and lets things go wrong with them."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ class AwsProxy:
     """A running proxy.
 
     Both may be set at any moment: `fault_for` is asked for the fault that each call meets, and `reached` is given
-    each call that reached the service, before the reply goes back.
+    each call that reached the service, before the reply goes back. `calls` are all so far, those that met a fault too.
     """
 
     def __init__(self, upstream: str, fault_for: FaultFor) -> None:
@@ -45,20 +44,12 @@ class AwsProxy:
         self.server = Loopback(self._answer)
         self.endpoint_url = f"http://{self.server.address}"
         self._upstream = urlsplit(upstream).netloc
-        self._lock = threading.Lock()
-        self._calls: list[Call] = []
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """Every call so far, those that met a fault included."""
-        with self._lock:
-            return tuple(self._calls)
+        self.calls: list[Call] = []
 
     def _answer(self, request: Request) -> Reply:
         asked_at = time.time()
         call = called(request)
-        with self._lock:
-            self._calls.append(call)
+        self.calls.append(call)
         fault = self.fault_for(call)
 
         def ask(asked: Request) -> Reply:
