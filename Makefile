@@ -8,6 +8,7 @@ PYTHON_3_13 := $(shell $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] =
 	for python in $$(command -v python3.13) $(HOME)/.pyenv/versions/3.13*/bin/python3.13; do \
 		$$python -c '' 2>/dev/null && echo $$python && break; done)
 VENV_3_13 := .venv-3.13
+BENCH := $(if $(PYTHON_3_13),$(VENV_3_13),$(VENV))
 VENV_SAM := .venv-sam
 VENV_CHECKOV := .venv-checkov
 VENV_AUDIT := .venv-audit
@@ -94,51 +95,30 @@ e2e: $(VENV)/dev.installed ## check a deployed stack from outside: STACK=its-nam
 cost: $(VENV)/dev.installed ## write docs/cost.md from the poll schedule, the template and AWS's prices
 	PYTHONPATH=functions $(BIN)/python -m benchmarks.cost docs/cost.md
 
-bench: $(VENV)/dev.installed ## measure the app beside other ways of doing the same work, for some minutes
-	@PYTHONPATH=functions $(BIN)/python -m benchmarks
+bench: $(BENCH)/dev.installed ## measure the app and other ways of doing the same work, on Python 3.13 where it is found
+	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks
 
-bench-publish: $(VENV)/dev.installed ## measure likewise, and write the README's table and docs/benchmarks.svg
-	@PYTHONPATH=functions $(BIN)/python -m benchmarks --json .build/benchmarks.json
-	@PYTHONPATH=functions $(BIN)/python -m benchmarks.publish .build/benchmarks.json
+bench-publish: $(BENCH)/dev.installed ## measure likewise, and write the README's tables and docs/benchmarks.svg
+	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks --publish README.md --plot docs/benchmarks.svg
 
 clean: ## remove everything that a task made
-	rm -rf $(VENV) $(VENV_3_13) $(VENV_SAM) $(VENV_CHECKOV) $(VENV_AUDIT) .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-* .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
 
-# --- what the tasks need --------------------------------------------------------------------------------------
+# --- what the tasks need: an environment is made of the first file that its line names ----------------------------
 $(VENV)/local.installed: local/requirements.txt
-	@echo "Installing what the local stack needs into $(VENV) …"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet -r local/requirements.txt
-	@touch $@
-
-$(VENV)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
-	@echo "Installing into $(VENV) …"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements-dev.txt
-	@touch $@
-
-$(VENV_3_13)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
-	@echo "Installing into $(VENV_3_13) …"
-	test -x $(VENV_3_13)/bin/python || $(PYTHON_3_13) -m venv $(VENV_3_13)
-	$(VENV_3_13)/bin/pip install --quiet -r requirements-dev.txt
-	@touch $@
-
+$(VENV)/dev.installed $(VENV_3_13)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
 $(VENV_SAM)/installed: requirements-sam.txt
-	@echo "Installing into $(VENV_SAM) …"
-	test -x $(VENV_SAM)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_SAM)
-	$(VENV_SAM)/bin/pip install --quiet --no-compile -r requirements-sam.txt
-	@touch $@
-
 $(VENV_CHECKOV)/installed: requirements-checkov.txt
-	@echo "Installing into $(VENV_CHECKOV) …"
-	test -x $(VENV_CHECKOV)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_CHECKOV)
-	$(VENV_CHECKOV)/bin/pip install --quiet --no-compile -r requirements-checkov.txt
-	@touch $@
-
 $(VENV_AUDIT)/installed: requirements-audit.txt
-	@echo "Installing into $(VENV_AUDIT) …"
-	test -x $(VENV_AUDIT)/bin/python || $(or $(PYTHON_3_13),$(PYTHON)) -m venv $(VENV_AUDIT)
-	$(VENV_AUDIT)/bin/pip install --quiet -r requirements-audit.txt
+
+# .venv alone is of $(PYTHON); the others are of the deployed runtime where it is found. Tools that run once are quicker
+# to install without byte code.
+INTERPRETER = $(or $(PYTHON_3_13),$(PYTHON))
+$(VENV)/%: INTERPRETER = $(PYTHON)
+%installed:
+	@echo "Installing into $(@D) …"
+	@test -x $(@D)/bin/python || $(INTERPRETER) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet $(if $(filter installed,$(@F)),--no-compile) -r $(firstword $^)
 	@touch $@
 
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------

@@ -1,18 +1,17 @@
-"""`make bench`: everything side by side in one run, printed as tables.
+"""`make bench`: everything side by side in one run, printed as tables, and written into a page where one is named.
 
 It measures and judges nothing: it ends with 0 whatever the figures are, since they are those of this machine now.
 """
 
 import argparse
-import json
 import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from benchmarks import detection_lag, measuring, sections, variants
-from benchmarks.figures import Section, as_json, as_text
+from benchmarks.figures import Section, replaced, table
+from benchmarks.plot import svg
 from benchmarks.stand_in import StandIn
 
 
@@ -22,19 +21,20 @@ def main() -> None:
     parser.add_argument("--exports", type=int, default=100, help="in a round; the targets are those of 100")
     parser.add_argument("--repetitions", type=int, default=5, help="of which the medians are shown")
     parser.add_argument("--watched", type=int, nargs="+", default=[10, 100, 1000, 10_000], help="growing numbers")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--publish", type=Path, metavar="PAGE", help="write the tables between this page's markers too")
+    parser.add_argument("--plot", type=Path, metavar="SVG", help="and draw the first table into this file")
     options = parser.parse_args()
     machine = this_machine()
-    print(", ".join(machine.values()), flush=True)
+    print(machine, flush=True)
     measured, operations = measure(options.exports, options.repetitions, options.watched)
-    for section in measured:
-        print(f"\n{as_text(section)}")
-    print("\nRequests by operation")
+    tables = "\n\n".join("\n".join(table(section)) for section in measured)
+    print(f"\n{tables}\n\nRequests by operation")
     print("\n".join(operations))
-    if options.json:
-        document: dict[str, Any] = {"machine": machine, "sections": [as_json(section) for section in measured]}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
+    if options.publish:
+        page = options.publish.read_text()
+        options.publish.write_text(replaced(page, f"{tables}\n\n`make bench` on {machine}."))
+    if options.plot:
+        options.plot.write_text(svg(measured[0], machine))
 
 
 def measure(exports: int, repetitions: int, watched: list[int]) -> tuple[list[Section], list[str]]:
@@ -56,16 +56,13 @@ def measure(exports: int, repetitions: int, watched: list[int]) -> tuple[list[Se
     return measured, sections.operations(warm, exports)
 
 
-def this_machine() -> dict[str, str]:
+def this_machine() -> str:
     """The class of the machine, the Python and the day."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "processor": models[0] if models else platform.machine(),
-        "cores": f"{os.cpu_count()} cores",
-        "python": f"Python {platform.python_version()}",
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+    processor = models[0] if models else platform.machine()
+    today = datetime.now(UTC).date().isoformat()
+    return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, {today}"
 
 
 if __name__ == "__main__":

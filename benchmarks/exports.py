@@ -1,22 +1,26 @@
-"""The exports of the benchmark: what each is, is said by its id, so that nobody has to remember any.
+"""The exports of the benchmark: the id of each says what it is, so that nothing has to remember them.
 
-All go to one volume, with AES256 and STANDARD asked for. A completed export's object is as it was asked for.
+All go to one volume, with AES256 and STANDARD requested. A completed export's object is as requested.
 """
 
 import time
-from datetime import UTC, datetime
 from typing import Any, Literal
+
+from benchmarks import TOKEN
+from local.export_jobs import Job, error_body
+from local.platform import LoggedRequest, Platform
+from local.storage import project_file
 
 Kind = Literal["running", "completed", "failed", "bam"]
 
 BUCKET = "benchmark-bucket"
-PREFIX = "exports"
 VOLUME = "benchmark/output"
 SIZE_BYTES = 5_000_000
 
 _ID_CHARACTERS = 32
-# The exports began a quarter of an hour before whoever answers for them, and ended ten minutes before.
-_BEGAN = time.time() - 900
+# The exports began a quarter of an hour before the process that replies for them, and ended five minutes later.
+_BEGAN_AT = time.time() - 900
+ENDED_AT = _BEGAN_AT + 300
 
 
 def export_id(kind: Kind, number: int) -> str:
@@ -24,72 +28,33 @@ def export_id(kind: Kind, number: int) -> str:
     return f"{kind}-".ljust(_ID_CHARACTERS - 10, "0") + f"{number:010}"
 
 
-def job(job_id: str, base_url: str) -> dict[str, Any]:
-    """The export's job as the API shows it, without `result`, in which some answers have the file."""
-    kind, ending = job_id.split("-", 1)
-    body: dict[str, Any] = {
-        "href": f"{base_url}/storage/exports/{job_id}",
-        "id": job_id,
-        "state": {"running": "RUNNING", "failed": "FAILED"}.get(kind, "COMPLETED"),
-        "source": {"file": f"file-{job_id}"[:40]},
-        "destination": {"volume": VOLUME, "location": f"{ending}{'.bam' if kind == 'bam' else '.vcf'}"},
-        "started_on": timestamp(0),
-        "properties": {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD"},
-        "overwrite": False,
-    }
-    if kind != "running":
-        body["finished_on"] = timestamp(300)
-    if kind == "failed":
-        body["error"] = {
-            "status": 409,
-            "code": 9107,
-            "message": "The destination already holds an object.",
-            "more_info": "http://docs.sevenbridges.com/docs/api-status-codes#9107",
-        }
-    return body
+class BenchmarkPlatform(Platform):
+    """A simulated platform that knows every such export and any file, and has no rate limit to speak of."""
 
+    def __init__(self) -> None:
+        super().__init__(TOKEN)
+        self.rate.limit = 10**9
+        self.add_volume(VOLUME, bucket=BUCKET, prefix="exports")
 
-def file(file_id: str, base_url: str) -> dict[str, Any]:
-    """A source file as the API shows it."""
-    return {
-        "href": f"{base_url}/files/{file_id}",
-        "id": file_id,
-        "name": f"{file_id}.vcf",
-        "size": SIZE_BYTES,
-        "project": "benchmark/project",
-        "created_on": "2016-06-15T08:00:00Z",
-        "modified_on": "2016-06-15T08:00:00Z",
-        "storage": {"type": "PLATFORM", "hosted_on_locations": ["aws:us-east-1"]},
-        "origin": {},
-        "tags": [],
-        "metadata": {},
-    }
+    def job(self, export_id: str) -> Job:
+        kind, ending = export_id.split("-", 1)
+        steps: tuple[tuple[float, str], ...] = ((0, "RUNNING"),)
+        if kind != "running":
+            steps += ((300, "FAILED" if kind == "failed" else "COMPLETED"),)
+        return Job(
+            id=export_id,
+            file=f"file-{export_id}",
+            volume=VOLUME,
+            location=f"{ending}{'.bam' if kind == 'bam' else '.vcf'}",
+            steps=steps,
+            began_at=_BEGAN_AT,
+            started_at=_BEGAN_AT,
+            properties={"sse_algorithm": "AES256", "aws_storage_class": "STANDARD"},
+            error=error_body(409, 9107, "The destination already holds an object."),
+        )
 
+    def file(self, file_id: str) -> dict[str, Any]:
+        return project_file(file_id, f"{file_id}.vcf", SIZE_BYTES, "benchmark/project", {})
 
-def volume(base_url: str) -> dict[str, Any]:
-    """The one volume, as the API shows it."""
-    return {
-        "href": f"{base_url}/storage/volumes/{VOLUME}",
-        "id": VOLUME,
-        "name": "output",
-        "access_mode": "RW",
-        "active": True,
-        "service": {
-            "type": "s3",
-            "bucket": BUCKET,
-            "prefix": PREFIX,
-            "endpoint": "s3.amazonaws.com",
-            "credentials": {"access_key_id": "AKIAEXAMPLE"},
-            "properties": {"sse_algorithm": "AES256"},
-        },
-    }
-
-
-def timestamp(seconds_after_start: float) -> str:
-    """A moment of the exports' life, as the API writes it."""
-    return datetime.fromtimestamp(_BEGAN + seconds_after_start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def http_date(seconds_after_start: float) -> str:
-    """The same, as HTTP writes it."""
-    return datetime.fromtimestamp(_BEGAN + seconds_after_start, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    def log(self, request: LoggedRequest) -> None:
+        """Nothing: it would grow without end."""

@@ -1,9 +1,11 @@
-"""Figures beside their targets, and how they are shown in a terminal."""
+"""Figures beside their targets, and the tables that show them, in a terminal and on a page."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
+BEGIN = "<!-- bench:begin -->"
+END = "<!-- bench:end -->"
 Unit = Literal["requests", "looks", "ms", "µs", "MB", "share"]
 
 _DIGITS: Mapping[Unit, int] = {"requests": 2, "looks": 0, "ms": 1, "µs": 1, "MB": 2, "share": 3}
@@ -37,11 +39,6 @@ class Figure:
         return self.app / self.other if self.other else None
 
     @property
-    def floor_ratio(self) -> float | None:
-        """The floor's share of the other's."""
-        return self.floor / self.other if self.floor is not None and self.other else None
-
-    @property
     def is_met(self) -> bool | None:
         """Whether the target is met, None where there is none."""
         if self.target is None:
@@ -58,16 +55,19 @@ class Section:
     figures: tuple[Figure, ...]
 
 
-def as_text(section: Section) -> str:
-    """The section as a table for a terminal."""
-    head = ("", section.other, "app", "floor", f"app : {section.other}", "at most", "met")
-    rows = [head, *(_cells(figure) for figure in section.figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [
-        row[0].ljust(widths[0]) + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+def table(section: Section) -> list[str]:
+    """The lines of the section as a Markdown table, whose columns are aligned in a terminal too."""
+    rows = [
+        (f"Compared with {section.title}", section.other, "this app", "floor", "ratio", "at most", "met"),
+        ("---", *["---:"] * 6),
+        *(_cells(figure) for figure in section.figures),
+    ]
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [
+        " | ".join([f"| {row[0]:<{first}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], others, strict=True))])
+        + " |"
         for row in rows
     ]
-    return "\n".join([f"Beside {section.title}", *(line.rstrip() for line in lines)])
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         "" if figure.floor is None else number(figure.floor, figure.unit),
         "" if figure.ratio is None else f"{figure.ratio:.3f}",
         "" if figure.target is None else str(figure.target),
-        {True: "yes", False: "no", None: ""}[figure.is_met],
+        {True: "yes", False: "**no**", None: ""}[figure.is_met],
     )
 
 
@@ -90,10 +90,9 @@ def number(value: float, unit: Unit) -> str:
     return f"{text} {unit}"
 
 
-def as_json(section: Section) -> dict[str, Any]:
-    """The section with all that is reckoned from its figures."""
-    figures = [
-        asdict(figure) | {"ratio": figure.ratio, "floor_ratio": figure.floor_ratio, "is_met": figure.is_met}
-        for figure in section.figures
-    ]
-    return asdict(section) | {"figures": figures}
+def replaced(page: str, text: str) -> str:
+    """The page with the text between its two markers. Raises ValueError where they are not there once each."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise ValueError(f"the page needs {BEGIN} and {END}, once each and in this order")
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}"

@@ -121,7 +121,7 @@ def growth(stand_in: StandIn, variant: Variant, numbers: Sequence[int]) -> list[
 
     The numbers take turns, so that each meets the same machine.
     """
-    grown = {watched: _Grown() for watched in numbers}
+    ran: dict[int, list[tuple[int, Round, Counts]]] = {watched: [] for watched in numbers}
     with ExitStack() as stack:
         workers = {
             watched: [stack.enter_context(Worker(variant, stand_in.address)) for _ in range(_WORKERS)]
@@ -132,25 +132,16 @@ def growth(stand_in: StandIn, variant: Variant, numbers: Sequence[int]) -> list[
         for turn, due in enumerate(zip_longest(*(_rounds_over(watched) for watched in numbers))):
             for watched, batch in ((watched, batch) for watched, batch in zip(numbers, due, strict=True) if batch):
                 stand_in.begin(0.0)
-                ran = workers[watched][turn % _WORKERS].look_at(batch)
-                grown[watched].add(len(batch), ran, stand_in.counts())
-    return [
-        Growth(watched, one.cpu / one.looks, one.api / one.looks, one.aws / one.looks) for watched, one in grown.items()
-    ]
+                looked_at = workers[watched][turn % _WORKERS].look_at(batch)
+                ran[watched].append((len(batch), looked_at, stand_in.counts()))
+    return [_growth(watched, rounds) for watched, rounds in ran.items()]
 
 
-@dataclass(slots=True)
-class _Grown:
-    looks: int = 0
-    cpu: float = 0.0
-    api: int = 0
-    aws: int = 0
-
-    def add(self, looks: int, ran: Round, counts: Counts) -> None:
-        self.looks += looks
-        self.cpu += ran.cpu
-        self.api += counts.api
-        self.aws += counts.aws
+def _growth(watched: int, rounds: Sequence[tuple[int, Round, Counts]]) -> Growth:
+    looks = sum(number for number, _, _ in rounds)
+    cpu = sum(one.cpu for _, one, _ in rounds)
+    api, aws = (sum(numbers) for numbers in zip(*((one.api, one.aws) for _, _, one in rounds), strict=True))
+    return Growth(watched, cpu / looks, api / looks, aws / looks)
 
 
 def _rounds_over(watched: int) -> list[list[str]]:

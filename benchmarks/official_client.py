@@ -11,7 +11,7 @@ from typing import Any
 
 import sevenbridges
 
-from benchmarks.answers import TOKEN
+from benchmarks import TOKEN
 
 # Without debug the client takes no plain HTTP.
 _api = sevenbridges.Api(url=os.environ["API_BASE_URL"], token=TOKEN, debug=True)

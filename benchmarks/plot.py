@@ -4,9 +4,10 @@ An SVG without scripts, whose colours follow the reader's light or dark backgrou
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from xml.sax.saxutils import escape
+
+from benchmarks.figures import Figure, Section
 
 _WIDTH = 860
 _LEFT = 300
@@ -29,10 +30,9 @@ _STYLE = """
 """
 
 
-def svg(document: Mapping[str, Any]) -> str:
-    """The plot of the section beside the naive function, as the text of an SVG file."""
-    machine = document["machine"]
-    figures = [figure for figure in document["sections"][0]["figures"] if figure["ratio"]]
+def svg(section: Section, machine: str) -> str:
+    """The plot of the section about the naive function, as the text of an SVG file."""
+    figures = [figure for figure in section.figures if figure.ratio]
     height = _TOP + _ROW * len(figures) + 34
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}">',
@@ -41,7 +41,7 @@ def svg(document: Mapping[str, Any]) -> str:
         *_legend(),
         *_scale(height - 34),
         *(line for number, figure in enumerate(figures) for line in _bar(figure, _TOP + number * _ROW)),
-        _text(0, height - 8, ", ".join(str(part) for part in machine.values()), "small"),
+        _text(0, height - 8, machine, "small"),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -70,27 +70,19 @@ def _scale(bottom: int) -> Iterator[str]:
         yield _text(_x(tick), _TOP - 14, label, "small", "middle")
 
 
-def _bar(figure: Mapping[str, Any], y: int) -> Iterator[str]:
-    end = _x(figure["ratio"])
-    yield _text(_LEFT - 10, y + 13, figure["name"], anchor="end")
+def _bar(figure: Figure, y: int) -> Iterator[str]:
+    end = rightmost = _x(figure.app / figure.other)
+    yield _text(_LEFT - 10, y + 13, figure.name, anchor="end")
     yield f'<rect class="app" x="{_LEFT}" y="{y + 3}" width="{round(end - _LEFT, 1)}" height="12" rx="2"/>'
-    rightmost = end
-    if (figure["floor_ratio"] or 0) >= _LEAST:
-        at = _x(figure["floor_ratio"])
+    if (figure.floor or 0) / figure.other >= _LEAST:
+        at = _x((figure.floor or 0) / figure.other)
         yield _diamond(at, y + 9)
         rightmost = max(rightmost, at + 6)
-    limit = _limit(figure)
-    if limit is not None:
-        yield f'<line class="target" x1="{_x(limit)}" x2="{_x(limit)}" y1="{y}" y2="{y + 18}"/>'
-        rightmost = max(rightmost, _x(limit))
-    yield _text(rightmost + 6, y + 13, f"{figure['ratio']:.2g}", "small")
-
-
-def _limit(figure: Mapping[str, Any]) -> float | None:
-    target = figure["target"]
-    if target is None:
-        return None
-    return float(target["most"] if target["of_other"] else target["most"] / figure["other"])
+    if figure.target is not None:
+        limit = _x(figure.target.most / (1 if figure.target.of_other else figure.other))
+        yield f'<line class="target" x1="{limit}" x2="{limit}" y1="{y}" y2="{y + 18}"/>'
+        rightmost = max(rightmost, limit)
+    yield _text(rightmost + 6, y + 13, f"{figure.app / figure.other:.2g}", "small")
 
 
 def _diamond(x: float, y: float) -> str:

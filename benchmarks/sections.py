@@ -1,7 +1,7 @@
 """What was measured, as figures beside the targets of this project."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from benchmarks.detection_lag import Row as Polling
 from benchmarks.exports import Kind
@@ -16,57 +16,49 @@ _KINDS: Mapping[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The targets of a round: so many requests, and so much of the naive function's time."""
-
-    api: int | None = None
-    aws: int | None = None
-    cpu: float | None = None
-    wall: float | None = None
-
-
-# Of a hundred exports; other numbers have no targets.
+_NAMES = ("naive", "app", "floor")
+# The targets of rounds of a hundred exports: so many requests, or so much of the naive function's time.
 _EXPORTS = 100
-_LIMITS: Mapping[Kind, Limits] = {
-    "running": Limits(1, 10, cpu=0.35),
-    "completed": Limits(2, 125, cpu=0.6, wall=0.05),
-    "failed": Limits(2, 25, cpu=0.5),
-    "bam": Limits(2, 325),
+_COUNTED = ("api", "aws")
+_TARGETS: Mapping[str, Mapping[Kind, float]] = {
+    "api": {"running": 1, "completed": 2, "failed": 2, "bam": 2},
+    "aws": {"running": 10, "completed": 125, "failed": 25, "bam": 325},
+    "cpu": {"running": 0.35, "completed": 0.6, "failed": 0.5},
+    "wall": {"completed": 0.05},
+}
+_MEASURES: Mapping[str, tuple[str, Unit, Callable[[Measured], float]]] = {
+    "api": ("requests to the API, {}", "requests", lambda one: one.counts.api),
+    "aws": ("requests to AWS, {}", "requests", lambda one: one.counts.aws),
+    "cpu": ("CPU time, {}", "ms", lambda one: one.cpu * 1000),
+    "wall": ("time, {}, 15 ms a call", "ms", lambda one: one.wall * 1000),
 }
 
 
 def warm_section(warm: Mapping[str, Warm], cold: Mapping[str, Cold], sizes: Mapping[str, int], exports: int) -> Section:
-    """The app beside the naive function."""
-    naive, app, floor = (warm[name] for name in ("naive", "app", "floor"))
-    of_kind: dict[Kind, list[Measured]] = {kind: [one.rounds[kind] for one in (naive, app, floor)] for kind in _KINDS}
-    limits = _LIMITS if exports == _EXPORTS else dict.fromkeys(_KINDS, Limits())
-    figures: list[Figure] = []
-    for kind, name in _KINDS.items():
-        numbers = [float(one.counts.api) for one in of_kind[kind]]
-        target = _number(limits[kind].api)
-        figures.append(_beside(f"requests to the API, {exports} {name}", "requests", numbers, target))
-    for kind, name in _KINDS.items():
-        numbers = [float(one.counts.aws) for one in of_kind[kind]]
-        target = _number(limits[kind].aws)
-        figures.append(_beside(f"requests to AWS, {exports} {name}", "requests", numbers, target))
-    for kind, name in _KINDS.items():
-        numbers = [one.cpu * 1000 for one in of_kind[kind]]
-        figures.append(_beside(f"CPU time, {exports} {name}", "ms", numbers, _share(limits[kind].cpu)))
-    for kind, name in _KINDS.items():
-        numbers = [one.wall * 1000 for one in of_kind[kind]]
-        figures.append(_beside(f"time, {exports} {name}, 15 ms a call", "ms", numbers, _share(limits[kind].wall)))
+    """The app compared with the naive function."""
+    figures = [
+        _round_figure(measure, kind, exports, [warm[name].rounds[kind] for name in _NAMES])
+        for measure in _MEASURES
+        for kind in _KINDS
+    ]
     figures += _of_processes(cold, {name: one.peak_bytes for name, one in warm.items()}, sizes)
     return Section("a plain function that reads each job by itself", "naive", tuple(figures))
 
 
+def _round_figure(measure: str, kind: Kind, exports: int, rounds: Iterable[Measured]) -> Figure:
+    name, unit, of = _MEASURES[measure]
+    most = _TARGETS[measure].get(kind) if exports == _EXPORTS else None
+    target = None if most is None else Target(most, of_other=measure not in _COUNTED)
+    return _beside(name.format(f"{exports} {_KINDS[kind]}"), unit, map(of, rounds), target)
+
+
 def _of_processes(cold: Mapping[str, Cold], peaks: Mapping[str, float], sizes: Mapping[str, int]) -> Iterable[Figure]:
-    starts = [cold[name] for name in ("naive", "app", "floor")]
+    starts = [cold[name] for name in _NAMES]
     yield _beside("cold start, CPU time", "ms", (one.cpu * 1000 for one in starts), Target(0.5))
     yield _beside("cold start, time", "ms", (one.wall * 1000 for one in starts), Target(0.5))
     yield _beside("cold start, CPU time of imports", "ms", (one.import_cpu * 1000 for one in starts))
-    yield _beside("peak memory", "MB", (peaks[name] / 1e6 for name in ("naive", "app", "floor")), Target(1))
-    yield _beside("artifact, zipped", "MB", (sizes[name] / 1e6 for name in ("naive", "app", "floor")), Target(0.4))
+    yield _beside("peak memory", "MB", (peaks[name] / 1e6 for name in _NAMES), Target(1))
+    yield _beside("artifact, zipped", "MB", (sizes[name] / 1e6 for name in _NAMES), Target(0.4))
 
 
 def _beside(name: str, unit: Unit, numbers: Iterable[float], target: Target | None = None) -> Figure:
@@ -75,26 +67,12 @@ def _beside(name: str, unit: Unit, numbers: Iterable[float], target: Target | No
     return Figure(name, unit, other, app, floor, target)
 
 
-def _number(most: int | None) -> Target | None:
-    return None if most is None else Target(most, of_other=False)
-
-
-def _share(most: float | None) -> Target | None:
-    return None if most is None else Target(most)
-
-
 def client_section(warm: Mapping[str, Warm], exports: int) -> Section:
     """The app beside the official client's polling loop, for unfinished exports."""
-    client, app, floor = (warm[name].rounds["running"] for name in ("official client", "app", "floor"))
-    requests = [float(one.counts.api) for one in (client, app, floor)]
-    cpu = [one.cpu * 1000 for one in (client, app, floor)]
-    wall = [one.wall * 1000 for one in (client, app, floor)]
-    figures = (
-        _beside(f"requests to the API, {exports} unfinished", "requests", requests, Target(1, of_other=False)),
-        _beside(f"CPU time, {exports} unfinished", "ms", cpu, Target(0.3) if exports == _EXPORTS else None),
-        _beside(f"time, {exports} unfinished, 15 ms a call", "ms", wall),
-    )
-    return Section("the official client's loop of `reload()`", "client", figures)
+    rounds = [warm[name].rounds["running"] for name in ("official client", "app", "floor")]
+    figures = {measure: _round_figure(measure, "running", exports, rounds) for measure in ("api", "cpu", "wall")}
+    figures["cpu"] = replace(figures["cpu"], target=Target(0.3) if exports == _EXPORTS else None)
+    return Section("the official client's loop of `reload()`", "client", tuple(figures.values()))
 
 
 def growth_sections(growth: Sequence[Growth]) -> list[Section]:

@@ -14,9 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from pprint import pformat
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
 
@@ -46,7 +44,8 @@ from local.template import function_environment
 
 WORKERS = 2
 HOUR = 3600.0
-_BASE_URL = "https://cgc-api.sbgenomics.com/v2"
+_HOST = "https://cgc-api.sbgenomics.com"
+_BASE_URL = f"{_HOST}/v2"
 _TOKEN = "a-token"  # noqa: S105 -- of a simulated platform
 _SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-token-AbCdEf"  # noqa: S105 -- likewise
 _FILE_BYTES = 1234
@@ -95,10 +94,9 @@ class Line:
 
     def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
         self.sent_at.append(self.time())
-        url = urlsplit(request.url)
         headers = {name.lower(): value for name, value in request.headers.items()}
         content = b"" if request.json is None else json.dumps(request.json).encode()
-        asked = Request(request.method, url.path.removeprefix("/v2"), url.query, headers, content)
+        asked = Request(request.method, request.url.removeprefix(_HOST), headers, content)
         reply = answer(self.platform, asked, _BASE_URL)
         self.statuses.append(reply.status)
         seconds = self.seconds()
@@ -290,7 +288,7 @@ def busiest(moments: Sequence[float], seconds: float) -> int:
 
 
 def main() -> None:
-    """Run the simulation in both modes, and print the figures of each."""
+    """Run the simulation in both modes, and print the figures of each, times in seconds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.share_of_rate_limit", description=__doc__)
     parser.add_argument("--exports", type=int, default=5000)
     parser.add_argument("--hours", type=float, default=6, help="virtual hours, at most")
@@ -310,7 +308,10 @@ def main() -> None:
         )
         run = Simulation(load)
         run.run()
-        print(f"{load}\n{pformat(asdict(figures(run)), sort_dicts=False)}\n", flush=True)
+        print(f"{given.exports:,} exports, {mode} reads")
+        for name, value in asdict(figures(run)).items():
+            shown = f"{value:,.1f}" if isinstance(value, float) else value
+            print(f"  {name.replace('_', ' '):<28}{shown}")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from chaos.dice import ApiFaults, Dice
+from chaos.dice import Dice
 from chaos.exports import BUCKET, ELSEWHERE, OTHER_BUCKET, PATIENT_KINDS, PROJECT, VOLUME, make_exports
-from chaos.run import Letter, Received, Run
+from chaos.run import Run
 from chaos.schedule import OTHER_JOB, Event, make_schedule
 from chaos.stage import WAYS, Stage
 from chaos.times import times_for
@@ -22,7 +22,7 @@ from local.aws_proxy import aws_proxy
 from local.export_jobs import Job
 from local.mapping import EventSourceMapping
 from local.platform import Platform
-from local.stack import TOKEN, Stack
+from local.stack import TOKEN, Notification, Stack
 
 _HOUR = 3600
 Act = Callable[[], None]
@@ -41,7 +41,7 @@ class Campaign:
         self._workers = workers
         self._log = log
         self._witness = Witness()
-        self._received: list[Received] = []
+        self._received: list[Notification] = []
         self._lock = threading.Lock()
         self._todo: list[tuple[float, Act]] = []
         self._hands = ThreadPoolExecutor(8)
@@ -87,7 +87,7 @@ class Campaign:
     def _platform(self) -> Platform:
         platform = Platform(TOKEN)
         platform.rate.limit = 1_000_000
-        platform.faults = ApiFaults(self._dice)
+        platform.fault_for = self._dice.fault_for
         platform.add_volume(VOLUME, bucket=BUCKET)
         platform.add_volume(ELSEWHERE, bucket=OTHER_BUCKET)
         platform.add_job(Job(id=OTHER_JOB, file="none", volume=VOLUME, location="other.vcf", delivers=False))
@@ -108,13 +108,13 @@ class Campaign:
             log=self._log,
         )
         parts.callback(worker.kill)
-        proxy.fault_for = self._dice.fault_for(worker.kill)
+        proxy.fault_for = partial(self._dice.fault_for, kill=worker.kill)
         proxy.reached = partial(self._witness.reached, number)
         return worker
 
     def _mapping(self, stack: Stack, workers: Sequence[Worker]) -> EventSourceMapping:
         # Those that are handed start events directly.
-        stack.aws.fault_for = self._dice.fault_for(stack.environments[-1].kill)
+        stack.aws.fault_for = partial(self._dice.fault_for, kill=stack.environments[-1].kill)
         # Long enough for an invocation; what could not be hidden comes back after it.
         stack.client("sqs").set_queue_attributes(
             QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
@@ -173,12 +173,12 @@ class Campaign:
                 collected_at = now
                 self._collect(stack)
                 # Twice, since a message may come to light between two counts of the emulator.
-                if self._is_done() and stage.is_idle and _messages_left(stack) == 0 == _messages_left(stack):
+                if self._is_done() and stage.is_idle and stack.messages_left() == 0 == stack.messages_left():
                     break
             time.sleep(0.05)
         # What was given up, and still hangs between function and emulator, comes out now or was never published.
         time.sleep(2)
-        return _messages_left(stack)
+        return stack.messages_left()
 
     def _later(self, seconds: float, act: Act) -> None:
         with self._lock:
@@ -194,7 +194,7 @@ class Campaign:
         return not self._todo and not self._doing
 
     def _collect(self, stack: Stack) -> None:
-        self._received += [Received(one.event, one.attributes) for one in stack.receive(timeout_seconds=0)]
+        self._received += stack.receive(timeout_seconds=0)
 
     def _seen(self, stack: Stack, stage: Stage, workers: Sequence[Worker], left: int) -> Run:
         return Run(
@@ -207,18 +207,10 @@ class Campaign:
             publications=self._witness.publications,
             records=self._witness.records,
             invocations=[one for worker in workers for one in worker.handled],
-            letters=[Letter(one.body, one.error) for one in stack.dead_letters()],
+            letters=stack.dead_letters(),
             messages_left=left,
             faults=self._dice.bitten,
             raised=[error for worker in workers for error in worker.raised],
             seconds=self._dice.now(),
             late=self._late,
         )
-
-
-def _messages_left(stack: Stack) -> int:
-    answer = stack.client("sqs").get_queue_attributes(
-        QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )
-    return sum(int(count) for count in answer["Attributes"].values())

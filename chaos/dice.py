@@ -8,8 +8,7 @@ from random import Random
 
 from chaos.schedule import Kill, Schedule
 from chaos.times import Times
-from local.aws_faults import AwsCall, AwsFault, FaultFor, Interrupted
-from local.faults import Fault, FaultPlan
+from local.faults import Call, Fault, Interrupted
 
 
 class Dice:
@@ -57,46 +56,23 @@ class Dice:
         """How far the clock of who sends messages is ahead of the function's, at this moment."""
         return self._random.uniform(-1, 1) * self._times.clock_jump if self.is_on("clock jump") else 0.0
 
-    def fault_for(self, kill: Callable[[], None]) -> FaultFor:
-        """For the proxy of a worker: the faults of its calls; `kill` ends the worker."""
-
-        def fault_for(call: AwsCall) -> AwsFault | None:
-            now = self.now()
-            planned = self._kill_at(call, now)
-            if planned:
-                self.bit(f"worker killed {planned.moment} a call")
-                return Interrupted(planned.moment, kill)
-            for burst in self._schedule.aws:
-                if burst.is_on(now) and burst.meets(call) and self._random.random() < burst.chance:
-                    self.bit(burst.name)
-                    return burst.fault
-            return None
-
-        return fault_for
-
-    def api_fault(self, method: str, path: str, ids: tuple[str, ...]) -> Fault | None:
-        """The fault that a request to the API meets."""
+    def fault_for(self, call: Call, kill: Callable[[], None] = lambda: None) -> Fault | None:
+        """The fault that a call meets; `kill` ends the worker that makes it."""
         now = self.now()
-        for burst in self._schedule.api:
-            if burst.is_on(now) and burst.match.meets(method, path, ids) and self._random.random() < burst.chance:
+        planned = self._kill_at(call, now)
+        if planned:
+            self.bit(f"worker killed {planned.moment} a call")
+            return Interrupted(planned.moment, kill)
+        for burst in self._schedule.bursts:
+            is_on = burst.at <= now < burst.at + burst.seconds
+            if is_on and burst.match.meets(call) and self._random.random() < burst.chance:
                 self.bit(burst.name)
                 return burst.fault(time.time())
         return None
 
-    def _kill_at(self, call: AwsCall, now: float) -> Kill | None:
+    def _kill_at(self, call: Call, now: float) -> Kill | None:
         with self._lock:
             due = next((one for one in self._kills if one.at <= now and one.operation == call.operation), None)
             if due is not None:
                 self._kills.remove(due)
         return due if now < self._times.faults else None
-
-
-class ApiFaults(FaultPlan):
-    """The API's part of it, for the simulated platform."""
-
-    def __init__(self, dice: Dice) -> None:
-        super().__init__(threading.RLock())
-        self._dice = dice
-
-    def take(self, method: str, path: str, ids: tuple[str, ...]) -> Fault | None:
-        return self._dice.api_fault(method, path, ids)

@@ -5,14 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from chaos.exports import BUCKET, NO_VOLUME, OTHER_BUCKET, PROJECT, VOLUME, Export
-from chaos.run import Received, Story
+from chaos.run import Story
 from chaos.times import Times
+from local.stack import Notification
 
 # Timestamps of the events are cut to the second.
 _SECOND = 1.0
 
 
-def complaints(story: Story, received: Received, source: str, times: Times) -> Iterator[str]:
+def complaints(story: Story, received: Notification, source: str, times: Times) -> Iterator[str]:
     """Everything that is wrong with an event, in words; nothing where it is as it must be."""
     event, export = received.event, story.export
     data = event.get("data", {})

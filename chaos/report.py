@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chaos.oracle import complaints, too_early
-from chaos.run import Publication, Received, Run
+from chaos.run import Publication, Run
+from local.stack import Notification
 
 ENDS = ("cgc.export.completed.v1", "cgc.export.failed.v1")
 CONCLUDED = "cgc.export.group.concluded.v1"
@@ -19,18 +20,12 @@ _CONCLUDED = ":concluded"
 class Findings:
     """What a campaign came to.
 
-    Only `explained`, `of_other_types` and `unsure` may hold anything in one that went well. The last are exports that
-    the campaign itself was too slow with, so that nothing can be said of how they had to end.
+    Each promise that was not kept is in `broken`, by the kind of promise. `unsure` are exports that the campaign itself
+    was too slow with, so that nothing can be said of how they had to end.
     """
 
-    lost: Sequence[str]
-    wrong: Sequence[str]
+    broken: Mapping[str, Sequence[str]]
     explained: Mapping[str, str]
-    unexplained: Mapping[str, str]
-    bad_starts_lost: Sequence[str]
-    letters_unexpected: Sequence[str]
-    messages_left: int
-    raised: Sequence[str]
     of_other_types: int
     unsure: Sequence[str]
     longest_wait: tuple[float, str]
@@ -38,59 +33,51 @@ class Findings:
     @property
     def went_well(self) -> bool:
         """Whether every promise was kept."""
-        return not (
-            self.lost
-            or self.wrong
-            or self.unexplained
-            or self.bad_starts_lost
-            or self.letters_unexpected
-            or self.messages_left
-            or self.raised
-        )
+        return not any(self.broken.values())
 
 
 def judge(run: Run) -> Findings:
     """Hold what was seen against what must have been."""
     ends = [one for one in run.received if one.event.get("type") in ENDS]
     unsure = {i for i, story in run.stories.items() if not story.is_sure(run.times)}
-    seen = {str(one.event["id"]) for one in ends}
-    ended = {str(one.event["subject"]) for one in ends}
     explained, unexplained = _duplicates(run, ends)
-    unexpected = [
-        f"{letter.error or '(no error)'}: {letter.body[:200]}"
-        for letter in run.letters
-        if not any(bad.mark in letter.body and letter.error.startswith(bad.error) for bad in run.bad_starts)
-    ]
     return Findings(
-        lost=sorted(
-            [
-                *(
-                    story.export.event_id
-                    for export_id, story in run.stories.items()
-                    if story.export.event_id not in seen and not (export_id in unsure and export_id in ended)
-                ),
-                *_lost_groups(run),
-            ]
-        ),
-        wrong=sorted(
-            {f"{event_id}: {what}" for event_id, what in _wrong(run, ends) if _export(event_id) not in unsure}
-            | set(_wrong_groups(run, unsure))
-        ),
-        unsure=sorted(unsure),
+        broken={
+            "lost": sorted([*_lost(run, ends, unsure), *_lost_groups(run)]),
+            "wrong": sorted(
+                {f"{event_id}: {what}" for event_id, what in _wrong(run, ends) if _export(event_id) not in unsure}
+                | set(_wrong_groups(run, unsure))
+            ),
+            "not explained": [f"{one}: {why}" for one, why in unexplained.items()],
+            "dead letter lost": [
+                bad.mark for bad in run.bad_starts if not any(bad.mark in letter.body for letter in run.letters)
+            ],
+            "dead letter": list(_unexpected_letters(run)),
+            "message left": [f"{run.messages_left} in the queue"] * bool(run.messages_left),
+            "raised": run.raised,
+        },
         explained=explained,
-        unexplained=unexplained,
-        bad_starts_lost=[
-            bad.mark for bad in run.bad_starts if not any(bad.mark in letter.body for letter in run.letters)
-        ],
-        letters_unexpected=unexpected,
-        messages_left=run.messages_left,
-        raised=run.raised,
         of_other_types=len(run.received) - len(ends),
+        unsure=sorted(unsure),
         longest_wait=_longest_wait(run),
     )
 
 
-def _wrong(run: Run, ends: Sequence[Received]) -> Iterator[tuple[str, str]]:
+def _lost(run: Run, ends: Sequence[Notification], unsure: set[str]) -> Iterator[str]:
+    seen = {str(one.event["id"]) for one in ends}
+    ended = {str(one.event["subject"]) for one in ends}
+    for export_id, story in run.stories.items():
+        if story.export.event_id not in seen and not (export_id in unsure and export_id in ended):
+            yield story.export.event_id
+
+
+def _unexpected_letters(run: Run) -> Iterator[str]:
+    for letter in run.letters:
+        if not any(bad.mark in letter.body and letter.error.startswith(bad.error) for bad in run.bad_starts):
+            yield f"{letter.error or '(no error)'}: {letter.body[:200]}"
+
+
+def _wrong(run: Run, ends: Sequence[Notification]) -> Iterator[tuple[str, str]]:
     for one in ends:
         story = run.stories.get(str(one.event.get("subject")))
         if story is None:
@@ -148,7 +135,7 @@ def _export(event_id: str) -> str:
     return event_id.partition(":")[0]
 
 
-def _duplicates(run: Run, ends: Sequence[Received]) -> tuple[dict[str, str], dict[str, str]]:
+def _duplicates(run: Run, ends: Sequence[Notification]) -> tuple[dict[str, str], dict[str, str]]:
     """The events that came more than once, and why, by whether a kill or a lost answer explains it."""
     by_event: dict[str, list[Publication]] = defaultdict(list)
     for publication in run.publications:
@@ -212,33 +199,21 @@ def lines(run: Run, findings: Findings) -> Iterator[str]:
     """The report, line by line."""
     seconds, slowest = findings.longest_wait
     statuses = Counter(one.status for one in run.invocations)
-    yield f"seed                  {run.seed}"
-    yield f"seconds               {run.seconds:.0f}"
-    yield f"exports started       {len(run.stories)}"
-    yield f"events published      {len(run.received)}"
-    yield f"lost                  {len(findings.lost)}"
-    yield f"wrong                 {len(findings.wrong)}"
-    yield f"published twice       {len(findings.explained)} explained, {len(findings.unexplained)} not explained"
-    yield (
-        f"dead letters          {len(run.letters)} for {len(run.bad_starts)} bad start events, "
-        f"{len(findings.letters_unexpected)} unexpected, {len(findings.bad_starts_lost)} lost"
-    )
-    yield f"messages left         {findings.messages_left}"
-    yield f"longest wait          {seconds:.1f} s, {slowest}"
-    yield f"invocations           {', '.join(f'{number} {status}' for status, number in sorted(statuses.items()))}"
-    yield f"campaign behind       {run.late:.1f} s at most, too late to judge {len(findings.unsure)} exports"
-    yield f"faults that bit       {sum(run.faults.values())}"
-    for name, number in sorted(run.faults.items()):
-        yield f"  {name:28}{number}"
-    yield from _told("lost", findings.lost)
-    yield from _told("wrong", findings.wrong)
-    yield from _told("published twice", [f"{one}: {why}" for one, why in findings.explained.items()])
-    yield from _told("not explained", [f"{one}: {why}" for one, why in findings.unexplained.items()])
-    yield from _told("dead letter lost", findings.bad_starts_lost)
-    yield from _told("dead letter", findings.letters_unexpected)
-    yield from _told("raised", findings.raised)
+    rows = {
+        "seed": run.seed,
+        "seconds": f"{run.seconds:.0f}",
+        "exports started": len(run.stories),
+        "events published": len(run.received),
+        "published twice": f"{len(findings.explained)} explained",
+        "dead letters": f"{len(run.letters)} for {len(run.bad_starts)} bad start events",
+        **{kind: len(items) for kind, items in findings.broken.items()},
+        "longest wait": f"{seconds:.1f} s, {slowest}",
+        "invocations": ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())),
+        "campaign behind": f"{run.late:.1f} s at most, too late to judge {len(findings.unsure)} exports",
+        "faults that bit": sum(run.faults.values()),
+        **{f"  {name}": number for name, number in sorted(run.faults.items())},
+    }
+    yield from (f"{name:<30}{value}" for name, value in rows.items())
+    yield from (f"published twice: {one}: {why}" for one, why in findings.explained.items())
+    yield from (f"{kind}: {item}" for kind, items in findings.broken.items() for item in items)
     yield "every promise was kept" if findings.went_well else "NOT every promise was kept"
-
-
-def _told(what: str, items: Sequence[str]) -> Iterator[str]:
-    yield from (f"{what}: {item}" for item in items)

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from chaos.exports import Export
 from chaos.times import Times
+from local.stack import DeadLetter, Notification
 
 
 @dataclass(frozen=True)
@@ -49,22 +49,6 @@ class BadStart:
     """A start event that cannot be understood: a text that only its body holds, and how its `error` must begin."""
 
     mark: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Received:
-    """An event as the subscriber of the topic got it."""
-
-    event: Mapping[str, Any]
-    attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A message of the dead-letter queue."""
-
-    body: str
     error: str
 
 
@@ -114,11 +98,11 @@ class Run:
     source: str
     stories: Mapping[str, Story]
     bad_starts: Sequence[BadStart]
-    received: Sequence[Received]
+    received: Sequence[Notification]
     publications: Sequence[Publication]
     records: Sequence[Record]
     invocations: Sequence[Handled]
-    letters: Sequence[Letter] = ()
+    letters: Sequence[DeadLetter] = ()
     messages_left: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     raised: Sequence[str] = ()

@@ -1,45 +1,58 @@
 """What goes wrong in a campaign, and when: bursts of faults, kills, and things done to the stack, all from one seed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
 from chaos.times import Times
-from local.aws_faults import AwsCall, AwsFault, Interrupted, PartlyRefused, Refused
-from local.faults import Close, Drip, Fault, Hang, Html, LeftOut, Match, OtherJob, Raw, Redirect, Status, Truncated
+from local.aws_calls import PartlyRefused, Refused
+from local.faults import (
+    Close,
+    Drip,
+    Fault,
+    Hang,
+    Interrupted,
+    LeftOut,
+    Match,
+    OtherJob,
+    Raw,
+    Status,
+    Truncated,
+    html_page,
+    redirect,
+)
 
 _THROTTLED = Refused(400, "ThrottlingException")
 _LOST = Interrupted("after")
 
-# service, operations (none: all of the service's), fault
-_AWS: dict[str, tuple[str, tuple[str, ...], AwsFault]] = {
-    "S3 403": ("s3", ("HeadObject",), Refused(403, "AccessDenied")),
-    "S3 503": ("s3", (), Refused(503, "SlowDown")),
-    "S3 slow": ("s3", (), Hang(2)),
-    "S3 hanging": ("s3", (), Hang(30)),
-    "S3 dripping": ("s3", (), Drip(0.5)),
-    "S3 closing": ("s3", (), Close()),
-    "SNS throttled": ("sns", (), Refused(400, "Throttled")),
-    "SNS failing": ("sns", (), Refused(500, "InternalFailure")),
-    "SNS failing in part": ("sns", (), PartlyRefused("InternalError")),
-    "SNS slow": ("sns", (), Hang(2)),
-    "SNS answering too late": ("sns", (), Hang(7)),
-    "SNS answer lost": ("sns", (), _LOST),
-    "DynamoDB throttled": ("dynamodb", (), Refused(400, "ProvisionedThroughputExceededException")),
-    "DynamoDB throttled anew": ("dynamodb", (), _THROTTLED),
-    "DynamoDB failing": ("dynamodb", (), Refused(500, "InternalServerError")),
-    "DynamoDB slow": ("dynamodb", (), Hang(2)),
-    "DynamoDB answer lost": ("dynamodb", (), _LOST),
-    "DynamoDB closing": ("dynamodb", (), Close()),
-    "secret refused": ("secretsmanager", (), Refused(400, "AccessDeniedException")),
-    "secret failing": ("secretsmanager", (), Refused(500, "InternalServiceError")),
-    "secret slow": ("secretsmanager", (), Hang(3)),
-    "SQS failing": ("sqs", (), Refused(503, "ServiceUnavailable")),
-    "SQS throttled": ("sqs", (), Refused(400, "RequestThrottled")),
-    "SQS failing in part": ("sqs", ("ChangeMessageVisibilityBatch",), PartlyRefused("InternalError")),
-    "SQS slow": ("sqs", (), Hang(2)),
-    "SQS answer lost": ("sqs", (), _LOST),
+_AWS: dict[str, tuple[Match, Fault]] = {
+    "S3 403": (Match(("HeadObject",), service="s3"), Refused(403, "AccessDenied")),
+    "S3 503": (Match(service="s3"), Refused(503, "SlowDown")),
+    "S3 slow": (Match(service="s3"), Hang(2)),
+    "S3 hanging": (Match(service="s3"), Hang(30)),
+    "S3 dripping": (Match(service="s3"), Drip(0.5)),
+    "S3 closing": (Match(service="s3"), Interrupted("before")),
+    "SNS throttled": (Match(service="sns"), Refused(400, "Throttled")),
+    "SNS failing": (Match(service="sns"), Refused(500, "InternalFailure")),
+    "SNS failing in part": (Match(service="sns"), PartlyRefused("InternalError")),
+    "SNS slow": (Match(service="sns"), Hang(2)),
+    "SNS answering too late": (Match(service="sns"), Hang(7)),
+    "SNS answer lost": (Match(service="sns"), _LOST),
+    "DynamoDB throttled": (Match(service="dynamodb"), Refused(400, "ProvisionedThroughputExceededException")),
+    "DynamoDB throttled anew": (Match(service="dynamodb"), _THROTTLED),
+    "DynamoDB failing": (Match(service="dynamodb"), Refused(500, "InternalServerError")),
+    "DynamoDB slow": (Match(service="dynamodb"), Hang(2)),
+    "DynamoDB answer lost": (Match(service="dynamodb"), _LOST),
+    "DynamoDB closing": (Match(service="dynamodb"), Interrupted("before")),
+    "secret refused": (Match(service="secretsmanager"), Refused(400, "AccessDeniedException")),
+    "secret failing": (Match(service="secretsmanager"), Refused(500, "InternalServiceError")),
+    "secret slow": (Match(service="secretsmanager"), Hang(3)),
+    "SQS failing": (Match(service="sqs"), Refused(503, "ServiceUnavailable")),
+    "SQS throttled": (Match(service="sqs"), Refused(400, "RequestThrottled")),
+    "SQS failing in part": (Match(("ChangeMessageVisibilityBatch",), service="sqs"), PartlyRefused("InternalError")),
+    "SQS slow": (Match(service="sqs"), Hang(2)),
+    "SQS answer lost": (Match(service="sqs"), _LOST),
 }
 _AFTER_KILLS = ("secret refused", "secret failing", "secret slow")
 
@@ -47,21 +60,22 @@ _EXPORTS = r"/(bulk/)?storage/exports/.*"
 _MAINTENANCE = Status(503, {"status": 503, "code": 0, "message": "maintenance"})
 _UNEXPECTED = Status(500, {"status": 500, "code": 90004, "message": "unexpected"})
 # Not to be followed: nothing listens there.
-_REDIRECT = Redirect("http://127.0.0.1:9/v2/storage/exports/elsewhere")
+_REDIRECT = redirect("http://127.0.0.1:9/v2/storage/exports/elsewhere")
+_ALL = Match(service="api")
 _API: dict[str, tuple[Match, Fault]] = {
-    "API 500": (Match(), _UNEXPECTED),
-    "API maintenance": (Match(), _MAINTENANCE),
-    "API 502 page": (Match(), Html(502)),
-    "API page": (Match(), Html(200)),
-    "API redirect": (Match(), _REDIRECT),
-    "API truncated": (Match(), Truncated()),
-    "API closing": (Match(), Close()),
-    "API rubbish": (Match(), Raw(b"rubbish\r\n\r\n")),
-    "API slow": (Match(), Hang(3)),
-    "API hanging": (Match(), Hang(30)),
-    "API dripping": (Match(), Drip(0.3)),
+    "API 500": (_ALL, _UNEXPECTED),
+    "API maintenance": (_ALL, _MAINTENANCE),
+    "API 502 page": (_ALL, html_page(502)),
+    "API page": (_ALL, html_page(200)),
+    "API redirect": (_ALL, _REDIRECT),
+    "API truncated": (_ALL, Truncated()),
+    "API closing": (_ALL, Close()),
+    "API rubbish": (_ALL, Raw(b"rubbish\r\n\r\n")),
+    "API slow": (_ALL, Hang(3)),
+    "API hanging": (_ALL, Hang(30)),
+    "API dripping": (_ALL, Drip(0.3)),
     "API empty list": (Match(path=r"/bulk/.*"), Status(200, {"items": []})),
-    "API shapeless": (Match(), Status(200, {"items": "none", "state": 7})),
+    "API shapeless": (_ALL, Status(200, {"items": "none", "state": 7})),
     "API volumes failing": (Match(path=r"/storage/volumes/.*"), _UNEXPECTED),
     "API files failing": (Match(path=r"/(bulk/)?files/.*"), _UNEXPECTED),
     "API volume unknown": (
@@ -90,27 +104,8 @@ Moment = Literal["before", "after"]
 
 
 @dataclass(frozen=True)
-class AwsBurst:
-    """For so many seconds, each call of the service's operations (none: of all) meets the fault by chance."""
-
-    name: str
-    at: float
-    seconds: float
-    chance: float
-    service: str
-    operations: tuple[str, ...]
-    fault: AwsFault
-
-    def is_on(self, now: float) -> bool:
-        return self.at <= now < self.at + self.seconds
-
-    def meets(self, call: AwsCall) -> bool:
-        return call.service == self.service and (not self.operations or call.operation in self.operations)
-
-
-@dataclass(frozen=True)
-class ApiBurst:
-    """For so many seconds, each request that matches meets the fault by chance; `fault` is given the epoch time."""
+class Burst:
+    """For so many seconds, each call that matches meets the fault by chance; `fault` is given the epoch time."""
 
     name: str
     at: float
@@ -118,9 +113,6 @@ class ApiBurst:
     chance: float
     match: Match
     fault: Callable[[float], Fault]
-
-    def is_on(self, now: float) -> bool:
-        return self.at <= now < self.at + self.seconds
 
 
 @dataclass(frozen=True)
@@ -145,8 +137,7 @@ class Event:
 class Schedule:
     """Everything that goes wrong. Moments are seconds from the campaign's begin."""
 
-    aws: Sequence[AwsBurst]
-    api: Sequence[ApiBurst]
+    bursts: Sequence[Burst]
     kills: Sequence[Kill]
     events: Sequence[Event]
 
@@ -156,33 +147,34 @@ def make_schedule(times: Times, export_ids: Sequence[str], random: Random) -> Sc
     density = min(1.0, times.faults / 60)
     kills = _kills(times, density, random)
     return Schedule(
-        aws=[*_aws_bursts(times, density, random), *_bursts_after(kills, random)],
-        api=_api_bursts(times, export_ids, density, random),
+        bursts=[
+            *_aws_bursts(times, density, random),
+            *_bursts_after(kills, random),
+            *_api_bursts(times, export_ids, density, random),
+        ],
         kills=kills,
         events=_events(times, density, random),
     )
 
 
-def _aws_bursts(times: Times, density: float, random: Random) -> list[AwsBurst]:
+def _aws_bursts(times: Times, density: float, random: Random) -> list[Burst]:
     names = [name for name in _AWS if name not in _AFTER_KILLS]
     chosen = random.sample(names, round(len(names) * density))
     # SNS is called once for ten ends, so a burst of its faults would rarely meet a call.
-    chosen += [name for name in names if _AWS[name][0] == "sns"] * round(3 * density)
-    return [
-        AwsBurst(name, _start(name, times, random), random.uniform(1, 3.5), random.uniform(0.3, 1), *_AWS[name])
-        for name in chosen
-    ]
+    chosen += [name for name in names if _AWS[name][0].service == "sns"] * round(3 * density)
+    return [_burst(name, _start(name, times, random), random.uniform(1, 3.5), *_AWS[name], random) for name in chosen]
 
 
-def _bursts_after(kills: Sequence[Kill], random: Random) -> list[AwsBurst]:
+def _bursts_after(kills: Sequence[Kill], random: Random) -> list[Burst]:
     """The secret is read when a process is new."""
     after = random.choices([kill.at for kill in kills], k=len(_AFTER_KILLS))
     return [
-        AwsBurst(name, at, random.uniform(2, 4), 1, *_AWS[name]) for name, at in zip(_AFTER_KILLS, after, strict=True)
+        replace(_burst(name, at, random.uniform(2, 4), *_AWS[name], random), chance=1)
+        for name, at in zip(_AFTER_KILLS, after, strict=True)
     ]
 
 
-def _api_bursts(times: Times, export_ids: Sequence[str], density: float, random: Random) -> list[ApiBurst]:
+def _api_bursts(times: Times, export_ids: Sequence[str], density: float, random: Random) -> list[Burst]:
     faults = dict(_API)
     for number in range(3):
         faults[f"API other job {number}"] = (Match(path=_EXPORTS), OtherJob(OTHER_JOB))
@@ -190,20 +182,20 @@ def _api_bursts(times: Times, export_ids: Sequence[str], density: float, random:
         left_out = random.choice(export_ids)
         faults[f"API left out {number}"] = (Match(path=r"/bulk/.*", export_id=left_out), LeftOut(left_out))
     bursts = [
-        _api_burst(name, _start(name, times, random), random.uniform(1, 4), *faults[name], random)
+        _burst(name, _start(name, times, random), random.uniform(1, 4), *faults[name], random)
         for name in random.sample(list(faults), round(len(faults) * density))
     ]
     forgets_at = random.uniform(0, times.faults - times.forgetting)
-    bursts.append(_api_burst("API forgetting", forgets_at, times.forgetting, _FORGOTTEN, _FORGETTING, random))
+    bursts.append(_burst("API forgetting", forgets_at, times.forgetting, _FORGOTTEN, _FORGETTING, random))
     limited_at = random.uniform(0, times.faults - 4)
-    bursts.append(ApiBurst("API 429", limited_at, 3, 0.5, Match(), lambda now: _rate_limited(now + 3)))
-    bursts.append(ApiBurst("API 429", random.uniform(0, times.faults - 4), 1, 0.5, Match(), _rate_limited))
+    bursts.append(Burst("API 429", limited_at, 3, 0.5, _ALL, lambda now: _rate_limited(now + 3)))
+    bursts.append(Burst("API 429", random.uniform(0, times.faults - 4), 1, 0.5, _ALL, _rate_limited))
     return bursts
 
 
-def _api_burst(name: str, at: float, seconds: float, match: Match, fault: Fault, random: Random) -> ApiBurst:
+def _burst(name: str, at: float, seconds: float, match: Match, fault: Fault, random: Random) -> Burst:
     # What is numbered is one kind.
-    return ApiBurst(
+    return Burst(
         name.rstrip(" 0123456789") if name[-2] == " " else name,
         at,
         seconds,

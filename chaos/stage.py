@@ -38,8 +38,6 @@ class Stage:
         self._lock = threading.Lock()
         self._stories: dict[str, Story] = {}
         self.bad_starts: list[BadStart] = []
-        # One client for each service: making one takes longer than what it is made for.
-        self._sqs, self._s3, self._events = (stack.client(name) for name in ("sqs", "s3", "events"))
         # Those who hand start events to the function take turns there.
         self._callers = ThreadPoolExecutor(2)
         self._calls: list[Future[None]] = []
@@ -75,8 +73,7 @@ class Stage:
         detail = export.detail
         envelope = {"detail-type": "Export Started", "source": "cgc.exports", "detail": detail}
         if way == "bus":
-            entry = {"Source": "cgc.exports", "DetailType": "Export Started", "Detail": json.dumps(detail)}
-            self._events.put_events(Entries=[entry])
+            self._stack.announce(detail)
         elif way == "direct":
             self._calls.append(self._callers.submit(self._invoke, envelope, export.id))
         else:
@@ -87,20 +84,20 @@ class Stage:
                 "envelope": envelope,
                 "notification": {"Type": "Notification", "MessageId": "m", "Message": json.dumps(detail)},
             }[way]
-            self._send(json.dumps(body, ensure_ascii=self._random.random() < 0.5))
+            self._stack.send(json.dumps(body, ensure_ascii=self._random.random() < 0.5))
         self._amend(export.id, last_announced_at=time.time())
 
     def send_bad(self, mark: str, number: int) -> None:
         """Send a start event that cannot be understood, of the kind with this number."""
         body, error = list(_BAD.items())[number % len(_BAD)]
         self.bad_starts.append(BadStart(mark, error))
-        self._send(body.format(mark=mark))
+        self._stack.send(body.format(mark=mark))
 
     def put_object(self, export: Export) -> None:
         """What an export's end does, where it does."""
         if export.body is not None:
-            put = self._s3.put_object(Bucket=BUCKET, Key=export.job.location, Body=export.body, **export.put)
-            self._amend(export.id, etag=put["ETag"].strip('"'), object_put_at=time.time())
+            etag = self._stack.put_object(BUCKET, export.job.location, export.body, **export.put)
+            self._amend(export.id, etag=etag, object_put_at=time.time())
 
     def accept_only(self, token: str) -> None:
         """Let the platform take this token and no other."""
@@ -124,9 +121,6 @@ class Stage:
         self._amend(export.id, job_began_at=job.began_at)
         if export.body_after:
             self._later(export.job_seconds + export.body_after, lambda: self.put_object(export))
-
-    def _send(self, body: str) -> None:
-        self._sqs.send_message(QueueUrl=self._stack.deployment.outputs["ExportQueueUrl"], MessageBody=body)
 
     def _invoke(self, envelope: Mapping[str, Any], export_id: str) -> None:
         """Hand a start event to the function, again until it was taken, as who waits for the answer would."""

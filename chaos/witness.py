@@ -2,14 +2,14 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from chaos.run import Publication, Record
-from local.aws_faults import AwsFault, Interrupted, Reached
-from local.faults import Drip
+from local.aws_calls import called
+from local.aws_proxy import Reached
+from local.faults import Drip, Fault, Interrupted
 
 # The function's clients wait five seconds for an answer; whoever hangs for so long was given up.
 _GIVEN_UP_SECONDS = 4.5
@@ -17,44 +17,26 @@ _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}:(completed|failed:[A-Z_]+)")
 
 
 class Witness:
-    """Keeps what it is told of by the workers' proxies, from any thread."""
+    """Keeps what the workers' proxies report, from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._publications: list[Publication] = []
-        self._records: list[Record] = []
-
-    @property
-    def publications(self) -> list[Publication]:
-        with self._lock:
-            return list(self._publications)
-
-    @property
-    def records(self) -> list[Record]:
-        with self._lock:
-            return list(self._records)
+        self.publications: list[Publication] = []
+        self.records: list[Record] = []
 
     def reached(self, worker: int, reached: Reached) -> None:
         """Take down a call of this worker that reached its service."""
         if reached.status != 200:
             return
-        operation = reached.request.call.operation
+        operation, at, content = called(reached.request).operation, reached.asked_at, reached.request.content
         if operation in ("Publish", "PublishBatch"):
             call = reached.request.headers.get("amz-sdk-invocation-id", "")
-            lost = answer_is_lost(reached.fault, reached.answered_at - reached.asked_at)
-            told = [
-                Publication(event_id, worker, reached.asked_at, call, lost)
-                for event_id in published_ids(reached.request.body)
-            ]
-            with self._lock:
-                self._publications += told
+            lost = answer_is_lost(reached.fault, reached.replied_at - at)
+            self.publications.extend([Publication(one, worker, at, call, lost) for one in published_ids(content)])
         elif operation in ("UpdateItem", "TransactWriteItems"):
-            recorded = [Record(event_id, reached.asked_at) for event_id in recorded_ids(reached.request.body)]
-            with self._lock:
-                self._records += recorded
+            self.records.extend([Record(one, at) for one in recorded_ids(content)])
 
 
-def answer_is_lost(fault: AwsFault | None, seconds: float) -> bool:
+def answer_is_lost(fault: Fault | None, seconds: float) -> bool:
     """Whether a call that met this fault and took so long left the function without an answer, as far as one knows."""
     return isinstance(fault, Interrupted | Drip) or seconds >= _GIVEN_UP_SECONDS
 

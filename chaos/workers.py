@@ -3,13 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from chaos.run import Handled
-from local.lambda_runtime import ExecutionEnvironment, FunctionConfiguration, Invocation
+from local.lambda_runtime import ExecutionEnvironment, Invocation
 from local.sqs_event import Message
 
 # The emulator has better to do than to look into an empty queue for each worker again and again.
@@ -19,20 +18,8 @@ _EMPTY_SECONDS = 0.3
 class Worker(ExecutionEnvironment):
     """An execution environment that keeps how its invocations went."""
 
-    def __init__(
-        self,
-        number: int,
-        function: FunctionConfiguration,
-        artifact: Path,
-        runtime_client: Path,
-        *,
-        endpoint_url: str,
-        timeout_seconds: float,
-        log: Callable[[str], None],
-    ) -> None:
-        super().__init__(
-            function, artifact, runtime_client, endpoint_url=endpoint_url, timeout_seconds=timeout_seconds, log=log
-        )
+    def __init__(self, number: int, *parts: Any, **settings: Any) -> None:
+        super().__init__(*parts, **settings)
         self.number = number
         self.handled: list[Handled] = []
         self.raised: list[str] = []

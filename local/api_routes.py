@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlencode
 
-from local.exchange import Reply, Request, json_reply, logged, on_the_wire, substitute, understood
-from local.platform import Platform, RefusedError
+from local import faults
+from local.exchange import Reply, Request, json_reply
+from local.platform import LoggedRequest, Platform, RefusedError
 
 Handler = Callable[..., Reply]
 Found = TypeVar("Found")
 
+ROOT = "/v2"
 _LIMIT = 100  # of the items of a bulk call, and of those of a page
 
 
@@ -29,8 +31,20 @@ class Call:
     base_url: str
 
     @property
+    def path(self) -> str:
+        """The path below the root as it was sent; empty outside."""
+        path = self.request.path
+        return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
+
+    @property
     def query(self) -> dict[str, list[str]]:
         return parse_qs(self.request.query)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What a bulk read asks for."""
+        asked = self.request.body.get("export_ids", self.request.body.get("file_ids"))
+        return tuple(map(str, asked)) if isinstance(asked, list) else ()
 
     def href(self, path: str) -> str:
         return self.base_url + path
@@ -39,17 +53,39 @@ class Call:
 def answer(platform: Platform, request: Request, base_url: str) -> Reply:
     """Answer a request as the platform is at this moment, and enter it in the platform's log."""
     with platform.lock:
-        fault = platform.faults.take(request.method, request.path, request.ids)
+        call = Call(platform, request, base_url)
+        fault = platform.fault_for(faults.Call("api", request.method, call.path, call.ids))
         token_was_right = request.headers.get("x-sbg-auth-token") in platform.tokens
         # The limit is the user's: a token of nobody uses up nothing, and neither does asking for the limit.
-        counts = token_was_right and request.path != "/rate_limit"
+        counts = token_was_right and call.path != "/rate_limit"
         within_rate = platform.rate.count(platform.clock()) if counts else True
-        call = Call(platform, understood(request, fault), base_url)
-        reply = substitute(fault) or _earnest(call, token_was_right=token_was_right, within_rate=within_rate)
-        usual = {"X-Request-Id": secrets.token_hex(16), **platform.rate.headers(platform.clock())}
-        reply = replace(reply.with_usual(usual), wire=on_the_wire(fault))
-        platform.log(logged(platform.clock(), request, reply, token_was_right=token_was_right))
+
+        def ask(asked: Request) -> Reply:
+            return _earnest(replace(call, request=asked), token_was_right=token_was_right, within_rate=within_rate)
+
+        reply = _with_usual_headers(platform, fault.meet(request, ask) if fault else ask(request))
+        platform.log(_logged(call, reply, token_was_right=token_was_right))
         return reply
+
+
+def _with_usual_headers(platform: Platform, reply: Reply) -> Reply:
+    """The reply with the headers that each carries, where it has none of that name."""
+    usual = {"X-Request-Id": secrets.token_hex(16), **platform.rate.headers(platform.clock())}
+    own = {name.lower() for name in reply.headers}
+    return replace(reply, headers={**{k: v for k, v in usual.items() if k.lower() not in own}, **reply.headers})
+
+
+def _logged(call: Call, reply: Reply, *, token_was_right: bool) -> LoggedRequest:
+    return LoggedRequest(
+        at=call.platform.clock(),
+        method=call.request.method,
+        path=call.path,
+        query={name: tuple(values) for name, values in call.query.items()},
+        header_names=frozenset(call.request.headers),
+        token_was_right=token_was_right,
+        ids=call.ids,
+        status=None if isinstance(reply.wire, faults.Close | faults.Raw) else reply.status,
+    )
 
 
 def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
@@ -69,7 +105,7 @@ def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
 
 def _route(call: Call) -> Callable[[], Reply] | None:
     """What answers the call, None where there is no such path; a known path and another method are refused."""
-    path = unquote(call.request.path)
+    path = unquote(call.path)
     if path.startswith("/bulk/") and not call.platform.bulk_enabled:
         return None
     found = [(method, handler, match) for method, pattern, handler in _ROUTES if (match := re.fullmatch(pattern, path))]
@@ -142,13 +178,13 @@ def _page(call: Call, found: Sequence[Found], show: Callable[[Found], dict[str, 
         links.append(_link(call, "next", offset + limit, limit))
     if offset:
         links.append(_link(call, "prev", max(0, offset - limit), limit))
-    body = {"href": call.href(f"{call.request.path}?{call.request.query}".rstrip("?")), "items": items, "links": links}
+    body = {"href": call.href(f"{call.path}?{call.request.query}".rstrip("?")), "items": items, "links": links}
     return json_reply(200, body, **{"X-Total-Matching-Query": str(len(found))})
 
 
 def _link(call: Call, rel: str, offset: int, limit: int) -> dict[str, str]:
     query = urlencode(call.query | {"offset": offset, "limit": limit}, doseq=True)
-    return {"href": call.href(f"{call.request.path}?{query}"), "rel": rel, "method": "GET"}
+    return {"href": call.href(f"{call.path}?{query}"), "rel": rel, "method": "GET"}
 
 
 def _number(call: Call, name: str, default: int, allowed: range) -> int:

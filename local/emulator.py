@@ -38,6 +38,8 @@ class Emulator:
     def __init__(self, endpoint_url: str, ask: Callable[[str], Any]) -> None:
         self.endpoint_url = endpoint_url
         self._ask = ask
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -49,9 +51,16 @@ class Emulator:
         )
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the service, with connections enough for the mapping's workers and a test's threads."""
+        """The boto3 client of the service, with connections enough for the mapping's workers and a test's threads.
+
+        Made once, since that takes longer than most of what it is made for.
+        """
         config = Config(max_pool_connections=32, retries={"total_max_attempts": 2})
-        return self._session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
+        with self._lock:
+            if service not in self._clients:
+                made = self._session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
+                self._clients[service] = made
+            return self._clients[service]
 
     def sent_notifications(self, topic_arn: str) -> list[tuple[str, str, str | None, dict[str, Any] | None]]:
         """What was published to a topic, oldest first: message id, message, subject and message attributes.

@@ -1,35 +1,73 @@
-"""What can go wrong between a client and the API, as values: a test says which requests, and what becomes of them.
+"""How a call fails, of the API and of AWS alike: which calls, and what becomes of each.
 
-Three kinds, by where they bite:
+A fault stands between a client and a service. It is given the request, and a function that asks the service:
 
-    OtherJob, LeftOut                    change what was asked; the platform then answers in earnest
-    Status, Html, Redirect               take the place of the platform's answer
-    Truncated, Hang, Drip, Close, Raw    spoil the way of the answer to the client, on the socket itself
+    OtherJob, LeftOut                    ask the API for something else
+    Status, html_page, redirect          reply in the service's place
+    Truncated, Hang, Drip, Close, Raw    spoil the service's reply on the socket itself
+    Interrupted                          runs something before or after the call, and closes the connection
+
+Faults that know AWS's protocols are in `local.aws_calls`.
 """
 
 import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from typing import Any, Literal, Protocol
+
+from local.exchange import Reply, Request, json_reply
+
+Ask = Callable[[Request], Reply]
+
+
+class Fault(Protocol):
+    """Anything that can go wrong with a call."""
+
+    def meet(self, request: Request, ask: Ask, /) -> Reply:
+        """The reply to a request that meets this fault."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a service.
+
+    Of the API (`service` is ``api``) `operation` is the HTTP method, `resource` the path below ``/v2``, and `ids` are
+    what the body of a bulk read asks for. Of AWS `service` and `operation` have AWS's names, and `resource` is what the
+    call names: a queue's URL, a topic's or secret's ARN, a table's name, a bucket, or bucket/key; `versioned` where S3
+    is asked for one version of an object.
+    """
+
+    service: str
+    operation: str
+    resource: str
+    ids: tuple[str, ...] = ()
+    versioned: bool = False
+
+
+FaultFor = Callable[[Call], Fault | None]
 
 
 @dataclass(frozen=True)
 class Match:
-    """Which requests a fault meets: every given condition has to hold.
+    """Which calls a fault meets: every given condition has to hold.
 
-    `path` is a regular expression for the whole path below ``/v2``, without the query. `export_id` is met where the
-    path ends with it or a bulk read asks for it.
+    `path` is a regular expression for the whole resource. `export_id` is met where the resource ends with it or a bulk
+    read asks for it.
     """
 
-    method: str | None = None
+    operations: Collection[str] = ()
     path: str | None = None
     export_id: str | None = None
+    service: str | None = None
 
-    def meets(self, method: str, path: str, ids: tuple[str, ...]) -> bool:
+    def meets(self, call: Call) -> bool:
         return (
-            self.method in (None, method)
-            and (self.path is None or re.fullmatch(self.path, path) is not None)
-            and (self.export_id is None or self.export_id in ids or path.endswith(f"/{self.export_id}"))
+            self.service in (None, call.service)
+            and (not self.operations or call.operation in self.operations)
+            and (self.path is None or re.fullmatch(self.path, call.resource) is not None)
+            and (self.export_id is None or self.export_id in call.ids or call.resource.endswith(f"/{self.export_id}"))
         )
 
 
@@ -39,104 +77,119 @@ class OtherJob:
 
     export_id: str
 
+    def meet(self, request: Request, ask: Ask) -> Reply:
+        if "export_ids" in request.body:
+            return ask(request.with_body({"export_ids": [self.export_id] * len(request.body["export_ids"])}))
+        single = re.sub(r"^(/v2/storage/exports/)[^/?]+", rf"\g<1>{self.export_id}", request.target)
+        return ask(replace(request, target=single))
+
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A bulk answer that lacks `export_id`, as if it had not been asked for."""
+    """A bulk reply that lacks `export_id`, as if it had not been asked for."""
 
     export_id: str
+
+    def meet(self, request: Request, ask: Ask) -> Reply:
+        asked = request.body.get("export_ids", [])
+        return ask(request.with_body({"export_ids": [one for one in asked if one != self.export_id]}))
 
 
 @dataclass(frozen=True)
 class Status:
-    """An answer of this status: a mapping goes out as JSON, a text as plain text; `headers` win over the usual ones."""
+    """A reply with this status: a mapping goes out as JSON, a text as plain text; `headers` win over the usual ones."""
 
     status: int
-    body: Mapping[str, object] | str = ""
+    body: Mapping[str, Any] | str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def meet(self, _request: Request, _ask: Ask) -> Reply:
+        if isinstance(self.body, str):
+            return Reply(self.status, self.body.encode(), {"Content-Type": "text/plain", **self.headers})
+        return json_reply(self.status, self.body, **self.headers)
+
+
+def html_page(status: int) -> Status:
+    """What a gateway in front of the API replies: a page for people."""
+    return Status(status, f"<html><body><h1>{status}</h1></body></html>", {"Content-Type": "text/html"})
+
+
+def redirect(location: str) -> Status:
+    """A redirect, which an API client that carries a token must not follow."""
+    return Status(302, headers={"Location": location})
+
+
+class Wire:
+    """A fault on the way back to the client."""
+
+    def meet(self, request: Request, ask: Ask) -> Reply:
+        return replace(ask(request), wire=self)
+
+
+class Truncated(Wire):
+    """The ordinary reply with its full Content-Length, cut off in the middle of the body by a closed connection."""
+
 
 @dataclass(frozen=True)
-class Html:
-    """What a gateway in front of the API says: a page for people, with this status."""
-
-    status: int
-
-
-@dataclass(frozen=True)
-class Redirect:
-    """A redirect to `location`, which an API client that carries a token must not follow."""
-
-    location: str
-    status: int = 302
-
-
-@dataclass(frozen=True)
-class Truncated:
-    """The ordinary answer with its full Content-Length, cut off in the middle of the body by a closed connection."""
-
-
-@dataclass(frozen=True)
-class Hang:
-    """Nothing for so long, then the ordinary answer as it was when asked for."""
+class Hang(Wire):
+    """Nothing for so many seconds, then the API's reply as it was when asked for. AWS is only asked afterwards."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Drip:
-    """The ordinary answer, its body byte by byte with so long between two: no single read of the socket times out."""
+class Drip(Wire):
+    """The ordinary reply byte by byte, so many seconds between two: no single read of the socket times out."""
 
     seconds: float
 
 
-@dataclass(frozen=True)
-class Close:
-    """A connection closed without an answer."""
+class Close(Wire):
+    """A connection closed without a reply."""
 
 
 @dataclass(frozen=True)
-class Raw:
+class Raw(Wire):
     """Just these bytes, HTTP or not, and a closed connection."""
 
     content: bytes
 
 
-Question = OtherJob | LeftOut
-Substitute = Status | Html | Redirect
-Wire = Truncated | Hang | Drip | Close | Raw
-Fault = Question | Substitute | Wire
+@dataclass(frozen=True)
+class Interrupted:
+    """`act` is called before or after the service is asked; then the connection is closed without a reply.
 
+    So a reply is lost, or a function killed.
+    """
 
-@dataclass
-class _Planned:
-    match: Match
-    fault: Fault
-    left: int | None
+    moment: Literal["before", "after"]
+    act: Callable[[], None] = lambda: None
+
+    def meet(self, request: Request, ask: Ask) -> Reply:
+        if self.moment == "after":
+            ask(request)
+        self.act()
+        return Reply(0, wire=Close())
 
 
 class FaultPlan:
-    """The faults that wait for their requests; `lock` guards them."""
+    """The faults that wait for their calls."""
 
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._planned: list[_Planned] = []
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._planned: list[tuple[Match, Fault, Iterator[bool]]] = []
 
     def add(self, match: Match, fault: Fault, times: int | None) -> None:
-        """Plan a fault for the next requests that match: so many of them, or all of them."""
+        """Plan a fault for the next calls that match: so many of them, or all of them."""
         with self._lock:
-            self._planned.append(_Planned(match, fault, times))
+            self._planned.append((match, fault, repeat(True) if times is None else repeat(True, times)))
 
     def clear(self) -> None:
         """Forget every planned fault."""
         with self._lock:
             self._planned.clear()
 
-    def take(self, method: str, path: str, ids: tuple[str, ...]) -> Fault | None:
-        """The first planned fault that meets this request, if any; it is used up by that."""
+    def take(self, call: Call) -> Fault | None:
+        """The first planned fault that meets this call, if any; it is used up by that."""
         with self._lock:
-            for planned in self._planned:
-                if planned.left != 0 and planned.match.meets(method, path, ids):
-                    planned.left = None if planned.left is None else planned.left - 1
-                    return planned.fault
-        return None
+            return next((one for match, one, left in self._planned if match.meets(call) and next(left, False)), None)

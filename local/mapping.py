@@ -8,7 +8,7 @@ source in Lambda".
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,24 +151,23 @@ class EventSourceMapping:
         return reported if reported is not None and reported <= message_ids else message_ids
 
     def _delete(self, messages: Sequence[Message]) -> None:
-        for start in range(0, len(messages), 10):
-            entries = [
-                {"Id": str(position), "ReceiptHandle": message["ReceiptHandle"]}
-                for position, message in enumerate(messages[start : start + 10])
-            ]
+        for entries in _entries(messages):
             self._sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
 
     def _show_again(self, messages: Sequence[Message]) -> None:
-        for start in range(0, len(messages), 10):
-            entries = [
-                {"Id": str(position), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
-                for position, message in enumerate(messages[start : start + 10])
-            ]
+        for entries in _entries(messages, VisibilityTimeout=0):
             self._sqs.change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
 
     def _maximum_message_size(self) -> int:
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["MaximumMessageSize"])
         return int(attributes["Attributes"]["MaximumMessageSize"])
+
+
+def _entries(messages: Sequence[Message], **more: int) -> Iterator[list[dict[str, Any]]]:
+    """The entries of batch calls about these messages, ten at a time."""
+    for start in range(0, len(messages), 10):
+        ten = messages[start : start + 10]
+        yield [{"Id": str(number), "ReceiptHandle": one["ReceiptHandle"], **more} for number, one in enumerate(ten)]
 
 
 def reported_failures(response: bytes) -> set[str] | None:

@@ -10,11 +10,11 @@ import string
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from local.exchange import LoggedRequest
 from local.export_jobs import IN_A_FEW_SECONDS, Job, Steps, error_body
-from local.faults import Fault, FaultPlan, Match
+from local.faults import Fault, FaultFor, FaultPlan, Match
 from local.rate_window import RateWindow
 from local.storage import project_file, s3_volume
 
@@ -31,6 +31,24 @@ class RefusedError(Exception):
         self.body = error_body(status, code, message)
 
 
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One request as it arrived, and the status of its reply (None where no reply was sent as such).
+
+    `at` is in epoch seconds, `path` is the part below ``/v2``; `ids` are those that the body of a bulk read asks for;
+    header names are in lower case, and of the token it keeps only whether it was right.
+    """
+
+    at: float
+    method: str
+    path: str
+    query: Mapping[str, tuple[str, ...]]
+    header_names: frozenset[str]
+    token_was_right: bool
+    ids: tuple[str, ...]
+    status: int | None
+
+
 class Platform:
     """The state behind the simulated API; safe to use from many threads.
 
@@ -38,7 +56,8 @@ class Platform:
     place to put the object into a bucket; what it raises is raised to whoever asked, and it is called again next time.
     May be changed at any moment: `tokens` (those that are accepted), `rate`, `bulk_enabled`, `list_order`, `page_limit`
     (the most items that a page of a list has, whatever number is asked for) and `default_steps` (the script of jobs
-    that are started through the API). `faults` are those planned with `fail`.
+    that are started through the API). `faults` are those planned with `fail`; `fault_for` is asked for the fault of
+    each request, and takes one of those unless it is replaced.
     """
 
     def __init__(
@@ -52,7 +71,8 @@ class Platform:
         self.deliver = deliver
         self.tokens = set(tokens)
         self.rate = RateWindow()
-        self.faults = FaultPlan(self.lock)
+        self.faults = FaultPlan()
+        self.fault_for: FaultFor = self.faults.take
         self.bulk_enabled = True
         self.list_order: ListOrder = "newest first"
         self.page_limit = 100

@@ -5,12 +5,14 @@ runtimes"): the process asks for the next invocation, and posts the response or 
 """
 
 import queue
-import threading
 import time
 import uuid
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
+
+from local.exchange import Reply, Request, json_reply
+from local.faults import Close
+from local.loopback import Loopback
 
 _PREFIX = "/2018-06-01/runtime/"
 
@@ -35,14 +37,13 @@ class RuntimeApi:
         self.timeout_seconds = timeout_seconds
         self.invocations: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        self._server = _Server(self)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        self._server = Loopback(self._answer)
+        self._server.start()
 
     @property
     def address(self) -> str:
         """Host and port, as the process finds them in AWS_LAMBDA_RUNTIME_API."""
-        host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return self._server.address
 
     def next_report(self, timeout_seconds: float) -> Report | None:
         """The next report, or None where there is none within the time."""
@@ -54,62 +55,33 @@ class RuntimeApi:
     def close(self) -> None:
         """Stop serving, and let go of the request that waits for an invocation."""
         self.invocations.put(None)
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
+    def _answer(self, request: Request) -> Reply:
+        if request.method == "GET":
+            return self._next_invocation()
+        # `init/error`, `invocation/{id}/response` or `invocation/{id}/error`.
+        path = request.target.removeprefix(_PREFIX)
+        if path == "init/error":
+            self.reports.put(Report("not_initialised", request.content))
+        else:
+            self.reports.put(Report("returned" if path.endswith("/response") else "raised", request.content))
+        return json_reply(202, {"status": "OK"})
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, api: RuntimeApi) -> None:
-        self.api = api
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A process that was killed leaves broken connections, and nobody needs to read of them."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_GET(self) -> None:
+    def _next_invocation(self) -> Reply:
         """`invocation/next`: wait for an invocation and hand it over; its time counts from here."""
-        invocation = self.server.api.invocations.get()
+        invocation = self.invocations.get()
         if invocation is None:
-            self.close_connection = True
-            return
+            return Reply(0, wire=Close())
         request_id, event = invocation
-        deadline_ms = int((time.time() + self.server.api.timeout_seconds) * 1000)
-        trace = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
         headers = {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": request_id,
-            "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
-            "Lambda-Runtime-Invoked-Function-Arn": self.server.api.function_arn,
-            "Lambda-Runtime-Trace-Id": trace,
+            "Lambda-Runtime-Deadline-Ms": str(int((time.time() + self.timeout_seconds) * 1000)),
+            "Lambda-Runtime-Invoked-Function-Arn": self.function_arn,
+            "Lambda-Runtime-Trace-Id": (
+                f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
+            ),
         }
-        self.server.api.reports.put(Report("taken"))
-        self._answer(200, event, headers)
-
-    def do_POST(self) -> None:
-        """`init/error`, `invocation/{id}/response` or `invocation/{id}/error`."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
-        path = self.path.removeprefix(_PREFIX)
-        if path == "init/error":
-            self.server.api.reports.put(Report("not_initialised", body))
-        else:
-            self.server.api.reports.put(Report("returned" if path.endswith("/response") else "raised", body))
-
-    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- http.server's own signature
-        """Quiet: the function's own log is what one wants to read."""
+        self.reports.put(Report("taken"))
+        return Reply(200, event, headers)

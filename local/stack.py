@@ -9,11 +9,10 @@ The platform stands in for CGC. Nothing of the function is changed or left out.
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from local.artifact import ROOT, function_artifact, runtime_client
@@ -38,9 +37,9 @@ class Notification:
     """
 
     event: Mapping[str, Any]
-    subject: str | None
     attributes: Mapping[str, str]
-    envelope: Mapping[str, Any]
+    subject: str | None = None
+    envelope: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class DeadLetter:
 
     body: str
     error: str
-    attributes: Mapping[str, str]
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stack:
@@ -95,12 +94,10 @@ class Stack:
         self._show_again_at_once = show_again_at_once
         self._api_port = api_port
         self._log = log
-        self._log_lock = threading.Lock()
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as parts:
-            artifact, client = function_artifact(), runtime_client()
             self.emulator = parts.enter_context(emulator())
             self.aws = parts.enter_context(aws_proxy(self.emulator.endpoint_url))
             self.api_url = parts.enter_context(serve(self.platform, self._api_port))
@@ -108,17 +105,7 @@ class Stack:
             self.deployment = self._deploy()
             self._subscriber_url = self._subscribe()
             count = self._workers or self.deployment.mapping.maximum_concurrency
-            self.environments = [
-                ExecutionEnvironment(
-                    self.deployment.function,
-                    artifact,
-                    client,
-                    endpoint_url=self.aws.endpoint_url,
-                    timeout_seconds=self._timeout_seconds,
-                    log=self._keep_log_line,
-                )
-                for _ in range(count + 1)
-            ]
+            self.environments = [self.environment() for _ in range(count + 1)]
             for environment in self.environments:
                 parts.callback(environment.kill)
             # The last one is for direct invocations, which take no turn of the mapping's.
@@ -135,6 +122,19 @@ class Stack:
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator."""
         return self.emulator.client(service)
+
+    def environment(
+        self, endpoint_url: str | None = None, timeout_seconds: float | None = None
+    ) -> ExecutionEnvironment:
+        """Another execution environment of the function, that the mapping does not use; the caller kills it."""
+        return ExecutionEnvironment(
+            self.deployment.function,
+            function_artifact(),
+            runtime_client(),
+            endpoint_url=endpoint_url or self.aws.endpoint_url,
+            timeout_seconds=timeout_seconds or self._timeout_seconds,
+            log=self._keep_log_line,
+        )
 
     def announce(self, detail: Mapping[str, Any]) -> None:
         """Put a start event on the bus."""
@@ -184,6 +184,16 @@ class Stack:
         sent = self.emulator.sent_notifications(self.deployment.outputs["ExportEventsTopicArn"])
         return [(subject or "", json.loads(message)["email"]) for _, message, subject, _ in sent]
 
+    def messages_left(self) -> int:
+        """How many messages the queue of exports holds, hidden ones too.
+
+        The emulator counts one after the other, so a message that comes to light between the two is missed.
+        """
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        url = self.deployment.outputs["ExportQueueUrl"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
     def dead_letters(self) -> list[DeadLetter]:
         """Take what is in the dead-letter queue."""
         return [
@@ -200,13 +210,12 @@ class Stack:
 
     def logs(self) -> list[dict[str, Any]]:
         """The function's structured log lines so far, metrics among them."""
-        with self._log_lock:
-            lines = list(self.log_lines)
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in list(self.log_lines) if line.startswith("{")]
 
-    def put_object(self, bucket: str, key: str, body: bytes, **arguments: Any) -> None:
-        """What an export's end does: put an object, with the arguments of S3's PutObject."""
-        self.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **arguments)
+    def put_object(self, bucket: str, key: str, body: bytes, **arguments: Any) -> str:
+        """What an export's end does: put an object, with the arguments of S3's PutObject; gives its ETag."""
+        etag: str = self.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **arguments)["ETag"]
+        return etag.strip('"')
 
     def _create_what_exists_before(self) -> None:
         """The buckets and the secret, which a user of the template has already."""
@@ -256,8 +265,7 @@ class Stack:
             taken += answer["Messages"]
 
     def _keep_log_line(self, line: str) -> None:
-        with self._log_lock:
-            self.log_lines.append(line)
+        self.log_lines.append(line)
         if self._log is not None:
             self._log(line)
 

@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import replace
 
-from local.aws_faults import Refused
+from local.aws_calls import Refused
 from local.export_jobs import documented_failed
 from local.faults import Match, Status
 from local.lambda_runtime import Invocation

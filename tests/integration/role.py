@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from local.aws_faults import AwsCall
 from local.emulator import ACCOUNT_ID, REGION
+from local.faults import Call
 from local.stack import Stack
 
 # IAM's action for a call, where it is not the call's own name ("Actions, resources, and condition keys" of each
@@ -24,7 +24,7 @@ _OF_A_VERSION = {"s3:GetObject": "s3:GetObjectVersion", "s3:GetObjectAcl": "s3:G
 Right = tuple[str, str]
 
 
-def rights_used(calls: Iterable[AwsCall]) -> set[Right]:
+def rights_used(calls: Iterable[Call]) -> set[Right]:
     """Action and resource of each call."""
     return {(_action(call), _arn(call)) for call in calls}
 
@@ -56,12 +56,12 @@ def rights_exceeded(stack: Stack) -> set[Right]:
     return {used for used in rights_used(stack.aws.calls) if not any(covers(right, used) for right in given)}
 
 
-def _action(call: AwsCall) -> str:
+def _action(call: Call) -> str:
     action = _ACTIONS.get(call.operation, f"{call.service}:{call.operation}")
     return _OF_A_VERSION.get(action, action) if call.versioned else action
 
 
-def _arn(call: AwsCall) -> str:
+def _arn(call: Call) -> str:
     match call.service:
         case "sqs":
             return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{call.resource.rpartition('/')[2]}"

@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass, field
 from threading import Lock
 
-from local.aws_faults import AwsCall, AwsFault
 from local.export_jobs import AT_ONCE, Job, documented_completed
+from local.faults import Call, Fault
 from local.mapping import EventSourceMapping
 from local.stack import Stack
 
@@ -19,15 +19,7 @@ def drained(stack: Stack) -> bool:
 
     The emulator counts one after the other, and a message may come to light between the two, so it is asked twice.
     """
-    return all(_counted_nothing(stack) for _ in range(2))
-
-
-def _counted_nothing(stack: Stack) -> bool:
-    answer = stack.client("sqs").get_queue_attributes(
-        QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )
-    return all(int(count) == 0 for count in answer["Attributes"].values())
+    return stack.messages_left() == 0 == stack.messages_left()
 
 
 def run_until_drained(stack: Stack, mapping: EventSourceMapping, seconds: float = 40) -> None:
@@ -44,12 +36,12 @@ class NthCall:
 
     operation: str
     nth: int
-    fault: AwsFault
+    fault: Fault
     met: bool = False
     _seen: int = 0
     _lock: Lock = field(default_factory=Lock)
 
-    def __call__(self, call: AwsCall) -> AwsFault | None:
+    def __call__(self, call: Call) -> Fault | None:
         with self._lock:
             self._seen += call.operation == self.operation
             is_due = call.operation == self.operation and self._seen == self.nth

@@ -13,11 +13,10 @@ from dataclasses import replace
 
 import pytest
 
-from local.artifact import function_artifact, runtime_client
-from local.aws_faults import Refused
+from local.aws_calls import Refused
 from local.export_jobs import documented_failed
 from local.faults import Hang, Match, Status
-from local.lambda_runtime import ExecutionEnvironment, Invocation
+from local.lambda_runtime import Invocation
 from local.platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import Stack
@@ -248,14 +247,7 @@ def an_invocation_that_is_killed(stack: Stack, platform: Platform) -> Datapoints
 
 
 def an_invocation_that_runs_out_of_time(stack: Stack, platform: Platform) -> Datapoints:
-    environment = ExecutionEnvironment(
-        stack.deployment.function,
-        function_artifact(),
-        runtime_client(),
-        endpoint_url=stack.aws.endpoint_url,
-        log=stack._keep_log_line,
-        timeout_seconds=0.001,
-    )
+    environment = stack.environment(timeout_seconds=0.001)
     ended = environment.invoke({"export_id": "out-of-time"})
     assert ended.status == "timed_out"
     return errors_of(stack, [ended])

@@ -17,7 +17,7 @@ from export_monitor.adapters.watch_marks import WatchMarks
 from export_monitor.discovery import RECENT_SECONDS, Discovery
 from export_monitor.domain.model import QueueMessage
 from local.export_jobs import AT_ONCE, NEVER, documented_completed
-from local.faults import Close, Html, Match, Status
+from local.faults import Call, Close, Match, Status, html_page
 from local.platform import ListOrder
 from tests.fakes import IN_TURN
 from tests.integration.world import HOUR, World
@@ -241,7 +241,7 @@ def test_run_that_has_used_its_share_says_so_and_the_next_goes_on(crowd: World, 
 @pytest.mark.parametrize(
     "fault",
     [
-        Html(502),
+        html_page(502),
         pytest.param(Close(), marks=pytest.mark.once),
         pytest.param(Status(500, {"code": 90004, "message": "m"}), marks=pytest.mark.once),
         Status(200, {}),
@@ -256,8 +256,8 @@ def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: Worl
     seen = iter(range(10))
 
     class Third(Match):
-        def meets(self, method: str, path: str, ids: tuple[str, ...]) -> bool:
-            return path == "/storage/exports" and next(seen) == 2
+        def meets(self, call: Call) -> bool:
+            return call.resource == "/storage/exports" and next(seen) == 2
 
     crowd.platform.fail(Third(), fault)
     found += search.run()
@@ -307,7 +307,7 @@ def test_list_without_its_length_is_followed_page_by_page(calm: World, search: S
 
 def test_volume_that_cannot_be_read_now_is_asked_again_at_the_next_run(calm: World, search: Searching) -> None:
     start(calm, "a", age=HOUR)
-    calm.platform.fail(Match(path="/storage/volumes/.*"), Html(503))
+    calm.platform.fail(Match(path="/storage/volumes/.*"), html_page(503))
     assert search.run() == []
     assert calm.report.counts["DiscoveryStoppedEarly"] == 1
     assert search.run() == ["a"]

@@ -189,7 +189,7 @@ def test_a_run_that_broke_off_while_starting_is_taken_up_without_starting_anythi
     stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = [f"{project}/results", VOLUME, "--to", "crash", "--group", "crash"]
-    starts = Match(method="POST", path="/storage/exports")
+    starts = Match(["POST"], "/storage/exports")
     stack.platform.fail(starts, Drip(0), times=2)  # as ever
     # A reset that the official client cannot read is a crash: it raises what nobody catches.
     stack.platform.fail(starts, Status(429, {}, {"X-RateLimit-Reset": "soon"}))

@@ -8,10 +8,7 @@ from typing import Literal
 
 import pytest
 
-from local.artifact import function_artifact, runtime_client
-from local.aws_faults import Interrupted
-from local.faults import Hang, Match
-from local.lambda_runtime import ExecutionEnvironment
+from local.faults import Hang, Interrupted, Match
 from local.mapping import EventSourceMapping
 from local.platform import Platform
 from local.stack import Stack
@@ -44,14 +41,7 @@ def test_kill_at_any_moment_loses_no_export(
         platform.add_job(completed(export_id))
         stack.send(json.dumps({"export_id": export_id}))
     platform.add_job(replace(completed(export_ids[-1]), steps=((0, "RUNNING"), (4, "COMPLETED"))))
-    environment = ExecutionEnvironment(
-        stack.deployment.function,
-        function_artifact(),
-        runtime_client(),
-        endpoint_url=stack.aws.endpoint_url,
-        timeout_seconds=5,
-        log=stack._keep_log_line,
-    )
+    environment = stack.environment(timeout_seconds=5)
     killed = NthCall(operation, nth, Interrupted(moment, environment.kill))
     stack.aws.fault_for = killed
     mapping = EventSourceMapping(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from local.export_jobs import documented_failed
-from local.faults import Close, Drip, Hang, Html, Match, OtherJob, Raw, Redirect, Status, Truncated
+from local.faults import Close, Drip, Hang, Match, OtherJob, Raw, Status, Truncated, html_page, redirect
 from local.platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import TOKEN, Stack
@@ -55,11 +55,11 @@ def test_export_seen_ten_times_by_four_workers_is_published_once(stack: Stack, p
     [
         Status(500, {"status": 500, "code": 90004, "message": "unexpected"}),
         Status(503, {"status": 503, "code": 0, "message": "maintenance"}),
-        Html(502),
-        Html(200),
+        html_page(502),
+        html_page(200),
         Truncated(),
         OtherJob("DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY"),
-        Redirect("http://127.0.0.1:9/v2/storage/exports/lied-about"),
+        redirect("http://127.0.0.1:9/v2/storage/exports/lied-about"),
         Hang(60),
         Drip(3),
         Close(),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.aws_faults import AwsCall, AwsFault, Refused
+from local.aws_calls import Refused
+from local.faults import Call, Fault
 from local.platform import Platform
 from local.stack import TOKEN, Stack
 from tests.integration.steps import completed, drained, run_until_drained
@@ -111,7 +112,7 @@ def test_token_that_the_api_refuses_is_read_afresh_and_told_without_it(stack: St
 
 
 def test_secret_that_may_not_be_read_is_told_by_the_code_of_the_refusal(stack: Stack, platform: Platform) -> None:
-    def refuse(call: AwsCall) -> AwsFault | None:
+    def refuse(call: Call) -> Fault | None:
         return Refused(400, "AccessDeniedException") if call.service == "secretsmanager" else None
 
     stack.aws.fault_for = refuse

@@ -1,6 +1,7 @@
 """The simulated API as a client on loopback sees it: the official client first, then plain requests for each fault."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from sevenbridges.http.error_handlers import (
 )
 
 from local.export_jobs import AT_ONCE, IN_A_FEW_SECONDS, NEVER, Job, documented_completed, documented_failed, error_body
-from local.faults import Close, Drip, Hang, Html, LeftOut, Match, OtherJob, Raw, Redirect, Status, Truncated
+from local.faults import Close, Drip, Hang, LeftOut, Match, OtherJob, Raw, Status, Truncated, html_page, redirect
 from local.platform import Platform
 from local.rate_window import RateWindow
 from local.simulated_api import serve
@@ -350,7 +351,7 @@ class TestFaults:
     def test_fault_meets_what_it_matches_as_often_as_planned(
         self, url: str, session: requests.Session, platform: Platform
     ) -> None:
-        platform.fail(Match("GET", r"/storage/exports/[^/]+"), Status(500), times=2)
+        platform.fail(Match(["GET"], r"/storage/exports/[^/]+"), Status(500), times=2)
         assert bulk(session, url, COMPLETED).status_code == 200
         assert [self.read(session, url).status_code for _ in range(3)] == [500, 500, 200]
 
@@ -379,13 +380,13 @@ class TestFaults:
 
     @pytest.mark.parametrize("status", [200, 502])
     def test_html_is_a_page(self, url: str, session: requests.Session, platform: Platform, status: int) -> None:
-        platform.fail(Match(), Html(status))
+        platform.fail(Match(), html_page(status))
         answer = self.read(session, url)
         assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html")
         assert answer.text.startswith("<html>")
 
     def test_redirect_names_another_place(self, url: str, session: requests.Session, platform: Platform) -> None:
-        platform.fail(Match(), Redirect("http://127.0.0.1:9/elsewhere"))
+        platform.fail(Match(), redirect("http://127.0.0.1:9/elsewhere"))
         assert self.read(session, url).headers["Location"] == "http://127.0.0.1:9/elsewhere"
 
     def test_other_jobs_body_comes_in_place_of_what_was_asked_for(
@@ -460,6 +461,14 @@ class TestServer:
             assert json.loads(connection.getresponse().read())["size"] == 1234
             assert connection.sock is first_socket
         connection.close()
+
+    def test_client_that_waits_before_it_sends_its_body_is_asked_for_it(self, url: str) -> None:
+        head = b"POST /v2/storage/exports HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=5) as connection:
+            connection.sendall(head)
+            assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(b"{}")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 401 ")
 
     def test_server_that_has_ended_answers_nobody_who_kept_a_connection(
         self, session: requests.Session, platform: Platform

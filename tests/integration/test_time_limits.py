@@ -10,12 +10,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from local.artifact import function_artifact, runtime_client
-from local.aws_faults import AwsCall, AwsFault
 from local.aws_proxy import aws_proxy
 from local.export_jobs import NEVER
-from local.faults import Drip, Hang, Match
-from local.lambda_runtime import ExecutionEnvironment
+from local.faults import Call, Drip, Fault, Hang, Match
 from local.sqs_event import Message, sqs_record
 from local.stack import Stack, deliver_to
 from tests.integration.steps import completed
@@ -96,14 +93,7 @@ class Trial:
     def run(self, message: Message) -> Outcome:
         event = {"Records": [sqs_record(message, self._stack.deployment.mapping.queue_arn)]}
         with aws_proxy(self._stack.emulator.endpoint_url, self._fault_for) as aws:
-            environment = ExecutionEnvironment(
-                self._stack.deployment.function,
-                function_artifact(),
-                runtime_client(),
-                endpoint_url=aws.endpoint_url,
-                timeout_seconds=TIME_LIMIT_SECONDS,
-                log=self._stack._keep_log_line,
-            )
+            environment = self._stack.environment(aws.endpoint_url, TIME_LIMIT_SECONDS)
             first = environment.invoke(event)
             self._is_over = True
             last = environment.invoke(event)
@@ -115,7 +105,7 @@ class Trial:
             environment.kill()
         return Outcome(first.status, _kept(first.response), _kept(last.response))
 
-    def _fault_for(self, call: AwsCall) -> AwsFault | None:
+    def _fault_for(self, call: Call) -> Fault | None:
         self._seen[call.operation] += 1
         is_slow = call.operation == self.case.operation and self._seen[call.operation] >= self.case.from_nth
         return self.fault if is_slow and not self._is_over else None

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from export_monitor.adapters.export_queue import ExportQueue
 from export_monitor.adapters.objects import ExportedObjects
 from local.export_jobs import NEVER
-from local.faults import Close, Drip, Fault, Hang, Html, Match, OtherJob, Raw, Redirect, Status, Truncated
+from local.faults import Close, Drip, Fault, Hang, Match, OtherJob, Raw, Status, Truncated, html_page, redirect
 from local.platform import Platform
 from local.simulated_api import serve
 from tests.fakes import IN_TURN, TOKEN, RecordingReporter
@@ -35,11 +35,11 @@ class TestApi:
             Status(401, "Unauthorized"),
             Status(403, "Forbidden"),
             Status(404, {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"}),
-            Html(502),
-            Html(200),
+            html_page(502),
+            html_page(200),
             Truncated(),
             OtherJob("another"),
-            Redirect("http://127.0.0.1:9/v2/storage/exports/a"),
+            redirect("http://127.0.0.1:9/v2/storage/exports/a"),
             Hang(60),
             Drip(3),
             Close(),
@@ -146,7 +146,7 @@ class TestApi:
         calm.platform.add_job(completed("a"))
         other = Platform("another")
         with serve(other) as elsewhere:
-            calm.platform.fail(Match(path=SINGLE), Redirect(f"{elsewhere}/storage/exports/a"))
+            calm.platform.fail(Match(path=SINGLE), redirect(f"{elsewhere}/storage/exports/a"))
             message = calm.announced("a")
             assert calm.look(message) == [message]
             assert calm.look(message) == []

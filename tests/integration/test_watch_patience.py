@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.export_jobs import NEVER, Job
-from local.faults import Close, Fault, Html, Match, Status
+from local.faults import Close, Fault, Match, Status, html_page
 from tests.integration.world import (
     FILE,
     HOUR,
@@ -127,7 +127,7 @@ class TestPatience:
         assert event["id"] == "slow:failed:TIMED_OUT"
         assert event["data"]["export"]["state"] == "RUNNING"
 
-    @pytest.mark.parametrize("fault", [Status(503, {"code": 0}), Html(502), Status(400, {"code": 90000}), Close()])
+    @pytest.mark.parametrize("fault", [Status(503, {"code": 0}), html_page(502), Status(400, {"code": 90000}), Close()])
     def test_api_that_cannot_be_asked_at_the_time_out_is_waited_for_until_the_last_moment(
         self, calm: World, fault: Fault
     ) -> None:

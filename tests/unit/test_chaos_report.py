@@ -10,11 +10,12 @@ import pytest
 from chaos.exports import KINDS, Export, make_exports
 from chaos.oracle import message_attributes
 from chaos.report import judge, lines
-from chaos.run import BadStart, Handled, Letter, Publication, Received, Record, Run, Story
+from chaos.run import BadStart, Handled, Publication, Record, Run, Story
 from chaos.times import LONG
 from chaos.witness import answer_is_lost, published_ids, recorded_ids
-from local.aws_faults import AwsFault, Interrupted, PartlyRefused
-from local.faults import Drip
+from local.aws_calls import PartlyRefused
+from local.faults import Drip, Fault, Interrupted
+from local.stack import DeadLetter, Notification
 
 SOURCE = "http://127.0.0.1:1/v2/storage/exports"
 BEGUN_AT = 1_800_000_000.0
@@ -31,7 +32,7 @@ def story_of(kind: str) -> Story:
     return Story(export, BEGUN_AT, BEGUN_AT, BEGUN_AT, put_at, "etag" if export.body else None)
 
 
-def received_of(story: Story) -> Received:
+def received_of(story: Story) -> Notification:
     """The event that the contract asks for, written out by hand for completed and failed jobs."""
     export = story.export
     job = export.job.begun(BEGUN_AT).body(BEGUN_AT + export.job_seconds + 1, "", None)
@@ -84,7 +85,7 @@ def received_of(story: Story) -> Received:
         "data": data,
     }
     attributes = {name: value for name, value in message_attributes(export, data).items() if value is not None}
-    return Received(event, attributes)
+    return Notification(event, attributes)
 
 
 def published(story: Story, after_seconds: float = 1, **changes: object) -> Publication:
@@ -122,7 +123,7 @@ def test_run_in_which_all_went_well_is_said_to_have_gone_well() -> None:
 def test_export_without_its_event_is_lost() -> None:
     run = a_run(SOUND, FAILED, received=[received_of(FAILED)])
     findings = judge(run)
-    assert findings.lost == [SOUND.export.event_id]
+    assert findings.broken["lost"] == [SOUND.export.event_id]
     assert not findings.went_well
     assert f"lost: {SOUND.export.event_id}" in lines(run, findings)
 
@@ -131,8 +132,8 @@ def test_other_end_than_the_right_one_is_both_lost_and_wrong() -> None:
     right = received_of(SOUND)
     other = {**right.event, "id": f"{SOUND.export.id}:failed:OBJECT_MISSING", "type": "cgc.export.failed.v1"}
     findings = judge(a_run(SOUND, received=[replace(right, event=other)]))
-    assert findings.lost == [SOUND.export.event_id]
-    assert any("type is" in what for what in findings.wrong)
+    assert findings.broken["lost"] == [SOUND.export.event_id]
+    assert any("type is" in what for what in findings.broken["wrong"])
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_event_that_says_something_else_is_wrong(name: str, value: object) -> No
     right = received_of(SOUND)
     said = {**right.event, "data": {**right.event["data"], name: value}}
     findings = judge(a_run(SOUND, received=[replace(right, event=said)]))
-    assert findings.wrong
+    assert findings.broken["wrong"]
     assert not findings.went_well
 
 
@@ -163,7 +164,7 @@ def test_event_that_says_something_else_is_wrong(name: str, value: object) -> No
 def test_envelope_that_says_something_else_is_wrong(name: str) -> None:
     right = received_of(FAILED)
     findings = judge(a_run(FAILED, received=[replace(right, event={**right.event, name: "else"})]))
-    assert findings.wrong or findings.lost
+    assert findings.broken["wrong"] or findings.broken["lost"]
 
 
 def test_check_that_came_out_otherwise_is_wrong() -> None:
@@ -172,35 +173,35 @@ def test_check_that_came_out_otherwise_is_wrong() -> None:
     checks = [{**check, "status": "skipped"} for check in verification["checks"]]
     data = {**right.event["data"], "verification": {**verification, "checks": checks}}
     findings = judge(a_run(SOUND, received=[replace(right, event={**right.event, "data": data})]))
-    assert any("the checks are" in what for what in findings.wrong)
+    assert any("the checks are" in what for what in findings.broken["wrong"])
 
 
 def test_message_attribute_too_many_or_too_few_is_wrong() -> None:
     right = received_of(SOUND)
     for attributes in ({**right.attributes, "reason": "OBJECT_MISSING"}, {"type": "cgc.export.completed.v1"}):
-        assert judge(a_run(SOUND, received=[replace(right, attributes=attributes)])).wrong
+        assert judge(a_run(SOUND, received=[replace(right, attributes=attributes)])).broken["wrong"]
 
 
 def test_event_before_its_time_is_wrong() -> None:
     missing = story_of("missing")
     early = published(missing, after_seconds=-missing.export.end.patience - 10)
     findings = judge(a_run(SOUND, publications=[published(SOUND, after_seconds=-0.5)]))
-    assert any("too early" in what for what in findings.wrong)
-    assert any("too early" in what for what in judge(a_run(missing, received=[], publications=[early])).wrong)
+    assert any("too early" in what for what in findings.broken["wrong"])
+    assert any("too early" in what for what in judge(a_run(missing, received=[], publications=[early])).broken["wrong"])
 
 
 def test_event_that_was_never_recorded_is_wrong() -> None:
-    assert judge(a_run(SOUND, records=[])).wrong == [f"{SOUND.export.event_id}: never recorded"]
+    assert judge(a_run(SOUND, records=[])).broken["wrong"] == [f"{SOUND.export.event_id}: never recorded"]
 
 
 def test_event_of_nobody_is_wrong() -> None:
     findings = judge(a_run(SOUND, received=[received_of(SOUND), received_of(FAILED)]))
-    assert findings.wrong == [f"{FAILED.export.event_id}: nobody announced it"]
+    assert findings.broken["wrong"] == [f"{FAILED.export.event_id}: nobody announced it"]
 
 
 def test_duplicate_without_an_excuse_is_not_explained() -> None:
     findings = judge(a_run(SOUND, received=TWICE, publications=[published(SOUND), published(SOUND, 1.5)]))
-    assert list(findings.unexplained) == [SOUND.export.event_id]
+    assert [one.partition(": ")[0] for one in findings.broken["not explained"]] == [SOUND.export.event_id]
     assert not findings.went_well
 
 
@@ -242,7 +243,9 @@ def test_kill_after_the_record_excuses_nothing() -> None:
         records=[Record(SOUND.export.event_id, at + 1.05)],
         invocations=[Handled(0, at, at + 1.1, "crashed"), Handled(1, at + 29, at + 32, "returned")],
     )
-    assert judge(run).unexplained == {SOUND.export.event_id: "2 times: published after it had been recorded"}
+    assert judge(run).broken["not explained"] == [
+        f"{SOUND.export.event_id}: 2 times: published after it had been recorded"
+    ]
 
 
 def test_kill_of_another_worker_excuses_nothing() -> None:
@@ -253,16 +256,16 @@ def test_kill_of_another_worker_excuses_nothing() -> None:
         publications=[published(SOUND), published(SOUND, 1.5)],
         invocations=[Handled(0, at, at + 3, "returned"), Handled(1, at, at + 1.1, "crashed")],
     )
-    assert judge(run).unexplained
+    assert judge(run).broken["not explained"]
 
 
 def test_bad_start_event_belongs_into_the_dead_letter_queue_with_its_error() -> None:
     bad = BadStart("bad-1", "export_id: must be")
-    good = Letter('{"export_id": "../bad-1"}', "export_id: must be 1 to 128 letters")
+    good = DeadLetter('{"export_id": "../bad-1"}', "export_id: must be 1 to 128 letters")
     assert judge(a_run(SOUND, bad_starts=[bad], letters=[good, good])).went_well
-    assert judge(a_run(SOUND, bad_starts=[bad])).bad_starts_lost == ["bad-1"]
-    assert judge(a_run(SOUND, bad_starts=[bad], letters=[replace(good, error="")])).letters_unexpected
-    assert judge(a_run(SOUND, letters=[Letter('{"export_id": "good"}', "unforeseen")])).letters_unexpected
+    assert judge(a_run(SOUND, bad_starts=[bad])).broken["dead letter lost"] == ["bad-1"]
+    assert judge(a_run(SOUND, bad_starts=[bad], letters=[replace(good, error="")])).broken["dead letter"]
+    assert judge(a_run(SOUND, letters=[DeadLetter('{"export_id": "good"}', "unforeseen")])).broken["dead letter"]
 
 
 def test_message_left_and_error_that_left_the_function_are_not_well() -> None:
@@ -271,7 +274,7 @@ def test_message_left_and_error_that_left_the_function_are_not_well() -> None:
 
 
 def test_event_of_another_type_is_counted_and_not_judged() -> None:
-    other = Received({"type": "cgc.export.later.v1", "id": "later"}, {})
+    other = Notification({"type": "cgc.export.later.v1", "id": "later"}, {})
     findings = judge(a_run(SOUND, received=[received_of(SOUND), other]))
     assert findings.went_well
     assert findings.of_other_types == 1
@@ -281,7 +284,7 @@ def in_a_group(story: Story) -> Story:
     return replace(story, export=replace(story.export, group={"id": "run", "size": 2}))
 
 
-def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) -> Received:
+def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) -> Notification:
     data = {
         "completed": completed,
         "failed": len(failed),
@@ -291,20 +294,20 @@ def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) 
         "concluded_at": f"2027-01-15T08:{seconds // 60:02}:{seconds % 60:02}Z",
     }
     event = {"type": "cgc.export.group.concluded.v1", "id": "run:concluded", "subject": "run", "data": data}
-    return Received(event, {})
+    return Notification(event, {})
 
 
 def test_group_is_lost_without_its_event_and_wrong_with_another_count() -> None:
     members = [in_a_group(SOUND), in_a_group(FAILED)]
     ends = [received_of(member) for member in members]
-    assert judge(a_run(*members, received=ends)).lost == ["run:concluded"]
+    assert judge(a_run(*members, received=ends)).broken["lost"] == ["run:concluded"]
     right = judge(a_run(*members, received=[*ends, concluded(1, FAILED.export.id)]))
     assert right.went_well
     late = judge(a_run(*members, received=[*ends, concluded(0, FAILED.export.id, missing=1, seconds=600)]))
     assert late.went_well
     early = concluded(0, FAILED.export.id, missing=1)
     for event in (concluded(2), concluded(1, SOUND.export.id), concluded(0, FAILED.export.id), early):
-        assert len(judge(a_run(*members, received=[*ends, event])).wrong) == 1
+        assert len(judge(a_run(*members, received=[*ends, event])).broken["wrong"]) == 1
 
 
 def test_longest_wait_counts_from_when_the_watch_could_end() -> None:
@@ -321,7 +324,7 @@ def test_export_that_the_campaign_was_too_slow_with_may_end_either_way_but_must_
     findings = judge(a_run(late, received=[replace(other, event=event)], publications=[]))
     assert findings.unsure == [late.export.id]
     assert findings.went_well
-    assert judge(a_run(late, received=[], publications=[])).lost == [late.export.event_id]
+    assert judge(a_run(late, received=[], publications=[])).broken["lost"] == [late.export.event_id]
 
 
 def test_witness_reads_who_was_published_and_recorded_from_the_calls() -> None:
@@ -354,7 +357,7 @@ def test_witness_reads_who_was_published_and_recorded_from_the_calls() -> None:
     ids=["none", "late", "interrupted", "dripping", "in part"],
 )
 def test_answer_is_lost_with_some_faults_and_where_it_took_too_long(
-    fault: AwsFault | None, seconds: float, is_lost: bool
+    fault: Fault | None, seconds: float, is_lost: bool
 ) -> None:
     assert answer_is_lost(fault, seconds) is is_lost
 
