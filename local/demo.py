@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def faults(all_exports: Iterable[Export], results: output.Results) -> list[str]:
-    """What is not as it should be, in words: an event or e-mail that is missing, doubled or another one, for example."""
+    """What is not as it should be, in words; an event that is missing, doubled or not expected, for example."""
     expected = {export.event_id for export in all_exports} | {f"{GROUP}:concluded"}
     events = Counter(event["id"] for event in results.events)
     mails = Counter(event_id for event_id, _, _ in results.mails)

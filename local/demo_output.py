@@ -1,7 +1,10 @@
 """What the demo prints, and the files that it leaves."""
 
 import json
+import os
+import re
 import shutil
+import sys
 import textwrap
 import threading
 import time
@@ -19,6 +22,8 @@ WIDTH = 110
 _LONGEST_NAME = 14
 _HEADINGS = ("export", "file", "outcome", "reason, code", "object", "checks")
 _MARGIN = "  "
+_COMPLETED = re.compile(r"(?<=  )(published: )?completed(?=  |$)")
+_FAILED = re.compile(r"(?<=  )(published: )?failed\b.*?(?=  |$)")
 
 Event = Mapping[str, Any]
 
@@ -60,9 +65,10 @@ class Progress:
         if "delay_seconds" in line:
             what = f"{reason}{', ' if reason else ''}next poll in {line['delay_seconds']} s"
         else:
-            what = f"published: {outcome}{' ' if reason else ''}{reason}"
+            published = "published: " if outcome in ("completed", "failed") else ""
+            what = f"{published}{outcome.replace('_', ' ')} {reason}".rstrip()
         seconds = time.monotonic() - self._started_at
-        print(f"{seconds:5.1f} s  {_short(name):{_LONGEST_NAME}}  {state:9}  {what}", flush=True)
+        _print(f"{seconds:5.1f} s  {_short(name):{_LONGEST_NAME}}  {state:9}  {what}")
 
 
 def mails(stack: Stack) -> list[tuple[str, str, str]]:
@@ -101,7 +107,7 @@ def show_table(jobs: Iterable[Job], results: Results) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     print()
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _row(job: Job, data: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -177,6 +183,15 @@ def packed(value: Any, indent: int = 0, name: str = "", end: str = "") -> list[s
         lines[-1:] = [shared, *added[1:]] if joins else [lines[-1], *added]
         may_join = isinstance(value, dict) and len(added) == 1
     return lines
+
+
+def coloured(line: str) -> str:
+    """The line for a terminal: what completed in green, what failed in red."""
+    return _FAILED.sub("\x1b[31m\\g<0>\x1b[0m", _COMPLETED.sub("\x1b[32m\\g<0>\x1b[0m", line))
+
+
+def _print(line: str) -> None:
+    print(coloured(line) if sys.stdout.isatty() and "NO_COLOR" not in os.environ else line, flush=True)
 
 
 def _short(name: str) -> str:
