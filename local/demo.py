@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from local import demo_files as files
 from local import demo_output as output
 from local.artifact import function_artifact, runtime_client
 from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
@@ -113,9 +114,9 @@ def main() -> None:
     started_at = time.monotonic()
     all_exports = exports()
     progress = output.Progress(started_at)
-    output.empty_folder()
+    files.empty_folder()
     results = _run(all_exports, progress)
-    output.write_files(results)
+    files.write_files(results)
     output.show_table([export.job for export in all_exports], results)
     output.show_others(results, GROUP)
     output.show_event(SHOWN_EVENT, results)
@@ -125,7 +126,7 @@ def main() -> None:
         sys.exit("\nNot as it should be:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
-def faults(all_exports: Iterable[Export], results: output.Results) -> list[str]:
+def faults(all_exports: Iterable[Export], results: files.Results) -> list[str]:
     """What is not as it should be, in words; an event that is missing, doubled or not expected, for example."""
     expected = {export.event_id for export in all_exports} | {f"{GROUP}:concluded"}
     events = Counter(event["id"] for event in results.events)
@@ -141,7 +142,7 @@ def faults(all_exports: Iterable[Export], results: output.Results) -> list[str]:
     return found
 
 
-def _run(all_exports: Sequence[Export], progress: output.Progress) -> output.Results:
+def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Results:
     print("Building the function (the first time takes a minute) ...", flush=True)
     function_artifact()
     runtime_client()
@@ -153,7 +154,7 @@ def _run(all_exports: Sequence[Export], progress: output.Progress) -> output.Res
         _start(stack, all_exports)
         notifications = stack.receive(len(all_exports) + 1, timeout_seconds=RECEIVE_SECONDS)
         events = [one.event for one in notifications]
-        return output.Results(events, output.mails(stack), stack.dead_letters(), stack.log_lines)
+        return files.Results(events, files.mails(stack), stack.dead_letters(), stack.log_lines)
 
 
 def _platform(all_exports: Iterable[Export]) -> Platform:

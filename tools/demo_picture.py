@@ -31,17 +31,16 @@ _PIECE = re.compile(r"\S+(?: \S+)*")
 _COLOURS = {
     "good": re.compile(r"(published: )?completed$"),
     "bad": re.compile(r"(published: )?failed\b"),
-    "open": re.compile(r".*next poll in"),
     "aside": re.compile(r"…$|\$ |[0-9.]+ s$"),
 }
 _STYLE = """
   text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #24292f; }
   .screen { fill: #f6f8fa; stroke: #d0d7de; } .button { fill: #d0d7de; }
-  .good { fill: #1a7f37; } .bad { fill: #cf222e; } .open { fill: #9a6700; } .aside { fill: #57606a; }
+  .good { fill: #1a7f37; } .bad { fill: #cf222e; } .aside { fill: #57606a; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; }
     .screen { fill: #161b22; stroke: #30363d; } .button { fill: #30363d; }
-    .good { fill: #56d364; } .bad { fill: #ff7b72; } .open { fill: #e3b341; } .aside { fill: #9198a1; }
+    .good { fill: #56d364; } .bad { fill: #ff7b72; } .aside { fill: #9198a1; }
   }
 """
 

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from typing import Any
 
-from local.demo_output import FOLDER, WIDTH
+from local.demo_files import FOLDER
+from local.demo_output import WIDTH
 from tests.documented_commands import ROOT, blocks
 from tools.demo_picture import PICTURE, facts, lines_of, shown_part
 

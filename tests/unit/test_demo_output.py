@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from local.demo import GROUP, INVALID_ID, exports, faults
-from local.demo_output import WIDTH, Progress, Results, coloured, packed, show_table
+from local.demo_files import Results
+from local.demo_output import WIDTH, Progress, coloured, packed, show_table
 from local.stack import DeadLetter
 
 INVALID = DeadLetter(body=json.dumps({"export_id": INVALID_ID}), error="export_id: invalid", attributes={})
