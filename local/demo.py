@@ -1,37 +1,69 @@
 """`make demo`: several exports, from start event to published event, on the whole stack.
 
-The settings are those of the template but for shorter times, so that the demo ends by itself within a minute.
+The settings are those of the template, with shorter times so that the demo ends within a minute. Exits with 1 if an
+export did not end as it should.
 """
 
-import json
 import struct
 import sys
-import threading
 import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from local.export_jobs import Job, documented_completed, documented_failed
+from local import demo_files as files
+from local import demo_output as output
+from local.artifact import function_artifact, runtime_client
+from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
 from local.platform import Platform
-from local.stack import TOKEN, Notification, Stack, deliver_to
+from local.stack import TOKEN, Stack, deliver_to
 
 PARAMETERS = {
     "MinPollSeconds": "1",
     "MaxPollSeconds": "3",
     "ObjectGraceSeconds": "3",
-    # 22 s, for the export that never ends.
-    "WatchTimeoutHours": "0.006",
+    # 18 s, for the export that never ends.
+    "WatchTimeoutHours": "0.005",
     "DiscoveryMinutes": "2",
 }
+RECEIVE_SECONDS = 40
+BUCKET = "bucket"
 GROUP = "run-42"
-FORGOTTEN = "NobodyAnnouncedIt000000000000000f"
+INVALID_ID = "../not-an-id"
 VOLUME = "rfranklin/output"
 PROJECT = "rfranklin/my-project"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-1111-1111-111111111111"
 OTHER_KEY = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-2222-2222-222222222222"
+# One with every check, and one that says what to do.
+SHOWN_EVENT = f"{documented_completed().id}:completed"
+SHOWN_MAIL = f"{documented_failed().id}:failed:EXPORT_FAILED"
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export of the demo.
+
+    `end` is what the id of its event must have after the colon. `arrives` are the arguments of the `put_object` that
+    puts its object, if that is not the object the export asked for.
+    """
+
+    job: Job
+    end: str
+    shows: str
+    arrives: Mapping[str, Any] = field(default_factory=dict)
+    group: str | None = None
+    announced: bool = True
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.job.id}:{self.end}"
+
+    def start_event(self, group_size: int) -> dict[str, Any]:
+        group = {"group": {"id": self.group, "size": group_size}} if self.group else {}
+        return {"export_id": self.job.id, "context": {"shows": self.shows}, **group}
 
 
 def bam() -> bytes:
@@ -44,138 +76,123 @@ def bam() -> bytes:
     return block + struct.pack("<II", zlib.crc32(header), len(header)) + _BGZF_END
 
 
-def exports() -> list[tuple[Job, str, bytes | None]]:
-    """The demo's jobs, what each is to show, and the object that arrives, where it is not the file itself."""
-    whole = documented_completed(steps=((0, "RUNNING"), (2, "COMPLETED")))
-    sound, cut = bam(), bam()[:-10]
+def exports() -> list[Export]:
+    """The vendor's two documented exports, and others whose ids say what they show."""
+    completed, failed = documented_completed(), documented_failed()
 
-    def job(export_id: str, file: str, location: str, **changes: Any) -> Job:
-        return replace(whole, id=export_id, file=file, location=location, started_at=None, **changes)
+    def job(export_id: str, location: str, **changes: Any) -> Job:
+        fields = {"file": location.partition(".")[0], "location": location, "steps": AT_ONCE, "started_at": None}
+        return replace(completed, id=export_id, **fields | changes)
 
-    kms = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": KEY}
-    steps = ((0, "PENDING"), (6, "RUNNING"), (12, "COMPLETED"))
-    slow, lies = "SlowButSound0000000000000000000a", "LiesAboutItsObject0000000000000b"
+    slow = job("slow", "S1.bam", steps=((0, "PENDING"), (4, "RUNNING"), (8, "COMPLETED")))
+    kms = job("other-kms-key", "S4.vcf", properties={"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": KEY})
+    as_asked = {"ServerSideEncryption": "AES256", "ACL": "public-read"}
+    other_key = {"body": bytes(1234), "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": OTHER_KEY}
+
+    def member(job: Job, end: str) -> Export:
+        return Export(job, end, "a group of three", group=GROUP)
+
+    taken = {"steps": failed.steps, "error": failed.error}
     return [
-        (whole, "the documented COMPLETED example", None),
-        (documented_failed(), "the documented FAILED example", None),
-        (job(slow, "f1", "S1/reads.bam", steps=steps), "PENDING, RUNNING, COMPLETED", sound),
-        (job(lies, "f2", "S2/reads.bam", delivers=False), "COMPLETED without its object", None),
-        (job("CutShort00000000000000000000000c", "f3", "S3/reads.bam"), "its BAM was cut off", cut),
-        (job("UnderAnotherKey000000000000000d", "f4", "S4/calls.vcf", properties=kms), "under another KMS key", None),
-        (job("NeverEnds0000000000000000000000e", "f5", "S5/reads.bam", steps=((0, "RUNNING"),)), "times out", None),
+        Export(completed, "completed", "the documented COMPLETED example"),
+        Export(failed, "failed:EXPORT_FAILED", "the documented FAILED example"),
+        Export(slow, "completed", "PENDING, RUNNING, COMPLETED", arrives={"body": bam(), **as_asked}),
+        Export(job("no-object", "S2.bam", delivers=False), "failed:OBJECT_MISSING", "COMPLETED without its object"),
+        Export(job("cut-short", "S3.bam"), "failed:OBJECT_MISMATCH", "a truncated BAM",
+               arrives={"body": bam()[:-10], **as_asked}),
+        Export(kms, "failed:OBJECT_MISMATCH", "encrypted under another KMS key", arrives=other_key),
+        Export(job("never-ends", "S5.bam", steps=((0, "RUNNING"),)), "failed:TIMED_OUT", "RUNNING for too long"),
+        member(job("run-42-1", "R1.vcf"), "completed"),
+        member(job("run-42-2", "R2.vcf"), "completed"),
+        member(job("run-42-3", "R3.vcf", **taken), "failed:EXPORT_FAILED"),
+        Export(job("not-announced", "S6.vcf"), "completed", "found by discovery", announced=False),
     ]  # fmt: skip
 
 
-def members() -> list[Job]:
-    """Five exports that belong together, one of which fails."""
-    whole, failed = documented_completed(steps=((0, "RUNNING"), (3, "COMPLETED"))), documented_failed()
-    names = [f"MemberOfARun00000000000000000000{number}" for number in range(1, 6)]
-    done = [replace(whole, id=name, file=f"m{name[-1]}", location=f"run/{name[-1]}.vcf") for name in names[:-1]]
-    return [*done, replace(failed, id=names[-1], file="m5", location="run/5.vcf")]
-
-
 def main() -> None:
-    """Run the demo; exits with 1 where an event did not come."""
-    begun = time.monotonic()
-    jobs = exports()
-    forgotten = documented_completed(id=FORGOTTEN, file="f6", location="S6/calls.vcf", started_at=None)
+    """Run the demo, print what a newcomer should see, and leave the rest as files."""
+    started_at = time.monotonic()
+    all_exports = exports()
+    progress = output.Progress(started_at)
+    files.empty_folder()
+    results = _run(all_exports, progress)
+    files.write_files(results)
+    output.show_table([export.job for export in all_exports], results)
+    output.show_others(results, GROUP)
+    output.show_event(SHOWN_EVENT, results)
+    output.show_mail(SHOWN_MAIL, results)
+    output.show_files(time.monotonic() - started_at)
+    if problems := [*faults(all_exports, results), *progress.errors]:
+        sys.exit("\nNot as it should be:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def faults(all_exports: Iterable[Export], results: files.Results) -> list[str]:
+    """What is not as it should be, in words; an event that is missing, doubled or not expected, for example."""
+    expected = {export.event_id for export in all_exports} | {f"{GROUP}:concluded"}
+    events = Counter(event["id"] for event in results.events)
+    mails = Counter(event_id for event_id, _, _ in results.mails)
+    found = [
+        f"{event_id}: {counts[event_id]} {what} instead of {int(event_id in expected)}"
+        for what, counts in (("events", events), ("e-mails", mails))
+        for event_id in sorted(expected | counts.keys())
+        if counts[event_id] != (event_id in expected)
+    ]
+    if [INVALID_ID in letter.body for letter in results.dead_letters] != [True]:
+        found.append("the dead-letter queue does not hold the message with the invalid id alone")
+    return found
+
+
+def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Results:
+    print("Building the function (the first time takes a minute) ...", flush=True)
+    function_artifact()
+    runtime_client()
+    print("Starting an AWS emulator, a simulated API and the function in AWS's Lambda runtime client ...", flush=True)
+    with Stack(_platform(all_exports), parameters=PARAMETERS, batching_window_seconds=1, log=progress.log) as stack:
+        stack.platform.deliver = _delivery(stack, all_exports)
+        left_out = ", ".join(stack.deployment.left_out) or "nothing"
+        print(f"template.yaml is deployed; left out: {left_out}.")
+        _start(stack, all_exports)
+        notifications = stack.receive(len(all_exports) + 1, timeout_seconds=RECEIVE_SECONDS)
+        events = [one.event for one in notifications]
+        return files.Results(events, files.mails(stack), stack.dead_letters(), stack.log_lines)
+
+
+def _platform(all_exports: Iterable[Export]) -> Platform:
     platform = Platform(TOKEN)
-    platform.add_volume(VOLUME, bucket="bucket")
-    names = {job.file: job.location.rpartition("/")[2] for job in [*(job for job, _, _ in jobs), *members(), forgotten]}
-    for file_id, name in names.items():
-        size = len(bam()) if name.endswith(".bam") else 1234
-        platform.add_file(file_id, name=name, size=size, project=PROJECT)
-
-    def log(line: str) -> None:
-        if line.startswith("{"):
-            _show_look(json.loads(line), time.monotonic() - begun)
-
-    print("Starting AWS's stand-in, the simulated API and the function …", flush=True)
-    with Stack(platform, parameters=PARAMETERS, batching_window_seconds=1, log=log) as stack:
-        platform.deliver = _delivery(stack, {job.id: body for job, _, body in jobs if body is not None})
-        print(f"Deployed template.yaml. Left out by the emulator: {dict(stack.deployment.left_out) or 'nothing'}.\n")
-        for job, what, _ in jobs:
-            platform.add_job(job)
-            stack.announce({"export_id": job.id, "context": {"shows": what}})
-            print(f"announced  {job.id}  ({what})")
-        stack.announce({"export_id": "../not-an-id"})
-        print("announced  ../not-an-id  (no export id)")
-        for job in members():
-            platform.add_job(job)
-            stack.announce({"export_id": job.id, "group": {"id": GROUP, "size": 5}})
-        print(f"announced  five exports of the group {GROUP}")
-        platform.add_job(forgotten, age_seconds=300)
-        stack.discover()
-        print(f"discovered {FORGOTTEN}  (nobody announced it)\n", flush=True)
-        awaited = {job.id for job, _, _ in jobs} | {job.id for job in members()} | {GROUP, FORGOTTEN}
-        notifications = stack.receive(len(awaited), timeout_seconds=60)
-        _show_events(notifications)
-        _show_mail(stack, "CutShort00000000000000000000000c")
-        _show_mail(stack, GROUP)
-        for letter in stack.dead_letters():
-            print(f"In the dead-letter queue: {letter.error}\n  {letter.body}\n")
-    described = {job.id: what for job, what, _ in jobs} | {job.id: f"of the group {GROUP}" for job in members()}
-    _show_summary(described | {FORGOTTEN: "nobody announced it", GROUP: "the group of five"}, notifications)
-    print(f"\nDone in {time.monotonic() - begun:.0f} s.")
-    sys.exit({one.event["subject"] for one in notifications} != awaited)
+    platform.add_volume(VOLUME, bucket=BUCKET)
+    for job in (export.job for export in all_exports):
+        size = len(bam()) if job.location.endswith(".bam") else 1234
+        platform.add_file(job.file, name=job.location, size=size, project=PROJECT)
+    return platform
 
 
-def _delivery(stack: Stack, bodies: Mapping[str, bytes]) -> Any:
-    """Deliver as the platform does, but for the objects of which the demo is about."""
+def _delivery(stack: Stack, all_exports: Iterable[Export]) -> Callable[[Job], None]:
+    """Deliver as the platform does, except for the objects that differ from what their exports asked for."""
     as_asked = deliver_to(stack)
+    different = {export.job.id: export.arrives for export in all_exports if export.arrives}
 
     def deliver(job: Job) -> None:
-        if job.id in bodies:
-            stack.put_object("bucket", job.location, bodies[job.id], ACL="public-read", ServerSideEncryption="AES256")
-        elif "sse_aws_kms_key_id" in job.properties:
-            stack.put_object("bucket", job.location, bytes(1234), ServerSideEncryption="aws:kms", SSEKMSKeyId=OTHER_KEY)
+        if job.id in different:
+            stack.put_object(BUCKET, job.location, **different[job.id])
         else:
             as_asked(job)
 
     return deliver
 
 
-_printing = threading.Lock()
-
-
-def _show_look(line: Mapping[str, Any], seconds: float) -> None:
-    with _printing:
-        if line.get("message") == "export_looked_at":
-            delay = f", again in {line['delay_seconds']} s" if "delay_seconds" in line else ""
-            why = f" ({line['reason']})" if "reason" in line else ""
-            print(
-                f"{seconds:5.1f} s  {line['export_id']:32}  {line.get('state', '-'):9}  {line['outcome']}{why}{delay}",
-                flush=True,
-            )
-        elif line.get("level") == "ERROR":
-            print(json.dumps(line), flush=True)
-
-
-def _show_events(notifications: list[Notification]) -> None:
-    print("\nWhat an SQS subscriber of the topic received:\n")
-    for one in notifications:
-        print(f"Subject: {one.subject}\nAttributes: {json.dumps(dict(one.attributes))}\n{laid_out(one.event)}\n")
-
-
-def laid_out(event: Mapping[str, Any]) -> str:
-    """An event as JSON with a line for each of its fields and each of its data's."""
-    top = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in event.items() if name != "data"]
-    data = [f"    {json.dumps(name)}: {json.dumps(value)}" for name, value in event["data"].items()]
-    inner = ",\n".join(data)
-    return "{\n" + ",\n".join([*top, f'  "data": {{\n{inner}\n  }}']) + "\n}"
-
-
-def _show_mail(stack: Stack, name: str) -> None:
-    for subject, text in stack.mails():
-        if name in text:
-            print(f"The e-mail for {name}:\n\n  Subject: {subject}\n")
-            print("\n".join(f"  {line}" for line in text.splitlines()) + "\n")
-
-
-def _show_summary(described: Mapping[str, str], notifications: list[Notification]) -> None:
-    ends = {one.event["subject"]: one.event["id"].partition(":")[2] for one in notifications}
-    for name, what in described.items():
-        print(f"{name:33}  {ends.get(name, 'no event came'):24}  {what}")
+def _start(stack: Stack, all_exports: Sequence[Export]) -> None:
+    group_size = sum(export.group is not None for export in all_exports)
+    announced = [export for export in all_exports if export.announced]
+    print(f"Announcing {len(announced)} exports, {group_size} of them as the group {GROUP}, and one invalid id.")
+    print("One more export is not announced: discovery finds it.\n", flush=True)
+    for export in announced:
+        stack.platform.add_job(export.job)
+        stack.announce(export.start_event(group_size))
+    stack.announce({"export_id": INVALID_ID})
+    for export in all_exports:
+        if not export.announced:
+            stack.platform.add_job(export.job, age_seconds=300)
+    stack.discover()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""`make picture`: the telling part of what `make demo` prints, as the picture `docs/demo.svg`.
+"""`make picture`: what `make demo` prints, without the event and the e-mail, as the picture `docs/demo.svg`.
 
     python -m tools.demo_picture             runs the demo
     python -m tools.demo_picture OUTPUT      takes its output from a file, `-` for standard input
 
-A line with `…` ends each part from which lines are left out. The picture brings no font, fetches nothing, and follows
-the reader's light or dark background.
+A line with `…` stands for lines that are left out. The picture brings no font, fetches nothing, and follows the
+reader's light or dark background.
 """
 
 import re
@@ -20,67 +20,61 @@ PICTURE = ROOT / "docs" / "demo.svg"
 LEFT_OUT = "…"
 _PROMPT = "$ make demo"
 
-# One export that fails, one that completes after a while, and one that only says so.
-_FOLLOWED = "DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY|SlowButSound0000000000000000000a|LiesAboutItsObject0000000000000b"
-_LOOK = re.compile(r" *[0-9.]+ s  (?P<look>\S+ +\S+ +(?P<outcome>\w+).*)")
-_TELLING = re.compile(
-    rf"""Starting\ |Deployed\ |What\ an\ SQS\ subscriber
-    | announced\ +(five|{_FOLLOWED}) | discovered
-    | \ *[0-9.]+\ s\ \ ({_FOLLOWED})
-    | (?!MemberOf)\S+\ +(completed|failed|concluded)\b""",
-    re.VERBOSE,
-)
+_POLL = re.compile(r" *[0-9.]+ s  (?P<poll>.*)")
+_SECONDS = re.compile(r"[0-9]+ s\b")
 
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _CHARACTER, _LINE, _MARGIN, _BAR = 8.4, 20, 16, 28
 # Words with single spaces between them stand together; each such piece is placed by itself, so that columns stay
 # columns in every font.
 _PIECE = re.compile(r"\S+(?: \S+)*")
-_LOOKS = {
-    "good": re.compile(r"completed$"),
-    "bad": re.compile(r"failed\b"),
-    "open": re.compile(r"waiting\b"),
+_COLOURS = {
+    "good": re.compile(r"(published: )?completed$"),
+    "bad": re.compile(r"(published: )?failed\b"),
     "aside": re.compile(r"…$|\$ |[0-9.]+ s$"),
 }
 _STYLE = """
   text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #24292f; }
   .screen { fill: #f6f8fa; stroke: #d0d7de; } .button { fill: #d0d7de; }
-  .good { fill: #1a7f37; } .bad { fill: #cf222e; } .open { fill: #9a6700; } .aside { fill: #57606a; }
+  .good { fill: #1a7f37; } .bad { fill: #cf222e; } .aside { fill: #57606a; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; }
     .screen { fill: #161b22; stroke: #30363d; } .button { fill: #30363d; }
-    .good { fill: #56d364; } .bad { fill: #ff7b72; } .open { fill: #e3b341; } .aside { fill: #9198a1; }
+    .good { fill: #56d364; } .bad { fill: #ff7b72; } .aside { fill: #9198a1; }
   }
 """
 
 
-def telling_part(output: str) -> list[str]:
-    """The lines of the demo's output that the picture shows, its parts parted by empty lines.
+def shown_part(output: str) -> list[str]:
+    """The lines of the demo's output that the picture shows.
 
-    Raises ValueError where an export that is to be shown has no end: the demo has changed, or broke off.
+    Raises ValueError if the last part is missing: the demo has changed, or broke off.
     """
     shown: list[str] = []
-    for part in output.strip("\n").split("\n\n"):
-        lines = part.splitlines()
-        telling = [line for line in lines if _TELLING.match(line)]
-        if telling:
-            shown += ["", *telling] if shown else telling
-        if len(telling) < len(lines) and shown[-1:] != [LEFT_OUT]:
-            shown.append(LEFT_OUT)
-    if missing := [name for name in _FOLLOWED.split("|") if not any(end.startswith(name) for end in facts(shown))]:
-        raise ValueError(f"the demo's output has no end of {', '.join(missing)}")
+    leaves_out = False
+    for line in output.splitlines():
+        if line.startswith("The "):
+            shown += ["", line, LEFT_OUT] if leaves_out else [line, LEFT_OUT]
+            leaves_out = True
+        elif line.startswith("Done in "):
+            shown += ["", line]
+            leaves_out = False
+        elif not leaves_out:
+            shown.append(line)
+    if leaves_out or not any(line.startswith("Done in ") for line in shown):
+        raise ValueError("the demo's output has no end")
     return shown
 
 
 def facts(lines: Iterable[str]) -> set[str]:
-    """What is the same in each run of the demo: headings and ends, without times and without looks that end nothing."""
-    looks = {line: _LOOK.match(line) for line in lines}
-    ends = {look["look"] for look in looks.values() if look and look["outcome"] in ("completed", "failed")}
-    return ends | {line for line, look in looks.items() if not look}
+    """What is the same in each run of the demo: all but times, and polls that published nothing."""
+    polls = {line: _POLL.match(line) for line in lines}
+    published = {poll["poll"] for poll in polls.values() if poll and "published: " in poll["poll"]}
+    return published | {_SECONDS.sub("… s", line) for line, poll in polls.items() if not poll}
 
 
 def svg(lines: Iterable[str]) -> str:
-    """The lines behind the command, as they look in a terminal."""
+    """The lines behind the command, as a terminal shows them."""
     screen = [_PROMPT, *lines]
     width = round(max(len(line) for line in screen) * _CHARACTER) + 2 * _MARGIN
     height = _BAR + len(screen) * _LINE + _MARGIN
@@ -101,9 +95,9 @@ def _placed(line: str, number: int) -> Iterator[str]:
     for piece in _PIECE.finditer(line):
         text = piece.group()
         x, y = round(_MARGIN + piece.start() * _CHARACTER, 1), _BAR + 14 + number * _LINE
-        look = next((f' class="{name}"' for name, pattern in _LOOKS.items() if pattern.match(text)), "")
+        colour = next((f' class="{name}"' for name, pattern in _COLOURS.items() if pattern.match(text)), "")
         length = f'textLength="{round(len(text) * _CHARACTER, 1)}" lengthAdjust="spacingAndGlyphs"'
-        yield f'<text{look} x="{x}" y="{y}" {length}>{escape(text)}</text>'
+        yield f'<text{colour} x="{x}" y="{y}" {length}>{escape(text)}</text>'
 
 
 def lines_of(picture: str) -> list[str]:
@@ -124,4 +118,4 @@ def _output(arguments: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(svg(telling_part(_output(sys.argv[1:]))), "utf-8")
+    PICTURE.write_text(svg(shown_part(_output(sys.argv[1:]))), "utf-8")

@@ -3,21 +3,40 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from tools.demo_picture import PICTURE, facts, lines_of, telling_part
+from local.demo_files import FOLDER
+from local.demo_output import WIDTH
+from tests.documented_commands import ROOT, blocks
+from tools.demo_picture import PICTURE, facts, lines_of, shown_part
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-ENDS = {
-    "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2": "completed",
-    "DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY": "failed:EXPORT_FAILED",
-    "SlowButSound0000000000000000000a": "completed",
-    "LiesAboutItsObject0000000000000b": "failed:OBJECT_MISSING",
-    "CutShort00000000000000000000000c": "failed:OBJECT_MISMATCH",
-    "UnderAnotherKey000000000000000d": "failed:OBJECT_MISMATCH",
-    "NeverEnds0000000000000000000000e": "failed:TIMED_OUT",
+# By export: its file, outcome, reason with code, object and checks.
+TABLE = """
+5AfGvYSsAgQ...  output.vcf      completed                      s3://bucket/output.vcf  6 passed, 2 skipped
+DMqdv6gRq79...  _4_s3_file.jpg  failed     EXPORT_FAILED 9107  -                       -
+slow            S1.bam          completed                      s3://bucket/S1.bam      7 passed, 1 skipped
+no-object       S2.bam          failed     OBJECT_MISSING      -                       failed: exists
+cut-short       S3.bam          failed     OBJECT_MISMATCH     s3://bucket/S3.bam      failed: size, integrity
+other-kms-key   S4.vcf          failed     OBJECT_MISMATCH     s3://bucket/S4.vcf      failed: kms_key
+never-ends      S5.bam          failed     TIMED_OUT           -                       -
+run-42-1        R1.vcf          completed                      s3://bucket/R1.vcf      6 passed, 2 skipped
+run-42-2        R2.vcf          completed                      s3://bucket/R2.vcf      6 passed, 2 skipped
+run-42-3        R3.vcf          failed     EXPORT_FAILED 9107  -                       -
+not-announced   S6.vcf          completed                      s3://bucket/S6.vcf      6 passed, 2 skipped
+"""
+EVENT_FILES = {
+    "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2.completed",
+    "DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY.failed.EXPORT_FAILED",
+    "slow.completed",
+    "no-object.failed.OBJECT_MISSING",
+    "cut-short.failed.OBJECT_MISMATCH",
+    "other-kms-key.failed.OBJECT_MISMATCH",
+    "never-ends.failed.TIMED_OUT",
+    "run-42-1.completed",
+    "run-42-2.completed",
+    "run-42-3.failed.EXPORT_FAILED",
+    "not-announced.completed",
+    "run-42.concluded",
 }
 
 # The values of the vendor's two examples, at docs.cancergenomicscloud.org, 'Get details of an export job'.
@@ -47,15 +66,18 @@ DOCUMENTED_FAILED = {
 }
 
 
-def event_in(shown: str, event_id: str) -> dict[str, Any]:
-    """The event of this id, as the demo shows it."""
-    start = shown.rindex("\n{\n", 0, shown.index(f'"id": "{event_id}"'))
-    event: dict[str, Any] = json.JSONDecoder().raw_decode(shown, start + 1)[0]
+def shown_event(output: str) -> dict[str, Any]:
+    """The event that the demo prints in full."""
+    event: dict[str, Any] = json.JSONDecoder().raw_decode(output, output.index("\n{") + 1)[0]
     return event
 
 
-def check_documented_examples(shown: str) -> None:
-    completed = event_in(shown, f"{DOCUMENTED_COMPLETED['id']}:completed")
+def event_file(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((FOLDER / "events" / f"{name}.json").read_text("utf-8"))
+    return event
+
+
+def check_documented_completed(completed: dict[str, Any]) -> None:
     data = completed["data"]
     assert (completed["time"], data["export"]) == (DOCUMENTED_COMPLETED["finished_on"], DOCUMENTED_COMPLETED)
     assert data["file"] == {
@@ -63,7 +85,9 @@ def check_documented_examples(shown: str) -> None:
     }  # fmt: skip
     assert (data["object"]["uri"], data["object"]["encryption"]) == ("s3://bucket/output.vcf", "AES256")
     assert (data["verification"]["status"], data["failure"]) == ("passed", None)
-    failed = event_in(shown, f"{DOCUMENTED_FAILED['id']}:failed:EXPORT_FAILED")
+
+
+def check_documented_failed(failed: dict[str, Any]) -> None:
     failure = failed["data"]["failure"]
     error = failed["data"]["export"].pop("error")
     assert (failed["time"], failed["data"]["export"]) == (DOCUMENTED_FAILED["finished_on"], DOCUMENTED_FAILED)
@@ -71,15 +95,40 @@ def check_documented_examples(shown: str) -> None:
     assert failed["data"]["file"]["name"] == "_4_s3_file.jpg"
 
 
+def check_for_a_newcomer_s_eyes(output: str) -> None:
+    lines = output.splitlines()
+    assert len(lines) <= 105
+    assert max(map(len, lines)) <= WIDTH
+    assert "\x1b" not in output
+    assert TABLE in output
+    assert "2 completed, 1 failed, 0 missing" in output
+    assert "Dead-letter queue: the message with the invalid id. export_id: must be" in output
+    assert "  Subject: Export failed (EXPORT_FAILED): _4_s3_file.jpg\n" in output
+    for line in lines[-4:]:
+        assert (ROOT / line.split()[0]).exists()
+
+
+def check_files() -> None:
+    for folder, ending in (("events", "json"), ("emails", "txt")):
+        assert {path.name for path in (FOLDER / folder).iterdir()} == {f"{name}.{ending}" for name in EVENT_FILES}
+    assert event_file("run-42.concluded")["data"]["group"] == {"id": "run-42", "size": 3}
+    [letter] = json.loads((FOLDER / "dead-letters.json").read_text("utf-8"))
+    assert "../not-an-id" in letter["body"]
+    check_documented_completed(event_file("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2.completed"))
+    check_documented_failed(event_file("DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY.failed.EXPORT_FAILED"))
+
+
 def test_demo_ends_by_itself_with_an_event_for_each_export() -> None:
+    left_behind = FOLDER / "events" / "of-the-demo-before.json"
+    left_behind.parent.mkdir(parents=True, exist_ok=True)
+    left_behind.touch()
     command = [sys.executable, "-m", "local.demo"]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=True).stdout  # noqa: S603 -- the project's own demo
-    for export_id, end in ENDS.items():
-        assert f'"id": "{export_id}:{end}"' in shown
-    for state in ("PENDING", "RUNNING", "COMPLETED"):
-        assert f"SlowButSound0000000000000000000a  {state}" in shown
-    check_documented_examples(shown)
-    assert "FAILED   begins and ends as a whole file does: expected BAM with its end-of-file marker" in shown
-    assert "In the dead-letter queue: export_id: must be" in shown
-    # docs/demo.svg shows this demo: `make picture` draws it anew.
-    assert facts(lines_of(PICTURE.read_text("utf-8"))) == facts(telling_part(shown))
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=True).stdout  # noqa: S603 -- the project's own demo
+    check_for_a_newcomer_s_eyes(output)
+    check_documented_completed(shown_event(output))
+    check_files()
+    [shown_in_readme] = [block.text for block in blocks(ROOT / "README.md") if "no-object" in block.text]
+    assert shown_in_readme in output
+    assert len(shown_in_readme.splitlines()) == 3
+    # docs/demo.svg shows this demo: `make picture` draws it again.
+    assert facts(lines_of(PICTURE.read_text("utf-8"))) == facts(shown_part(output))

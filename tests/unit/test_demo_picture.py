@@ -2,80 +2,65 @@
 
 import pytest
 
-from tools.demo_picture import LEFT_OUT, facts, lines_of, svg, telling_part
+from tools.demo_picture import LEFT_OUT, facts, lines_of, shown_part, svg
 
-FAILED, SLOW, LIES = (
-    "DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY",
-    "SlowButSound0000000000000000000a",
-    "LiesAboutItsObject0000000000000b",
-)
-OUTPUT = f"""\
-Starting AWS's stand-in …
-Deployed template.yaml.
+OUTPUT = """\
+Starting ...
+template.yaml is deployed; left out: nothing.
 
-announced  {FAILED}  (the documented FAILED example)
-announced  Another  (not followed)
+  0.6 s  slow            PENDING    next poll in 0.9 s
+  0.9 s  no-object       COMPLETED  OBJECT_MISSING, next poll in 1.0 s
+  4.2 s  no-object       COMPLETED  published: failed OBJECT_MISSING
+ 11.8 s  slow            COMPLETED  published: completed
 
-  0.6 s  {SLOW}  PENDING    waiting, again in 0.9 s
-  0.9 s  {FAILED}  FAILED     failed (EXPORT_FAILED)
+export     file    outcome    reason, code    object              checks
+slow       S1.bam  completed                  s3://bucket/S1.bam  7 passed, 1 skipped
+no-object  S2.bam  failed     OBJECT_MISSING  -                   failed: exists, a <b> & "c"
 
-What an SQS subscriber of the topic received:
+The event of slow:
+{"specversion": "1.0"}
 
-Subject: Export failed (EXPORT_FAILED): output.vcf
-{{
-  "specversion": "1.0"
-}}
+The e-mail about no-object:
+  Subject: Export failed (OBJECT_MISSING): S2.bam
 
-{FAILED}   failed:EXPORT_FAILED      the documented FAILED example
-{SLOW}   completed                 PENDING, RUNNING, COMPLETED
-{LIES}   failed:OBJECT_MISSING     a <b> & "c"
-MemberOfARun000000000000000000001  completed                 of the group run-42
+  The export of S2.bam has failed.
 
-Done in 30 s.
+Done in 30 s. Everything is in .build/demo:
+  .build/demo/events/               every event
 """
 
 
-def test_telling_lines_are_shown_and_a_mark_ends_each_part_from_which_others_are_left_out() -> None:
-    assert telling_part(OUTPUT) == [
-        "Starting AWS's stand-in …",
-        "Deployed template.yaml.",
-        "",
-        f"announced  {FAILED}  (the documented FAILED example)",
-        LEFT_OUT,
-        "",
-        f"  0.6 s  {SLOW}  PENDING    waiting, again in 0.9 s",
-        f"  0.9 s  {FAILED}  FAILED     failed (EXPORT_FAILED)",
-        "",
-        "What an SQS subscriber of the topic received:",
-        LEFT_OUT,
-        "",
-        f"{FAILED}   failed:EXPORT_FAILED      the documented FAILED example",
-        f"{SLOW}   completed                 PENDING, RUNNING, COMPLETED",
-        f'{LIES}   failed:OBJECT_MISSING     a <b> & "c"',
-        LEFT_OUT,
-    ]
+def test_event_and_e_mail_are_left_out_with_a_mark_and_everything_else_is_shown() -> None:
+    before = OUTPUT.partition("The event")[0].splitlines()
+    end = ["Done in 30 s. Everything is in .build/demo:", "  .build/demo/events/               every event"]
+    left_out = ["The event of slow:", LEFT_OUT, "", "The e-mail about no-object:", LEFT_OUT, ""]
+    assert shown_part(OUTPUT) == [*before, *left_out, *end]
 
 
-def test_demo_that_broke_off_makes_no_picture() -> None:
-    with pytest.raises(ValueError, match=f"no end of {SLOW}, {LIES}"):
-        telling_part(OUTPUT.partition("What an SQS")[0])
+@pytest.mark.parametrize("last", ["The event", "Done in"])
+def test_demo_that_broke_off_makes_no_picture(last: str) -> None:
+    with pytest.raises(ValueError, match="has no end"):
+        shown_part(OUTPUT.partition(last)[0])
 
 
 def test_facts_are_those_of_another_run_at_other_times() -> None:
-    slower = OUTPUT.replace("  0.6 s", "  4.7 s").replace("  0.9 s", " 12.3 s").replace("again in 0.9", "again in 3.1")
-    assert slower != OUTPUT
-    assert facts(slower.splitlines()) == facts(OUTPUT.splitlines())
+    slower = OUTPUT.replace("  4.2 s", " 12.3 s").replace("in 0.9 s", "in 3.1 s").replace("in 30 s", "in 41 s")
+    more_polls = slower.replace("\n\nexport", "\n 12.9 s  slow            RUNNING    next poll in 2.0 s\n\nexport")
+    assert facts(more_polls.splitlines()) == facts(OUTPUT.splitlines())
 
 
-def test_facts_are_others_where_an_export_ends_otherwise() -> None:
-    for end, other in (("FAILED     failed", "COMPLETED  completed"), ("   completed  ", "   failed     ")):
-        assert facts(OUTPUT.replace(end, other, 1).splitlines()) != facts(OUTPUT.splitlines())
+@pytest.mark.parametrize(
+    ("end", "other"),
+    [("published: completed", "published: failed"), ("OBJECT_MISSING  -", "TIMED_OUT       -"), ("deployed", "not")],
+)
+def test_facts_are_others_where_an_export_ends_otherwise(end: str, other: str) -> None:
+    assert facts(OUTPUT.replace(end, other, 1).splitlines()) != facts(OUTPUT.splitlines())
 
 
 def test_picture_s_text_is_the_text_itself() -> None:
-    assert lines_of(svg(telling_part(OUTPUT))) == telling_part(OUTPUT)
+    assert lines_of(svg(shown_part(OUTPUT))) == shown_part(OUTPUT)
 
 
 def test_picture_fetches_nothing() -> None:
-    picture = svg(telling_part(OUTPUT)).replace("http://www.w3.org/2000/svg", "", 1)
+    picture = svg(shown_part(OUTPUT)).replace("http://www.w3.org/2000/svg", "", 1)
     assert not [word for word in ("http", "url(", "@import", "<script", "<image", "href") if word in picture]

@@ -1,0 +1,54 @@
+"""What came of the demo, and the files that it leaves."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.artifact import ROOT
+from local.stack import DeadLetter, Stack
+
+FOLDER = ROOT / ".build" / "demo"
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the stack published and kept: each of `mails` is its event's id, a subject and a text."""
+
+    events: Sequence[Event]
+    mails: Sequence[tuple[str, str, str]]
+    dead_letters: Sequence[DeadLetter]
+    log_lines: Sequence[str]
+
+
+def mails(stack: Stack) -> list[tuple[str, str, str]]:
+    """The e-mail for each published event: the event's id, the subject and the text."""
+    sent = stack.emulator.sent_notifications(stack.deployment.outputs["ExportEventsTopicArn"])
+    bodies = [(subject or "", json.loads(message)) for _, message, subject, _ in sent]
+    return [(json.loads(body["default"])["id"], subject, body["email"]) for subject, body in bodies]
+
+
+def empty_folder() -> None:
+    """Make the folder of the files, without those of the last demo."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    for name in ("events", "emails"):
+        (FOLDER / name).mkdir(parents=True)
+
+
+def write_files(results: Results) -> None:
+    """Leave everything as files."""
+    for event in results.events:
+        _file("events", event["id"], "json").write_text(json.dumps(event, indent=2) + "\n", "utf-8")
+    for event_id, subject, text in results.mails:
+        _file("emails", event_id, "txt").write_text(f"Subject: {subject}\n\n{text}\n", "utf-8")
+    letters = [{"error": letter.error, "body": letter.body} for letter in results.dead_letters]
+    (FOLDER / "dead-letters.json").write_text(json.dumps(letters, indent=2) + "\n", "utf-8")
+    (FOLDER / "log.jsonl").write_text("".join(f"{line}\n" for line in results.log_lines), "utf-8")
+
+
+def _file(folder: str, event_id: str, ending: str) -> Path:
+    return FOLDER / folder / f"{event_id.replace(':', '.')}.{ending}"
