@@ -24,7 +24,7 @@ export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local chaos test check format lint types imports template policies artifact audit docs promises picture e2e cost bench bench-publish clean
+.PHONY: help demo local chaos test check format lint types import-contracts validate scan build audit docs schema-compat demo-svg e2e cost bench bench-publish clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -50,7 +50,7 @@ endif
 check: COVERAGE := --cov --cov-report=term-missing:skip-covered
 check: ## run every gate that CI has
 	@$(SIDE_BY_SIDE) $(FOR_TESTS) $(VENV_SAM)/installed $(VENV_CHECKOV)/installed
-	@$(MAKE) --no-print-directory format lint types imports template policies artifact test COVERAGE="$(COVERAGE)"
+	@$(MAKE) --no-print-directory format lint types import-contracts validate scan build test COVERAGE="$(COVERAGE)"
 
 format: $(VENV)/dev.installed ## check the format of the code
 	$(BIN)/ruff format --check .
@@ -61,19 +61,19 @@ lint: $(VENV)/dev.installed ## check the code's style
 types: $(VENV)/dev.installed ## check the types, strictly
 	$(BIN)/mypy
 
-imports: $(VENV)/dev.installed ## check who imports whom
+import-contracts: $(VENV)/dev.installed ## check who imports whom
 	PYTHONPATH=functions $(BIN)/lint-imports --no-cache
 
 # A region of each partition; what is intended has its reason in the templates.
-template: $(VENV_SAM)/installed ## check the SAM templates by every rule of cfn-lint, and AWS's own for serverless ones
+validate: $(VENV_SAM)/installed ## check the SAM templates by every rule of cfn-lint, and AWS's own for serverless ones
 	$(VENV_SAM)/bin/cfn-lint --include-checks I --include-experimental --append-rules cfn_lint_serverless.rules \
 		--regions us-east-1 us-gov-west-1 cn-north-1 eusc-de-east-1 -- $(TEMPLATES)
 
-policies: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the templates become
+scan: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the templates become
 	$(BIN)/python -m tools.translated_template .build/translated
 	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --directory .build/translated --skip-download --compact --quiet
 
-artifact: $(VENV_SAM)/installed ## build what is deployed
+build: $(VENV_SAM)/installed ## build what is deployed
 	$(VENV_SAM)/bin/sam build
 
 audit: $(VENV_AUDIT)/installed ## look for known vulnerabilities in what is deployed (asks the package index, so it is no part of check)
@@ -82,10 +82,10 @@ audit: $(VENV_AUDIT)/installed ## look for known vulnerabilities in what is depl
 docs: $(VENV)/dev.installed ## write docs/events.md from docs/asyncapi.yaml and the schemas
 	$(BIN)/python -m tools.events_page
 
-promises: $(VENV)/dev.installed ## hold the schemas to the last released ones
+schema-compat: $(VENV)/dev.installed ## hold the schemas to the last released ones
 	$(BIN)/python -m tools.schema_changes
 
-picture: $(VENV)/local.installed ## draw docs/demo.svg from what the demo prints
+demo-svg: $(VENV)/local.installed ## draw docs/demo.svg from what the demo prints
 	@$(BIN)/python -m tools.demo_picture
 
 e2e: $(VENV)/dev.installed ## check a deployed stack from outside: STACK=its-name, and EXPORT_ID=… of a completed export

@@ -18,7 +18,7 @@ from local.api_routes import ROOT
 from local.api_routes import answer as answer_of_the_api
 from local.aws_calls import called
 from local.demo import bam
-from local.exchange import Reply, Request
+from local.http_messages import Reply, Request
 
 # A BAM: what a small one begins with, zeros in place of other blocks, and its end-of-file marker.
 _BAM, _MARKER = bam()[:-28], bam()[-28:]

@@ -7,9 +7,9 @@ import time
 from typing import Any, Literal
 
 from benchmarks import TOKEN
+from local.api_objects import project_file
 from local.export_jobs import Job, error_body
-from local.platform import LoggedRequest, Platform
-from local.storage import project_file
+from local.simulated_platform import LoggedRequest, Platform
 
 Kind = Literal["running", "completed", "failed", "bam"]
 

@@ -40,7 +40,7 @@ class Measured:
 class Warm:
     """Rounds of a process that has seen it all before, by kind, and the process's peak memory after them in bytes."""
 
-    rounds: Mapping[Kind, Measured]
+    split_unique_exports: Mapping[Kind, Measured]
     peak_bytes: float
 
 
@@ -79,10 +79,10 @@ def warm(
                 asked = [(one, worker) for one, worker in workers.items() if kind in variants[one]]
                 for _, worker in asked:  # opens connections, reads the volume
                     _round(stand_in, worker, kind, exports, 0.0)
-                for latency, times, rounds in ((0.0, _QUICK_ROUNDS, quick), (LATENCY_SECONDS, 1, slow)):
+                for latency, times, split_unique_exports in ((0.0, _QUICK_ROUNDS, quick), (LATENCY_SECONDS, 1, slow)):
                     for variant, worker in asked * times:
                         ran = _round(stand_in, worker, kind, exports, latency)
-                        rounds.setdefault((variant.name, kind), []).append(ran)
+                        split_unique_exports.setdefault((variant.name, kind), []).append(ran)
     return {variant.name: _warm(variant.name, kinds, quick, slow) for variant, kinds in variants.items()}
 
 
@@ -101,18 +101,18 @@ def _warm(name: str, kinds: Sequence[Kind], quick: _Rounds, slow: _Rounds) -> Wa
 
 def cold(stand_in: StandIn, variants: Sequence[Variant], repetitions: int) -> dict[str, Cold]:
     """New processes that look at one unfinished export, answered at once."""
-    rounds: dict[str, list[Round]] = {variant.name: [] for variant in variants}
+    split_unique_exports: dict[str, list[Round]] = {variant.name: [] for variant in variants}
     for _ in range(repetitions):
         for variant in variants:
             with Worker(variant, stand_in.address) as worker:
-                rounds[variant.name].append(_round(stand_in, worker, "running", 1, 0.0)[0])
+                split_unique_exports[variant.name].append(_round(stand_in, worker, "running", 1, 0.0)[0])
     return {
         name: Cold(
             median(one.cpu_since_start for one in ran),
             median(one.wall_since_start for one in ran),
             median(one.import_cpu for one in ran),
         )
-        for name, ran in rounds.items()
+        for name, ran in split_unique_exports.items()
     }
 
 
@@ -132,15 +132,17 @@ def growth(stand_in: StandIn, variant: Variant, numbers: Sequence[int]) -> list[
         for turn, due in enumerate(zip_longest(*(_rounds_over(watched) for watched in numbers))):
             for watched, batch in ((watched, batch) for watched, batch in zip(numbers, due, strict=True) if batch):
                 stand_in.begin(0.0)
-                looked_at = workers[watched][turn % _WORKERS].look_at(batch)
-                ran[watched].append((len(batch), looked_at, stand_in.counts()))
-    return [_growth(watched, rounds) for watched, rounds in ran.items()]
+                polled = workers[watched][turn % _WORKERS].process_batch(batch)
+                ran[watched].append((len(batch), polled, stand_in.counts()))
+    return [_growth(watched, split_unique_exports) for watched, split_unique_exports in ran.items()]
 
 
-def _growth(watched: int, rounds: Sequence[tuple[int, Round, Counts]]) -> Growth:
-    looks = sum(number for number, _, _ in rounds)
-    cpu = sum(one.cpu for _, one, _ in rounds)
-    api, aws = (sum(numbers) for numbers in zip(*((one.api, one.aws) for _, _, one in rounds), strict=True))
+def _growth(watched: int, split_unique_exports: Sequence[tuple[int, Round, Counts]]) -> Growth:
+    looks = sum(number for number, _, _ in split_unique_exports)
+    cpu = sum(one.cpu for _, one, _ in split_unique_exports)
+    api, aws = (
+        sum(numbers) for numbers in zip(*((one.api, one.aws) for _, _, one in split_unique_exports), strict=True)
+    )
     return Growth(watched, cpu / looks, api / looks, aws / looks)
 
 
@@ -157,7 +159,7 @@ def _batches(watched: int) -> Iterator[list[str]]:
 
 def _round(stand_in: StandIn, worker: Worker, kind: Kind, exports: int, latency: float) -> tuple[Round, Counts]:
     stand_in.begin(latency)
-    ran = worker.look_at([export_id(kind, number) for number in range(exports)])
+    ran = worker.process_batch([export_id(kind, number) for number in range(exports)])
     counts = stand_in.counts()
     kept, published = (exports, 0) if kind == "running" else (0, exports)
     if (ran.kept, counts.published) != (kept, published):

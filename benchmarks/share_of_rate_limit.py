@@ -28,18 +28,18 @@ from benchmarks.virtual_time import (
     VirtualTime,
     VirtualTopic,
 )
-from export_monitor.adapters.cgc import CgcApi
-from export_monitor.adapters.conversation import Conversation
-from export_monitor.adapters.http import HttpAnswer, HttpRequest, NoAnswerError
-from export_monitor.adapters.pace import Pace
-from export_monitor.batch import Invocation
+from export_monitor.adapters.sevenbridges.client import CgcApi
+from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
+from export_monitor.adapters.sevenbridges.session import ApiSession
+from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResponse, TransportError
+from export_monitor.application.batch import Invocation
+from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.model import QueueMessage
 from export_monitor.settings import read_settings
-from export_monitor.watch import ExportWatch
 from local.api_routes import answer
-from local.exchange import Request
 from local.export_jobs import NEVER, Job, Steps
-from local.platform import Platform
+from local.http_messages import Request
+from local.simulated_platform import Platform
 from local.template import function_environment
 
 WORKERS = 2
@@ -71,10 +71,10 @@ class Load:
 class _Token:
     """The token of the simulated platform."""
 
-    def current(self) -> str:
+    def get(self) -> str:
         return _TOKEN
 
-    def afresh(self) -> str:
+    def refresh(self) -> str:
         return _TOKEN
 
 
@@ -92,7 +92,7 @@ class Line:
     statuses: list[int] = field(default_factory=list)
     answered_at: list[float] = field(default_factory=list)
 
-    def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
+    def send(self, request: HttpRequest, limit_seconds: float) -> HttpResponse:
         self.sent_at.append(self.time())
         headers = {name.lower(): value for name, value in request.headers.items()}
         content = b"" if request.json is None else json.dumps(request.json).encode()
@@ -103,8 +103,8 @@ class Line:
         self.time.sleep(min(seconds, limit_seconds))
         self.answered_at.append(self.time())
         if seconds > limit_seconds:
-            raise NoAnswerError("no answer in time", slow=True)
-        return HttpAnswer(reply.status, CaseInsensitiveDict(reply.headers), reply.content)
+            raise TransportError("no answer in time", timed_out=True)
+        return HttpResponse(reply.status, CaseInsensitiveDict(reply.headers), reply.content)
 
 
 class Account:
@@ -127,17 +127,17 @@ class Account:
     def measure_bytes(self, metric: str, value: int) -> None:
         """Nor are these."""
 
-    def note(self, event: str, **fields: Any) -> None:
-        if event == "export_looked_at":
+    def info(self, event: str, **fields: Any) -> None:
+        if event == "export_polled":
             # The moment of the look is the beginning of its invocation.
             self.looks[fields["export_id"]].append(self._begun_at + fields["age_seconds"])
             if fields["state"] is not None:
                 self.answers[fields["export_id"]].append(self._clock())
 
-    def warn(self, event: str, **fields: Any) -> None:
+    def warning(self, event: str, **fields: Any) -> None:
         self.surprises.append({"event": event, **fields})
 
-    def traceback(self, event: str, error: Exception, **fields: Any) -> None:
+    def exception(self, event: str, error: Exception, **fields: Any) -> None:
         self.surprises.append({"event": event, "error": error, **fields})
 
 
@@ -188,9 +188,9 @@ class Simulation:
         return self.dice.uniform(*self.load.request_seconds)
 
     def _poller(self, line: Line) -> Poller:
-        pace = Pace(self.settings.requests_per_minute_and_worker, self.time)
-        watch = ExportWatch(
-            api=CgcApi(Conversation(_BASE_URL, line, _Token(), pace, self.account.count, self.time), self.time),
+        rate_limiter = RateLimiter(self.settings.requests_per_minute_and_worker, self.time)
+        watch = ExportWatcher(
+            api=CgcApi(ApiSession(_BASE_URL, line, _Token(), rate_limiter, self.account.count, self.time), self.time),
             objects=VirtualObjects(self.time, _FILE_BYTES),
             queue=self.queue,
             ledger=self.ledger,
@@ -198,19 +198,19 @@ class Simulation:
             topic=self.topic,
             report=self.account,
             groups=NoGroups(),  # type: ignore[arg-type]
-            patience=self.settings.patience,
+            grace=self.settings.grace,
             start_event_source=self.settings.start_event_source,
             api_base_url=_BASE_URL,
             random=self.dice.random,
         )
 
-        def look_at(batch: list[QueueMessage]) -> list[str]:
+        def process_batch(batch: list[QueueMessage]) -> list[str]:
             self.time.sleep(self.dice.uniform(*_AROUND_SECONDS))
             now = self.time()
             deadline_at = now + FUNCTION_TIMEOUT_SECONDS
-            return watch.look_at(batch, Invocation(now, deadline_at, lambda: deadline_at - self.time()))
+            return watch.process_batch(batch, Invocation(now, deadline_at, lambda: deadline_at - self.time()))
 
-        return Poller(self.time, self.queue, look_at, self.begun_at + self.load.seconds)
+        return Poller(self.time, self.queue, process_batch, self.begun_at + self.load.seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +247,7 @@ def figures(run: Simulation) -> Figures:
     """The figures of a simulation that has run."""
     sent_at = [line.sent_at for line in run.lines]
     log = run.platform.requests
-    account, schedule = run.account, run.settings.patience.schedule
+    account, schedule = run.account, run.settings.grace.schedule
     looks = [pair for export_id in run.export_ids for pair in pairwise(account.looks[export_id])]
     end = [run.time()] if run.load.ends_after is None else []
     waits = sorted(b - a for export_id in run.export_ids for a, b in pairwise([*account.answers[export_id], *end]))

@@ -18,7 +18,7 @@ from benchmarks.answers import answer, published
 from benchmarks.exports import BenchmarkPlatform
 from local.api_routes import ROOT
 from local.artifact import ROOT as PROJECT
-from local.exchange import Reply, Request, json_reply
+from local.http_messages import Reply, Request, json_reply
 from local.loopback import Loopback, serving
 
 _CONTROL = "/-/"

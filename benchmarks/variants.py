@@ -39,7 +39,7 @@ class Variant:
 
 def app() -> Variant:
     """This app, as it is deployed."""
-    return Variant("app", (function_artifact(),), "export_monitor.handler.handler", 100)
+    return Variant("app", (function_artifact(),), "export_monitor.handler.lambda_handler", 100)
 
 
 def naive() -> Variant:

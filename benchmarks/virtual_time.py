@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from export_monitor.domain.events import Message, Unpublished
-from export_monitor.domain.model import ExportJob, ObjectAnswer, Obstacle, QueueMessage, StoredObject, Volume
-from export_monitor.domain.patience import Sight
+from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
+from export_monitor.domain.events import SnsMessage, Unpublished
+from export_monitor.domain.grace import FaultObservation
+from export_monitor.domain.model import ExportJob, ObjectAnswer, QueueMessage, StoredObject, Unavailable, Volume
 
 # As the template says of the queue, the function and the mapping.
 VISIBILITY_TIMEOUT_SECONDS = 362.0
@@ -88,7 +88,7 @@ class _Kept:
     body: str
     sent_at: float
     due_at: float
-    receives: int = 0
+    receive_count: int = 0
     is_shown: bool = False
 
 
@@ -123,26 +123,26 @@ class VirtualQueue:
             position = self._dice.randrange(len(self._shown))
             self._shown[position], self._shown[-1] = self._shown[-1], self._shown[position]
             kept = self._kept[self._shown.pop()]
-            kept.receives += 1
-            self.most_receives = max(self.most_receives, kept.receives)
-            if kept.receives > MAX_RECEIVES:
+            kept.receive_count += 1
+            self.most_receives = max(self.most_receives, kept.receive_count)
+            if kept.receive_count > MAX_RECEIVES:
                 self._move_to_dead_letters(kept.message_id, "received too often")
                 continue
             self._hide_until(kept, self._clock() + VISIBILITY_TIMEOUT_SECONDS)
-            handle = f"{kept.message_id}/{kept.receives}"
-            received.append(QueueMessage(kept.message_id, handle, kept.body, kept.sent_at, kept.receives))
+            handle = f"{kept.message_id}/{kept.receive_count}"
+            received.append(QueueMessage(kept.message_id, handle, kept.body, kept.sent_at, kept.receive_count))
         return received
 
-    def hide(self, delays: Sequence[tuple[QueueMessage, float]], *_: object) -> list[QueueMessage]:
+    def change_visibility(self, delays: Sequence[tuple[QueueMessage, float]], *_: object) -> list[QueueMessage]:
         """Hide messages for so many seconds from now, in whole seconds as SQS takes them."""
         for message, seconds in delays:
             kept = self._kept[message.message_id]
-            if f"{kept.message_id}/{kept.receives}" == message.receipt_handle and not kept.is_shown:
+            if f"{kept.message_id}/{kept.receive_count}" == message.receipt_handle and not kept.is_shown:
                 self._hide_until(kept, self._clock() + max(1, math.ceil(seconds)))
                 self.hides.append((self._clock(), message.message_id, seconds))
         return []
 
-    def set_aside(self, message: QueueMessage, error: str, *_: object) -> None:
+    def dead_letter(self, message: QueueMessage, error: str, *_: object) -> None:
         """What could not be understood or kept failing."""
         self._move_to_dead_letters(message.message_id, error)
 
@@ -185,7 +185,7 @@ class Poller:
 
     time: VirtualTime
     queue: VirtualQueue
-    look_at: Callable[[list[QueueMessage]], list[str]]
+    process_batch: Callable[[list[QueueMessage]], list[str]]
     until: float
     longest_invocation: float = 0.0
 
@@ -195,7 +195,7 @@ class Poller:
             batch = self._gather()
             if batch:
                 begun_at = self.time()
-                stays = set(self.look_at(batch))
+                stays = set(self.process_batch(batch))
                 self.queue.delete([one.message_id for one in batch if one.message_id not in stays])
                 self.longest_invocation = max(self.longest_invocation, self.time() - begun_at)
 
@@ -227,19 +227,19 @@ class VirtualLedger:
     def __init__(self) -> None:
         self._items: dict[str, _Item] = {}
 
-    def claim(self, claims: Sequence[Claim], now: float, until: float, *_: object) -> dict[str, RefusedClaim]:
-        refused: dict[str, RefusedClaim] = {}
+    def claim(self, claims: Sequence[Claim], now: float, until: float, *_: object) -> dict[str, RejectedClaim]:
+        refused: dict[str, RejectedClaim] = {}
         for claim in claims:
             item = self._items.setdefault(claim.export_id, _Item())
             if claim.event_id in item.sent or claim.message_id in item.over:
-                refused[claim.export_id] = RefusedClaim(Refusal.OVER)
+                refused[claim.export_id] = RejectedClaim(ClaimStatus.ALREADY_PUBLISHED)
             elif now < item.claimed_until:
-                refused[claim.export_id] = RefusedClaim(Refusal.BUSY, item.claimed_until - now)
+                refused[claim.export_id] = RejectedClaim(ClaimStatus.IN_PROGRESS, item.claimed_until - now)
             else:
                 item.claimed_until = until
         return refused
 
-    def mark_watched(self, export_ids: Collection[str], now: float) -> None:
+    def add(self, export_ids: Collection[str], now: float) -> None:
         """Nothing is discovered here."""
 
     def record(self, published: Sequence[Claim], over: Sequence[Claim], *_: object) -> set[str]:
@@ -251,9 +251,11 @@ class VirtualLedger:
             self._items[claim.export_id].sent.add(claim.event_id)
         return set()
 
-    def first_seen_at(self, sights: Collection[Sight], now: float, *_: object) -> dict[Sight, float | Obstacle]:
+    def first_seen_at(
+        self, observations: Collection[FaultObservation], now: float, *_: object
+    ) -> dict[FaultObservation, float | Unavailable]:
         """Every fault is new: none lasts in a run."""
-        return dict.fromkeys(sights, now)
+        return dict.fromkeys(observations, now)
 
 
 class NoGroups:
@@ -272,7 +274,7 @@ class VirtualTopic:
 
     published: Counter[str] = field(default_factory=Counter)
 
-    def publish(self, messages: Sequence[Message], *_: object) -> dict[str, Unpublished]:
+    def publish(self, messages: Sequence[SnsMessage], *_: object) -> dict[str, Unpublished]:
         self.published.update(message.event_id for message in messages)
         return {}
 
@@ -284,7 +286,7 @@ class VirtualObjects:
     clock: Callable[[], float]
     size: int
 
-    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], *_: object) -> list[ObjectAnswer]:
+    def inspect(self, wanted: Sequence[tuple[Volume, ExportJob]], *_: object) -> list[ObjectAnswer]:
         return [
             StoredObject(volume.bucket, job.location or "", self.size, "etag", self.clock()) for volume, job in wanted
         ]

@@ -61,7 +61,7 @@ class Worker:
         self._process.communicate()
         self._answers.close()
 
-    def look_at(self, export_ids: Sequence[str]) -> Round:
+    def process_batch(self, export_ids: Sequence[str]) -> Round:
         """Have a message about each export handled. Raises RuntimeError where the worker ended instead."""
         if self._process.stdin is None:
             raise RuntimeError("the worker takes no orders")

@@ -16,8 +16,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--log", type=Path, help="a file for the function's log")
     options = parser.parse_args()
-    went_well = [_run(seed, options.exports, options.workers, options.log) for seed in options.seed]
-    sys.exit(not all(went_well))
+    passed = [_run(seed, options.exports, options.workers, options.log) for seed in options.seed]
+    sys.exit(not all(passed))
 
 
 def _run(seed: int, exports: int, workers: int, log: Path | None) -> bool:
@@ -28,7 +28,7 @@ def _run(seed: int, exports: int, workers: int, log: Path | None) -> bool:
             file.writelines(f"{line}\n" for line in logged)
     findings = judge(run)
     print("\n".join(lines(run, findings)), end="\n\n", flush=True)
-    return findings.went_well
+    return findings.passed
 
 
 if __name__ == "__main__":

@@ -9,19 +9,19 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from chaos.dice import Dice
+from chaos.driver import WAYS, Stage
 from chaos.exports import BUCKET, ELSEWHERE, OTHER_BUCKET, PATIENT_KINDS, PROJECT, VOLUME, make_exports
+from chaos.injector import Dice
+from chaos.recorder import Witness
 from chaos.run import Run
 from chaos.schedule import OTHER_JOB, Event, make_schedule
-from chaos.stage import WAYS, Stage
-from chaos.times import times_for
-from chaos.witness import Witness
+from chaos.timing import times_for
 from chaos.workers import UnreliableQueue, Worker
 from local.artifact import function_artifact, runtime_client
 from local.aws_proxy import aws_proxy
+from local.event_source_mapping import EventSourceMapping
 from local.export_jobs import Job
-from local.mapping import EventSourceMapping
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Notification, Stack
 
 _HOUR = 3600
@@ -122,7 +122,7 @@ class Campaign:
         )
         queue = UnreliableQueue(stack.client("sqs"), self._dice.jump, lambda: self._dice.is_on("delivered twice"))
         configuration = replace(stack.deployment.mapping, batching_window_seconds=0.3)
-        return EventSourceMapping(configuration, queue, workers, show_again_at_once=True)
+        return EventSourceMapping(configuration, queue, workers, redeliver_immediately=True)
 
     def _plan(self, stage: Stage, workers: Sequence[Worker]) -> None:
         times, random = self._times, self._random
@@ -209,7 +209,7 @@ class Campaign:
             invocations=[one for worker in workers for one in worker.handled],
             letters=stack.dead_letters(),
             messages_left=left,
-            faults=self._dice.bitten,
+            faults=self._dice.fault_counts,
             raised=[error for worker in workers for error in worker.raised],
             seconds=self._dice.now(),
             late=self._late,

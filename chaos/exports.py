@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from chaos.times import Times
+from chaos.timing import Times
 from local.demo import KEY, bam
 from local.export_jobs import Job, error_body
 
@@ -27,7 +27,7 @@ _FULL = frozenset({"exists", "size", "freshness", "encryption", "storage_class"}
 
 
 @dataclass(frozen=True)
-class End:
+class Conclude:
     """What an export's event must say, and when it may come at the earliest.
 
     `reason` is None where it completed. Checks that are neither in `passed` nor in `failed` must be skipped; with both
@@ -39,7 +39,7 @@ class End:
     reason: str | None = None
     passed: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
-    patience: float = 0
+    grace: float = 0
     shows_job: bool = True
     ends: bool = True
     file: str = "must"
@@ -63,7 +63,7 @@ class Export:
 
     id: str
     kind: str
-    end: End
+    end: Conclude
     job: Job
     job_after: float | None = 0
     size: int = len(PLAIN)
@@ -98,13 +98,13 @@ def _sound(export: Export, _: Times) -> Export:
 
 def _bare(export: Export, _: Times) -> Export:
     passed = frozenset({"exists", "size", "freshness"})
-    return _with(export, properties={}, end=End(passed=passed), put={})
+    return _with(export, properties={}, end=Conclude(passed=passed), put={})
 
 
 def _public(export: Export, _: Times) -> Export:
     properties = {**_ASKED, "aws_canned_acl": "public-read"}
     put = {**_PUT_AS_ASKED, "ACL": "public-read"}
-    return _with(export, properties=properties, end=End(passed=_FULL | {"acl"}), put=put)
+    return _with(export, properties=properties, end=Conclude(passed=_FULL | {"acl"}), put=put)
 
 
 def _with_result(export: Export, _: Times) -> Export:
@@ -117,7 +117,7 @@ def _kms(export: Export, _: Times) -> Export:
     return _with(
         export,
         properties=properties,
-        end=End(passed=passed),
+        end=Conclude(passed=passed),
         put={"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY},
     )
 
@@ -129,17 +129,17 @@ def _bam(export: Export, _: Times) -> Export:
 
 def _cut_bam(export: Export, times: Times) -> Export:
     cut = bam()[:-10]
-    end = End("OBJECT_MISMATCH", _FULL, frozenset({"integrity"}), times.object_grace)
+    end = Conclude("OBJECT_MISMATCH", _FULL, frozenset({"integrity"}), times.object_grace)
     return _with(export, location=f"{export.id}/reads.bam", end=end, body=cut, size=len(cut))
 
 
 def _wrong_size(export: Export, times: Times) -> Export:
-    end = End("OBJECT_MISMATCH", _FULL - {"size"}, frozenset({"size"}), times.object_grace)
+    end = Conclude("OBJECT_MISMATCH", _FULL - {"size"}, frozenset({"size"}), times.object_grace)
     return _with(export, end=end, size=len(PLAIN) + 1)
 
 
 def _missing(export: Export, times: Times) -> Export:
-    end = End("OBJECT_MISSING", failed=frozenset({"exists"}), patience=times.object_grace, file="may")
+    end = Conclude("OBJECT_MISSING", failed=frozenset({"exists"}), grace=times.object_grace, file="may")
     return _with(export, end=end, body=None)
 
 
@@ -150,12 +150,12 @@ def _late_object(export: Export, times: Times) -> Export:
 def _failed(export: Export, _: Times) -> Export:
     steps = (*export.job.steps[:-1], (export.job_seconds, "FAILED"))
     error = error_body(409, 9107, "The destination already holds an object.")
-    return _with(export, steps=steps, error=error, end=End("EXPORT_FAILED", file="may"), body=None)
+    return _with(export, steps=steps, error=error, end=Conclude("EXPORT_FAILED", file="may"), body=None)
 
 
 def _unknown(export: Export, times: Times) -> Export:
     denial = error_body(404, 9008, "Job not found.")
-    end = End("EXPORT_NOT_FOUND", patience=times.unknown_grace, shows_job=False, file="cannot", denial=denial)
+    end = Conclude("EXPORT_NOT_FOUND", grace=times.unknown_grace, shows_job=False, file="cannot", denial=denial)
     return replace(export, job_after=None, end=end, body=None)
 
 
@@ -165,23 +165,23 @@ def _unknown_at_first(export: Export, times: Times) -> Export:
 
 def _forbidden(export: Export, times: Times) -> Export:
     denial = error_body(403, 9005, "You do not have access to this job.")
-    end = End("EXPORT_FORBIDDEN", patience=times.refusal, shows_job=False, file="cannot", denial=denial)
+    end = Conclude("EXPORT_FORBIDDEN", grace=times.refusal, shows_job=False, file="cannot", denial=denial)
     return _with(export, foreign=True, end=end, body=None)
 
 
 def _no_volume(export: Export, times: Times) -> Export:
     denial = error_body(404, 9007, "Volume not found.")
-    end = End("VOLUME_UNAVAILABLE", patience=times.refusal, file="may", denial=denial)
+    end = Conclude("VOLUME_UNAVAILABLE", grace=times.refusal, file="may", denial=denial)
     return _with(export, volume=NO_VOLUME, end=end, body=None)
 
 
 def _other_bucket(export: Export, times: Times) -> Export:
-    end = End("OBJECT_FORBIDDEN", patience=times.refusal, file="may")
+    end = Conclude("OBJECT_FORBIDDEN", grace=times.refusal, file="may")
     return _with(export, volume=ELSEWHERE, end=end, body=None)
 
 
 def _endless(export: Export, times: Times) -> Export:
-    end = End("TIMED_OUT", patience=times.timeout, ends=False, file="may")
+    end = Conclude("TIMED_OUT", grace=times.timeout, ends=False, file="may")
     return _with(export, steps=((0, "PENDING"), (1, "RUNNING")), end=end, body=None)
 
 
@@ -245,7 +245,7 @@ def _export(kind: str, number: int, times: Times, random: Random) -> Export:
     ordinary = Export(
         id=export_id,
         kind=kind,
-        end=End(passed=_FULL),
+        end=Conclude(passed=_FULL),
         job=job,
         put=_PUT_AS_ASKED,
         context=_context(random),

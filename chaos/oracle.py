@@ -6,7 +6,7 @@ from typing import Any
 
 from chaos.exports import BUCKET, NO_VOLUME, OTHER_BUCKET, PROJECT, VOLUME, Export
 from chaos.run import Story
-from chaos.times import Times
+from chaos.timing import Times
 from local.stack import Notification
 
 # Timestamps of the events are cut to the second.
@@ -40,7 +40,7 @@ def too_early(story: Story, published_at: float, times: Times) -> str | None:
     """The complaint about an event that was published before its watch may have ended."""
     end = story.export.end
     # A look counts from the begin of its invocation; the job may have ended, and been read, during it.
-    slack = times.function if end.shows_job and end.ends and end.patience else 0.0
+    slack = times.function if end.shows_job and end.ends and end.grace else 0.0
     if not end.ends:
         slack = times.clock_jump
     early = story.may_end_at - slack - published_at
@@ -54,7 +54,7 @@ def _about_the_job(story: Story, event: Mapping[str, Any]) -> Iterator[str]:
         if shown != {"id": export.id}:
             yield f"data.export is {shown}, not the id alone"
         return
-    began = job.begun(story.job_began_at)
+    began = job.started(story.job_began_at)
     # A little later, since sums of floats may fall short.
     last = story.job_began_at + job.steps[-1][0] + 0.001
     body = {name: value for name, value in began.body(last, "", None).items() if name not in ("href", "result")}

@@ -31,7 +31,7 @@ class Findings:
     longest_wait: tuple[float, str]
 
     @property
-    def went_well(self) -> bool:
+    def passed(self) -> bool:
         """Whether every promise was kept."""
         return not any(self.broken.values())
 
@@ -216,4 +216,4 @@ def lines(run: Run, findings: Findings) -> Iterator[str]:
     yield from (f"{name:<30}{value}" for name, value in rows.items())
     yield from (f"published twice: {one}: {why}" for one, why in findings.explained.items())
     yield from (f"{kind}: {item}" for kind, items in findings.broken.items() for item in items)
-    yield "every promise was kept" if findings.went_well else "NOT every promise was kept"
+    yield "every promise was kept" if findings.passed else "NOT every promise was kept"

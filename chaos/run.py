@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chaos.exports import Export
-from chaos.times import Times
+from chaos.timing import Times
 from local.stack import DeadLetter, Notification
 
 
@@ -36,8 +36,8 @@ class Story:
         """When its watch may end at the earliest by the contract: what the wait for its event counts from."""
         end = self.export.end
         if not end.shows_job or not end.ends:
-            return self.first_announced_at + end.patience
-        return max(self.first_announced_at, self._ended_at) + end.patience
+            return self.first_announced_at + end.grace
+        return max(self.first_announced_at, self._ended_at) + end.grace
 
     @property
     def _ended_at(self) -> float:

@@ -5,52 +5,55 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-from chaos.times import Times
-from local.aws_calls import PartlyRefused, Refused
+from chaos.timing import Times
+from local.aws_calls import PartialBatchFailure, ServiceError
 from local.faults import (
     Close,
+    Disconnect,
     Drip,
     Fault,
     Hang,
-    Interrupted,
-    LeftOut,
     Match,
-    OtherJob,
+    OmittedItem,
     Raw,
     Status,
     Truncated,
+    WrongJob,
     html_page,
     redirect,
 )
 
-_THROTTLED = Refused(400, "ThrottlingException")
-_LOST = Interrupted("after")
+_THROTTLED = ServiceError(400, "ThrottlingException")
+_LOST = Disconnect("after")
 
 _AWS: dict[str, tuple[Match, Fault]] = {
-    "S3 403": (Match(("HeadObject",), service="s3"), Refused(403, "AccessDenied")),
-    "S3 503": (Match(service="s3"), Refused(503, "SlowDown")),
+    "S3 403": (Match(("HeadObject",), service="s3"), ServiceError(403, "AccessDenied")),
+    "S3 503": (Match(service="s3"), ServiceError(503, "SlowDown")),
     "S3 slow": (Match(service="s3"), Hang(2)),
     "S3 hanging": (Match(service="s3"), Hang(30)),
     "S3 dripping": (Match(service="s3"), Drip(0.5)),
-    "S3 closing": (Match(service="s3"), Interrupted("before")),
-    "SNS throttled": (Match(service="sns"), Refused(400, "Throttled")),
-    "SNS failing": (Match(service="sns"), Refused(500, "InternalFailure")),
-    "SNS failing in part": (Match(service="sns"), PartlyRefused("InternalError")),
+    "S3 closing": (Match(service="s3"), Disconnect("before")),
+    "SNS throttled": (Match(service="sns"), ServiceError(400, "Throttled")),
+    "SNS failing": (Match(service="sns"), ServiceError(500, "InternalFailure")),
+    "SNS failing in part": (Match(service="sns"), PartialBatchFailure("InternalError")),
     "SNS slow": (Match(service="sns"), Hang(2)),
     "SNS answering too late": (Match(service="sns"), Hang(7)),
     "SNS answer lost": (Match(service="sns"), _LOST),
-    "DynamoDB throttled": (Match(service="dynamodb"), Refused(400, "ProvisionedThroughputExceededException")),
+    "DynamoDB throttled": (Match(service="dynamodb"), ServiceError(400, "ProvisionedThroughputExceededException")),
     "DynamoDB throttled anew": (Match(service="dynamodb"), _THROTTLED),
-    "DynamoDB failing": (Match(service="dynamodb"), Refused(500, "InternalServerError")),
+    "DynamoDB failing": (Match(service="dynamodb"), ServiceError(500, "InternalServerError")),
     "DynamoDB slow": (Match(service="dynamodb"), Hang(2)),
     "DynamoDB answer lost": (Match(service="dynamodb"), _LOST),
-    "DynamoDB closing": (Match(service="dynamodb"), Interrupted("before")),
-    "secret refused": (Match(service="secretsmanager"), Refused(400, "AccessDeniedException")),
-    "secret failing": (Match(service="secretsmanager"), Refused(500, "InternalServiceError")),
+    "DynamoDB closing": (Match(service="dynamodb"), Disconnect("before")),
+    "secret refused": (Match(service="secretsmanager"), ServiceError(400, "AccessDeniedException")),
+    "secret failing": (Match(service="secretsmanager"), ServiceError(500, "InternalServiceError")),
     "secret slow": (Match(service="secretsmanager"), Hang(3)),
-    "SQS failing": (Match(service="sqs"), Refused(503, "ServiceUnavailable")),
-    "SQS throttled": (Match(service="sqs"), Refused(400, "RequestThrottled")),
-    "SQS failing in part": (Match(("ChangeMessageVisibilityBatch",), service="sqs"), PartlyRefused("InternalError")),
+    "SQS failing": (Match(service="sqs"), ServiceError(503, "ServiceUnavailable")),
+    "SQS throttled": (Match(service="sqs"), ServiceError(400, "RequestThrottled")),
+    "SQS failing in part": (
+        Match(("ChangeMessageVisibilityBatch",), service="sqs"),
+        PartialBatchFailure("InternalError"),
+    ),
     "SQS slow": (Match(service="sqs"), Hang(2)),
     "SQS answer lost": (Match(service="sqs"), _LOST),
 }
@@ -177,10 +180,10 @@ def _bursts_after(kills: Sequence[Kill], random: Random) -> list[Burst]:
 def _api_bursts(times: Times, export_ids: Sequence[str], density: float, random: Random) -> list[Burst]:
     faults = dict(_API)
     for number in range(3):
-        faults[f"API other job {number}"] = (Match(path=_EXPORTS), OtherJob(OTHER_JOB))
+        faults[f"API other job {number}"] = (Match(path=_EXPORTS), WrongJob(OTHER_JOB))
     for number in range(6):
         left_out = random.choice(export_ids)
-        faults[f"API left out {number}"] = (Match(path=r"/bulk/.*", export_id=left_out), LeftOut(left_out))
+        faults[f"API left out {number}"] = (Match(path=r"/bulk/.*", export_id=left_out), OmittedItem(left_out))
     bursts = [
         _burst(name, _start(name, times, random), random.uniform(1, 4), *faults[name], random)
         for name in random.sample(list(faults), round(len(faults) * density))

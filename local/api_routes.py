@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlencode
 
 from local import faults
-from local.exchange import Reply, Request, json_reply
-from local.platform import LoggedRequest, Platform, RefusedError
+from local.http_messages import Reply, Request, json_reply
+from local.simulated_platform import ApiError, LoggedRequest, Platform
 
 Handler = Callable[..., Reply]
 Found = TypeVar("Found")
@@ -95,11 +95,11 @@ def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
             # A gateway's answer rather than the API's: no code, and a status in words.
             return json_reply(404, {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"})
         if not token_was_right:
-            raise RefusedError(401, 90001, "Unauthorized.")  # noqa: TRY301 -- refused like everything below
+            raise ApiError(401, 90001, "Unauthorized.")  # noqa: TRY301 -- refused like everything below
         if not within_rate:
-            raise RefusedError(429, 1000, "Too many requests.")  # noqa: TRY301 -- likewise
+            raise ApiError(429, 1000, "Too many requests.")  # noqa: TRY301 -- likewise
         return handler()
-    except RefusedError as refused:
+    except ApiError as refused:
         return json_reply(refused.status, refused.body)
 
 
@@ -113,7 +113,7 @@ def _route(call: Call) -> Callable[[], Reply] | None:
         if method == call.request.method:
             return lambda: handler(call, *match.groups())
     if found:
-        raise RefusedError(405, 90006, "Method not allowed.")
+        raise ApiError(405, 90006, "Method not allowed.")
     return None
 
 
@@ -161,7 +161,7 @@ def _exports(call: Call) -> Reply:
 def _files(call: Call) -> Reply:
     project, parent = (call.query.get(name, [None])[0] for name in ("project", "parent"))
     if (project is None) == (parent is None):
-        raise RefusedError(400, 90000, "Either project or parent is needed.")
+        raise ApiError(400, 90000, "Either project or parent is needed.")
     found = call.platform.files_in(project, parent)
     return _page(call, found, lambda file_id: _show_file(call, file_id), ("href", "id", "name", "project"))
 
@@ -190,7 +190,7 @@ def _link(call: Call, rel: str, offset: int, limit: int) -> dict[str, str]:
 def _number(call: Call, name: str, default: int, allowed: range) -> int:
     value = call.query.get(name, [str(default)])[0]
     if not value.isdecimal() or int(value) not in allowed:
-        raise RefusedError(400, 90000, f"{name} is out of range.")
+        raise ApiError(400, 90000, f"{name} is out of range.")
     return int(value)
 
 
@@ -200,13 +200,13 @@ def _bulk(field: str, read: Callable[[Call, Any], dict[str, Any]]) -> Handler:
     def item(call: Call, asked: Any) -> dict[str, Any]:
         try:
             return {"resource": read(call, asked)}
-        except RefusedError as refused:
+        except ApiError as refused:
             return {"error": refused.body}
 
     def handler(call: Call) -> Reply:
         asked = call.request.body.get(field)
         if not isinstance(asked, list) or len(asked) > _LIMIT:
-            raise RefusedError(400, 90000, f"{field} must be a list of at most {_LIMIT} items.")
+            raise ApiError(400, 90000, f"{field} must be a list of at most {_LIMIT} items.")
         return json_reply(200, {"items": [item(call, one) for one in asked]})
 
     return handler

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from local.exchange import Reply, Request
 from local.faults import Ask, Call
+from local.http_messages import Reply, Request
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
 _JSON = {"Content-Type": "application/x-amz-json-1.0"}
@@ -50,7 +50,7 @@ def _s3_call(request: Request) -> Call:
 
 
 @dataclass(frozen=True)
-class Refused:
+class ServiceError:
     """An error of the service's own."""
 
     status: int
@@ -67,7 +67,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class PartlyRefused:
+class PartialBatchFailure:
     """Every second entry of a batch is refused with this code; the others reach the service."""
 
     code: str

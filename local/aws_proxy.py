@@ -8,8 +8,8 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 from local.aws_calls import called
-from local.exchange import Reply, Request
 from local.faults import Call, Close, Fault, FaultFor, Hang
+from local.http_messages import Reply, Request
 from local.loopback import Loopback, serving
 
 # What belongs to one hop, and what is written anew.
@@ -17,7 +17,7 @@ _OF_THE_HOP = frozenset({"connection", "content-length", "expect", "keep-alive",
 
 
 @dataclass(frozen=True)
-class Reached:
+class ForwardedCall:
     """A request as it reached its service, and the status of the service's reply.
 
     The function asked at `asked_at`, the service replied at `replied_at`, in epoch seconds; with some faults the
@@ -40,7 +40,7 @@ class AwsProxy:
 
     def __init__(self, upstream: str, fault_for: FaultFor) -> None:
         self.fault_for = fault_for
-        self.reached: Callable[[Reached], None] = lambda _: None
+        self.reached: Callable[[ForwardedCall], None] = lambda _: None
         self.server = Loopback(self._answer)
         self.endpoint_url = f"http://{self.server.address}"
         self._upstream = urlsplit(upstream).netloc
@@ -54,7 +54,7 @@ class AwsProxy:
 
         def ask(asked: Request) -> Reply:
             reply = self._forward(asked)
-            self.reached(Reached(asked, reply.status, fault, asked_at, time.time()))
+            self.reached(ForwardedCall(asked, reply.status, fault, asked_at, time.time()))
             return reply
 
         if isinstance(fault, Hang):

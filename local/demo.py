@@ -17,7 +17,7 @@ from local import demo_files as files
 from local import demo_output as output
 from local.artifact import function_artifact, runtime_client
 from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
 
 PARAMETERS = {

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from local.emulator import Emulator
+from local.event_source_mapping import MappingConfiguration
 from local.lambda_runtime import FunctionConfiguration
-from local.mapping import MappingConfiguration
 from local.translation import translate
 
 _CODE_BUCKET = "deployment"

@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local.moto_repairs import repair_moto
+from local.moto_patches import patch_moto
 
 REGION = "us-east-1"
 # moto's account, and the credentials that it takes: any.
@@ -124,7 +124,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     logging.getLogger("moto").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    repair_moto()
+    patch_moto()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)

@@ -53,7 +53,7 @@ class Job:
     foreign: bool = False
     delivers: bool = True
 
-    def begun(self, at: float) -> "Job":
+    def started(self, at: float) -> "Job":
         """The same job with a script that began `at`, unless it has begun already."""
         began_at = at if self.began_at is None else self.began_at
         return replace(self, began_at=began_at, started_at=began_at if self.started_at is None else self.started_at)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any, Literal, Protocol
 
-from local.exchange import Reply, Request, json_reply
+from local.http_messages import Reply, Request, json_reply
 
 Ask = Callable[[Request], Reply]
 
@@ -72,7 +72,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class OtherJob:
+class WrongJob:
     """Another export's body: `export_id` is looked up in place of every export that the request names."""
 
     export_id: str
@@ -85,7 +85,7 @@ class OtherJob:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class OmittedItem:
     """A bulk reply that lacks `export_id`, as if it had not been asked for."""
 
     export_id: str
@@ -156,7 +156,7 @@ class Raw(Wire):
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class Disconnect:
     """`act` is called before or after the service is asked; then the connection is closed without a reply.
 
     So a reply is lost, or a function killed.

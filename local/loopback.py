@@ -14,8 +14,8 @@ from http.client import HTTPException
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
-from local.exchange import Reply, Request
 from local.faults import Close, Drip, Hang, Raw, Truncated
+from local.http_messages import Reply, Request
 
 
 class Loopback(ThreadingTCPServer):

@@ -10,8 +10,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal
 
-from local.exchange import Reply, Request, json_reply
 from local.faults import Close
+from local.http_messages import Reply, Request, json_reply
 from local.loopback import Loopback
 
 _PREFIX = "/2018-06-01/runtime/"

@@ -5,7 +5,7 @@ import threading
 from types import FrameType
 
 from local.emulator import REGION
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
 
 VOLUME = "rfranklin/output"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from local.api_routes import ROOT, answer
 from local.loopback import Loopback, serving
-from local.platform import Platform
+from local.simulated_platform import Platform
 
 
 @contextmanager

@@ -19,11 +19,11 @@ from local.artifact import ROOT, function_artifact, runtime_client
 from local.aws_proxy import AwsProxy, aws_proxy
 from local.deployment import Deployment, deploy
 from local.emulator import Emulator, create_bucket_with_acls, emulator
+from local.event_source_mapping import EventSourceMapping
 from local.export_jobs import Job
 from local.lambda_runtime import ExecutionEnvironment, Invocation
-from local.mapping import EventSourceMapping
-from local.platform import Platform
 from local.simulated_api import serve
+from local.simulated_platform import Platform
 
 TOKEN = "a-token-of-the-simulated-platform"  # noqa: S105 -- opens nothing else
 
@@ -78,7 +78,7 @@ class Stack:
         polls: bool = True,
         timeout_seconds: float | None = None,
         batching_window_seconds: float | None = None,
-        show_again_at_once: bool = False,
+        redeliver_immediately: bool = False,
         api_port: int = 0,
         log: Callable[[str], None] | None = None,
     ) -> None:
@@ -91,7 +91,7 @@ class Stack:
         self._polls = polls
         self._timeout_seconds = timeout_seconds
         self._batching_window_seconds = batching_window_seconds
-        self._show_again_at_once = show_again_at_once
+        self._show_again_at_once = redeliver_immediately
         self._api_port = api_port
         self._log = log
         self._exit = ExitStack()
@@ -247,7 +247,7 @@ class Stack:
         if self._batching_window_seconds is not None:
             configuration = replace(configuration, batching_window_seconds=self._batching_window_seconds)
         return EventSourceMapping(
-            configuration, self.client("sqs"), environments, show_again_at_once=self._show_again_at_once
+            configuration, self.client("sqs"), environments, redeliver_immediately=self._show_again_at_once
         )
 
     def _take(self, queue_url: str) -> list[dict[str, Any]]:

@@ -112,8 +112,8 @@ class Alarm:
                 periods[math.floor(one.at / self.period)].append(one.value)
         now = math.floor(at / self.period)
         last = now if now in periods else now - 1
-        looked_at = range(last - self.evaluation_periods + 1, last + 1)
-        breaching = sum(self._is_breaching(periods.get(period)) for period in looked_at)
+        polled = range(last - self.evaluation_periods + 1, last + 1)
+        breaching = sum(self._is_breaching(periods.get(period)) for period in polled)
         return "ALARM" if breaching >= self.datapoints_to_alarm else "OK"
 
     def _is_breaching(self, values: list[float] | None) -> bool:

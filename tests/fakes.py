@@ -14,11 +14,11 @@ import boto3
 from botocore.stub import Stubber
 from requests.structures import CaseInsensitiveDict
 
-from export_monitor.adapters.aws import CALL_LIMIT_SECONDS, AwsCalls
-from export_monitor.adapters.http import HttpAnswer, HttpRequest
+from export_monitor.adapters.aws.calls import CALL_LIMIT_SECONDS, AwsCalls
+from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResponse
 from local.emulator import create_bucket_with_acls
 from local.export_jobs import Job
-from local.moto_repairs import repair_moto
+from local.moto_patches import patch_moto
 from local.template import function_environment, template
 
 REGION = "us-east-1"
@@ -55,29 +55,29 @@ class RecordingReporter:
     def measure_bytes(self, metric: str, value: int) -> None:
         self.measures.append((metric, value))
 
-    def note(self, event: str, **fields: Any) -> None:
+    def info(self, event: str, **fields: Any) -> None:
         self.lines.append(("note", event, fields))
 
-    def warn(self, event: str, **fields: Any) -> None:
+    def warning(self, event: str, **fields: Any) -> None:
         self.lines.append(("warn", event, fields))
 
-    def traceback(self, event: str, error: Exception, **fields: Any) -> None:
+    def exception(self, event: str, error: Exception, **fields: Any) -> None:
         self.lines.append(("traceback", event, fields | {"error": error}))
 
-    def told(self, event: str) -> list[dict[str, Any]]:
+    def logged(self, event: str) -> list[dict[str, Any]]:
         """The fields of each line of this event."""
         return [fields for _, name, fields in self.lines if name == event]
 
 
 @dataclass
-class FakeExchange:
+class FakeTransport:
     """Answers each request by a function, and remembers requests and time limits."""
 
-    answer: Callable[[HttpRequest], HttpAnswer]
+    answer: Callable[[HttpRequest], HttpResponse]
     requests: list[HttpRequest] = field(default_factory=list)
     limits: list[float] = field(default_factory=list)
 
-    def send(self, request: HttpRequest, limit_seconds: float) -> HttpAnswer:
+    def send(self, request: HttpRequest, limit_seconds: float) -> HttpResponse:
         self.requests.append(request)
         self.limits.append(limit_seconds)
         return self.answer(request)
@@ -88,14 +88,14 @@ class FakeExchange:
         return [f"{one.method} {one.url.partition('/v2')[2]}" for one in self.requests]
 
 
-class InTurn(AwsCalls):
+class SynchronousCalls(AwsCalls):
     """Makes AWS's calls one after the other, in the thread that asks; pauses are noted and not made."""
 
     def __init__(self) -> None:
         self.pauses: list[float] = []
         super().__init__(lambda: math.inf, self.pauses.append)
 
-    def side_by_side(self, calls: Sequence[Callable[[], Any]], within_seconds: float = CALL_LIMIT_SECONDS) -> list[Any]:
+    def call_all(self, calls: Sequence[Callable[[], Any]], within_seconds: float = CALL_LIMIT_SECONDS) -> list[Any]:
         return [_made(call) for call in calls]
 
 
@@ -106,13 +106,13 @@ def _made(call: Callable[[], Any]) -> Any:
         return error
 
 
-IN_TURN = InTurn()
+SYNCHRONOUS = SynchronousCalls()
 
 
-def answer_of(status: int, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+def response_of(status: int, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """An answer with a JSON body, or with just these bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return HttpAnswer(status, CaseInsensitiveDict(headers or {}), content)
+    return HttpResponse(status, CaseInsensitiveDict(headers or {}), content)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ class AwsAccount:
     """What the template makes in an account, as far as the function asks for it; to be made within `mock_aws`."""
 
     def __init__(self) -> None:
-        repair_moto()
+        patch_moto()
         sqs, sns = self.client("sqs"), self.client("sns")
         self.queue_url = sqs.create_queue(QueueName="exports", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
         self.dead_letter_queue_url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]

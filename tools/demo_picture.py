@@ -1,4 +1,4 @@
-"""`make picture`: what `make demo` prints, without the event and the e-mail, as the picture `docs/demo.svg`.
+"""`make demo-svg`: what `make demo` prints, without the event and the e-mail, as the picture `docs/demo.svg`.
 
     python -m tools.demo_picture             runs the demo
     python -m tools.demo_picture OUTPUT      takes its output from a file, `-` for standard input

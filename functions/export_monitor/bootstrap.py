@@ -16,33 +16,33 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 from botocore.utils import parse_timestamp
 
-from export_monitor.adapters.api_token import ApiToken
-from export_monitor.adapters.aws import SIDE_BY_SIDE, AwsCalls, Deadline
-from export_monitor.adapters.cgc import CgcApi
-from export_monitor.adapters.conversation import Conversation
-from export_monitor.adapters.export_queue import ExportQueue
-from export_monitor.adapters.fault_sights import FaultSights
-from export_monitor.adapters.group_ledger import GroupLedger
-from export_monitor.adapters.http import HttpExchange
-from export_monitor.adapters.ledger import Ledger
-from export_monitor.adapters.objects import ExportedObjects
-from export_monitor.adapters.pace import Pace
-from export_monitor.adapters.table import Table
+from export_monitor.adapters.aws.calls import MAX_CONCURRENCY, AwsCalls, Deadline
+from export_monitor.adapters.aws.dynamodb.fault_log import FaultLog
+from export_monitor.adapters.aws.dynamodb.group_ledger import GroupLedger
+from export_monitor.adapters.aws.dynamodb.ledger import Ledger
+from export_monitor.adapters.aws.dynamodb.table import Table
+from export_monitor.adapters.aws.dynamodb.watched_exports import WatchedExports
+from export_monitor.adapters.aws.s3 import ExportedObjects
+from export_monitor.adapters.aws.secrets import ApiToken
+from export_monitor.adapters.aws.sns import EventsTopic
+from export_monitor.adapters.aws.sqs import ExportQueue
+from export_monitor.adapters.sevenbridges.client import CgcApi
+from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
+from export_monitor.adapters.sevenbridges.session import ApiSession
+from export_monitor.adapters.sevenbridges.transport import HttpTransport
 from export_monitor.adapters.telemetry import Telemetry
-from export_monitor.adapters.topic import EventsTopic
-from export_monitor.adapters.watch_marks import WatchMarks
-from export_monitor.announcement import Announcement
-from export_monitor.discovery import Discovery
-from export_monitor.grouping import Groups
+from export_monitor.application.discovery import Discovery
+from export_monitor.application.enqueue import StartEventEnqueuer
+from export_monitor.application.groups import Groups
+from export_monitor.application.watcher import ExportWatcher
 from export_monitor.settings import read_settings
-from export_monitor.watch import ExportWatch
 
 # AWS answers these calls in tens of milliseconds; how long both tries may take in all is for adapters.aws to say.
 _AWS_LIMITS = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 2},
-    max_pool_connections=SIDE_BY_SIDE,
+    max_pool_connections=MAX_CONCURRENCY,
     # Both would be done anew for each of a batch's hundred calls: tests check parameters, and the name suffices.
     parameter_validation=False,
     user_agent="cgc-export-monitor",
@@ -55,24 +55,24 @@ _DISCOVERY_REQUESTS_PER_MINUTE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class App:
     """What an invocation may be for, and the deadline that it sets to calls of AWS."""
 
-    watch: ExportWatch
-    announcement: Announcement
+    watch: ExportWatcher
+    enqueuer: StartEventEnqueuer
     discovery: Discovery | None
     deadline: Deadline
 
 
-def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) -> Parts:
+def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) -> App:
     """Build the parts from the environment. Raises SettingsError."""
     settings = read_settings(environment)
     telemetry = Telemetry(logger, metrics)
     client = _clients()
     deadline = Deadline()
-    calls = AwsCalls(deadline.left_for_work)
+    calls = AwsCalls(deadline.for_work)
     queue = ExportQueue(
-        AwsCalls(deadline.left_for_handing_back),
+        AwsCalls(deadline.for_visibility_changes),
         client("sqs"),
         settings.export_queue_url,
         settings.dead_letter_queue_url,
@@ -80,18 +80,18 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
     token = ApiToken(calls, client("secretsmanager", settings.token_secret_region), settings.token_secret_arn)
 
     def api(requests_per_minute: int) -> CgcApi:
-        pace = Pace(requests_per_minute, time.monotonic)
-        return CgcApi(Conversation(settings.api_base_url, HttpExchange(), token, pace, telemetry.count))
+        rate_limiter = RateLimiter(requests_per_minute, time.monotonic)
+        return CgcApi(ApiSession(settings.api_base_url, HttpTransport(), token, rate_limiter, telemetry.count))
 
     topic = EventsTopic(calls, client("sns"), settings.events_topic_arn)
     exports = Table(calls, client("dynamodb"), settings.ledger_table_name)
-    marks = WatchMarks(exports) if settings.discovery_minutes else None
-    watch = ExportWatch(
+    marks = WatchedExports(exports) if settings.discovery_minutes else None
+    watch = ExportWatcher(
         api=api(settings.requests_per_minute_and_worker),
         objects=ExportedObjects(calls, client("s3"), settings.export_buckets, telemetry.count),
         queue=queue,
         ledger=Ledger(exports),
-        faults=FaultSights(exports),
+        faults=FaultLog(exports),
         topic=topic,
         groups=Groups(
             GroupLedger(Table(calls, client("dynamodb"), settings.group_ledger_table_name)),
@@ -101,17 +101,17 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
             settings.api_base_url,
         ),
         report=telemetry,
-        patience=settings.patience,
+        grace=settings.grace,
         start_event_source=settings.start_event_source,
         api_base_url=settings.api_base_url,
         marks=marks,
     )
-    announcement = Announcement(queue, settings.start_event_source, telemetry)
+    enqueuer = StartEventEnqueuer(queue, settings.start_event_source, telemetry)
     discovery = None
     if marks:
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
         discovery = Discovery(api(share), marks, queue, telemetry, settings.export_buckets)
-    return Parts(watch, announcement, discovery, deadline)
+    return App(watch, enqueuer, discovery, deadline)
 
 
 def _clients() -> Callable[..., Callable[[], Any]]:

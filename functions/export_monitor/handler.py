@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
-from export_monitor.batch import Invocation
-from export_monitor.bootstrap import Parts, bootstrap
+from export_monitor.application.batch import Invocation
+from export_monitor.bootstrap import App, bootstrap
 from export_monitor.domain.model import QueueMessage
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ metrics = Metrics()
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
+def lambda_handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
     """Handle one invocation. A batch's answer names the messages that stay in the queue."""
     parts = _parts()
     invocation = _invocation(context)
@@ -37,13 +37,13 @@ def handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
         parts.discovery.discover(invocation.now, invocation.time_left)
         return {}
     if not _is_batch(event):
-        return dict(parts.announcement.announce(event))
-    kept = parts.watch.look_at([_message(record) for record in event["Records"]], invocation)
+        return dict(parts.enqueuer.enqueue(event))
+    kept = parts.watch.process_batch([_message(record) for record in event["Records"]], invocation)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
 
 
 @cache
-def _parts() -> Parts:
+def _parts() -> App:
     return bootstrap(os.environ, logger, metrics)
 
 
@@ -59,7 +59,7 @@ def _message(record: dict[str, Any]) -> QueueMessage:
         receipt_handle=record["receiptHandle"],
         body=record["body"],
         sent_at=int(record["attributes"]["SentTimestamp"]) / 1000,
-        receives=int(record["attributes"]["ApproximateReceiveCount"]),
+        receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
         attributes=record.get("messageAttributes", {}),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from export_monitor.domain.patience import OBJECT_LOOK_SECONDS, Patience
+from export_monitor.domain.grace import OBJECT_POLL_SECONDS, GracePolicy
 from export_monitor.domain.poll_schedule import PollSchedule
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -39,7 +39,7 @@ class Settings:
     ledger_table_name: str
     group_ledger_table_name: str
     discovery_minutes: int
-    patience: Patience
+    grace: GracePolicy
 
     @property
     def token_secret_region(self) -> str:
@@ -77,7 +77,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         reader.faults.append(f"MAX_POLL_SECONDS: must not be less than MIN_POLL_SECONDS ({min_poll:g})")
     if reader.faults:
         raise SettingsError("\n".join(reader.faults))
-    horizon = (timeout_hours + refusal_hours) * _HOUR + max(object_grace, OBJECT_LOOK_SECONDS)
+    horizon = (timeout_hours + refusal_hours) * _HOUR + max(object_grace, OBJECT_POLL_SECONDS)
     return Settings(
         api_base_url=api_base_url,
         requests_per_minute_and_worker=requests_per_minute // _WORKERS,
@@ -90,7 +90,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ledger_table_name=texts["LEDGER_TABLE_NAME"],
         group_ledger_table_name=texts["GROUP_LEDGER_TABLE_NAME"],
         discovery_minutes=discovery_minutes,
-        patience=Patience(
+        grace=GracePolicy(
             schedule=PollSchedule(min_poll, max_poll, horizon),
             timeout=timeout_hours * _HOUR,
             object_grace=object_grace,

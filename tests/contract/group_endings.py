@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, Tally, concluded_message
+from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import Group
-from tests.contract.endings import API
+from tests.contract.sample_events import API
 from tests.contract.schema_files import DIRECTORY
 
 BEGAN, ENDED = 1466018259.0, 1466104659.0
@@ -21,17 +21,17 @@ CONFLICT = FailedMember(
     location="_4_s3_file.jpg",
 )
 UNKNOWN = FailedMember("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "EXPORT_NOT_FOUND", "Job not found.", 9008)
-GROUPS: Mapping[str, tuple[Tally, list[FailedMember]]] = {
-    "completed": (Tally(Group("run-42", 250), 250, 0, BEGAN), []),
-    "failed": (Tally(Group("run-42", 250), 248, 2, BEGAN), [CONFLICT, UNKNOWN]),
-    "incomplete": (Tally(Group("run-42", 250), 247, 1, BEGAN), [UNKNOWN]),
+GROUPS: Mapping[str, tuple[GroupProgress, list[FailedMember]]] = {
+    "completed": (GroupProgress(Group("run-42", 250), 250, 0, BEGAN), []),
+    "failed": (GroupProgress(Group("run-42", 250), 248, 2, BEGAN), [CONFLICT, UNKNOWN]),
+    "incomplete": (GroupProgress(Group("run-42", 250), 247, 1, BEGAN), [UNKNOWN]),
 }
 
 
 def example(name: str) -> Any:
     """The exemplary event of this name."""
-    tally, failures = GROUPS[name]
-    return json.loads(json.loads(concluded_message(tally, failures, ENDED, API).body)["default"])
+    progress, failures = GROUPS[name]
+    return json.loads(json.loads(concluded_message(progress, failures, ENDED, API).body)["default"])
 
 
 def example_file(name: str) -> Path:

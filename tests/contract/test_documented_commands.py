@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sevenbridges
 
-from export_monitor.domain.start_events import read_start_event
+from export_monitor.domain.start_events import parse_start_event
 from local.emulator import REGION
 from tests.contract.schema_files import validator
 from tests.documented_commands import ROOT, Block, blocks, pages, targets
@@ -46,7 +46,7 @@ RUN = {
 # Which cannot run in a test on one machine, and why.
 NOT_RUN = {
     "git clone": "it needs the repository's address",
-    "sam build": "it is what `make artifact` does, with the SAM CLI that the tests do not install",
+    "sam build": "it is what `make build` does, with the SAM CLI that the tests do not install",
     "sam deploy": "it asks, and needs an AWS account",
     "sam delete": "it needs an AWS account",
     "make e2e": "it needs a deployed stack; tests/integration/test_deployment_check.py runs the same on the local one",
@@ -137,7 +137,7 @@ def test_deploying_takes_a_secret_whose_arn_the_template_accepts(world: World) -
 def test_event_put_on_the_bus_by_command_line_is_a_start_event_in_the_queue(world: World) -> None:
     assert json.loads(world.run(lines_with("aws events put-events")))["FailedEntryCount"] == 0
     [body] = world.take("ExportQueueUrl")
-    assert read_start_event(body, "cgc.exports").export_id == "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"
+    assert parse_start_event(body, "cgc.exports").export_id == "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"
 
 
 def test_subscription_has_the_filter_policy_that_is_shown(world: World) -> None:
@@ -157,7 +157,7 @@ def test_python_of_the_readme_announces(world: World) -> None:
     names: dict[str, Any] = {}
     exec(with_boto3, names)  # noqa: S102 -- the README's own lines
     [body] = world.take("ExportQueueUrl")
-    announced = read_start_event(body, "cgc.exports")
+    announced = parse_start_event(body, "cgc.exports")
     assert announced.export_id == "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"
     assert announced.context == {"sample": "S1"}
 
@@ -169,7 +169,7 @@ def test_python_of_the_readme_announces(world: World) -> None:
     names |= {"api": api, "sqs": world.client("sqs"), "EXPORT_QUEUE_URL": world.outputs["ExportQueueUrl"]}
     exec(with_client, names | {"file": "a file", "volume": "a volume"})  # noqa: S102 -- likewise
     [body] = world.take("ExportQueueUrl")
-    assert read_start_event(body, "cgc.exports").export_id == "started-by-the-client"
+    assert parse_start_event(body, "cgc.exports").export_id == "started-by-the-client"
 
 
 def test_what_goes_in_is_a_start_event() -> None:

@@ -13,16 +13,16 @@ import pytest
 from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
-from export_monitor.adapters.topic import EventsTopic
-from export_monitor.domain.events import Message
+from export_monitor.adapters.aws.sns import EventsTopic
+from export_monitor.domain.events import SnsMessage
 from export_monitor.domain.groups import concluded_message
 from export_monitor.domain.model import ExportJob
 from local.artifact import ROOT
 from local.export_jobs import documented_completed, documented_failed
 from local.translation import translate
-from tests.contract.endings import API, ENDINGS, FAILED, FILE, Answers, ending, example_watch, job_answer
 from tests.contract.group_endings import ENDED, GROUPS
-from tests.fakes import IN_TURN, REGION, AwsAccount
+from tests.contract.sample_events import API, ENDINGS, FAILED, FILE, Snapshot, ending, example_watch, job_answer
+from tests.fakes import REGION, SYNCHRONOUS, AwsAccount
 from tools.translated_template import CODE_URI, EVERY_PART
 
 FOLDER = ROOT / "examples" / "filter-policies"
@@ -53,7 +53,7 @@ PASSING: Mapping[str, set[str]] = {
 }
 
 
-def of_an_export(answers: Answers, **detail: object) -> Message:
+def of_an_export(answers: Snapshot, **detail: object) -> SnsMessage:
     export_id = answers.job.id if isinstance(answers.job, ExportJob) else FAILED.id
     watch = example_watch(export_id, **detail)
     message = ending(answers, watch, now=watch.sent_at + 5)
@@ -61,7 +61,7 @@ def of_an_export(answers: Answers, **detail: object) -> Message:
     return message
 
 
-def messages() -> dict[str, Message]:
+def messages() -> dict[str, SnsMessage]:
     """The message of each example, and of two that differ from them in their volume and in their code."""
     group = {"group": {"id": "run-42", "size": 250}}
     named = {
@@ -75,9 +75,9 @@ def messages() -> dict[str, Message]:
     named["completed/another-volume"] = of_an_export(replace(documented, job=elsewhere))
     error = {"code": 9104, "status": 404, "message": "No such volume.", "more_info": None}
     refused = job_answer(documented_failed(id="refused"), error=error)
-    named["failed/another-error-code"] = of_an_export(Answers(refused, file=FILE))
-    for name, (tally, failures) in GROUPS.items():
-        named[f"group.concluded/{name}"] = concluded_message(tally, failures, ENDED, API)
+    named["failed/another-error-code"] = of_an_export(Snapshot(refused, file=FILE))
+    for name, (progress, failures) in GROUPS.items():
+        named[f"group.concluded/{name}"] = concluded_message(progress, failures, ENDED, API)
     return named
 
 
@@ -96,7 +96,7 @@ def passed() -> Iterator[dict[str, set[str]]]:
                 Attributes={"RawMessageDelivery": "true", "FilterPolicy": POLICIES.get(name, "{}")},
             )
         published = messages()
-        assert EventsTopic(IN_TURN, lambda: sns, topic_arn).publish(list(published.values())) == {}
+        assert EventsTopic(SYNCHRONOUS, lambda: sns, topic_arn).publish(list(published.values())) == {}
         names = {json.loads(message.body)["default"]: name for name, message in published.items()}
         assert len(names) == len(published)
         yield {name: {names[body] for body in bodies_in(sqs, url)} for name, url in queues.items()}
@@ -138,7 +138,7 @@ def mail_subscription(events: str) -> Mapping[str, Any]:
     """The properties of the mail's subscription, where `NotificationEmailEvents` is this."""
     parameters = {**EVERY_PART, "NotificationEmailEvents": events}
     resources = translate(ROOT / "template.yaml", parameters, CODE_URI)["Resources"]
-    properties: Mapping[str, Any] = resources["ExportEventsMail"]["Properties"]
+    properties: Mapping[str, Any] = resources["ExportEventsEmail"]["Properties"]
     return properties
 
 

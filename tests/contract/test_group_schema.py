@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, Tally, concluded_message
+from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import Group
 from export_monitor.domain.start_events import MAX_GROUP_SIZE
 from export_monitor.domain.verdicts import Reason
@@ -29,15 +29,15 @@ MEMBERS = st.builds(
 
 
 @st.composite
-def groups(draw: st.DrawFn) -> tuple[Tally, list[FailedMember]]:
+def groups(draw: st.DrawFn) -> tuple[GroupProgress, list[FailedMember]]:
     failures = draw(st.lists(MEMBERS, max_size=5))
     completed, missing = draw(st.integers(0, 100)), draw(st.integers(0, 100))
     size = max(1, completed + missing + len(failures))
-    return Tally(Group(draw(IDS), size), size - missing - len(failures), len(failures), draw(TIMES)), failures
+    return GroupProgress(Group(draw(IDS), size), size - missing - len(failures), len(failures), draw(TIMES)), failures
 
 
 @given(groups(), TIMES)
-def test_every_event_is_as_its_schema_says(group: tuple[Tally, list[FailedMember]], now: float) -> None:
+def test_every_event_is_as_its_schema_says(group: tuple[GroupProgress, list[FailedMember]], now: float) -> None:
     message = concluded_message(*group, now, "https://cgc-api.sbgenomics.com/v2")
     event = json.loads(json.loads(message.body)["default"])
     validator(CONCLUDED_TYPE).validate(event)

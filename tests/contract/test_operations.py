@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from export_monitor.adapters.table import KEPT_SECONDS
-from export_monitor.domain.patience import OLDEST_SECONDS
+from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS
+from export_monitor.application.reporting import ACCESS_DENIED_REASONS
+from export_monitor.domain.grace import OLDEST_SECONDS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
-from export_monitor.reporting import REFUSED_ACCESS
 from local.template import template
 from local.translation import translate
 from tests.cloudwatch import shown_on
@@ -25,7 +25,7 @@ ALARMS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Typ
 QUEUE = RESOURCES["ExportQueue"]["Properties"]
 FUNCTION = RESOURCES["ExportMonitorFunction"]["Properties"]
 UNITS = {"count": "Count", "_count": "Count", "measure_seconds": "Seconds", "measure_bytes": "Bytes"}
-LEVELS = {"note": "INFO", "warn": "WARNING", "traceback": "ERROR"}
+LEVELS = {"info": "INFO", "warning": "WARNING", "exception": "ERROR"}
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 # Datapoints to alarm, evaluation periods and the period in seconds, in words.
 WINDOWS = {
@@ -120,7 +120,7 @@ def test_log_lines_are_the_code_s_with_their_levels_and_fields() -> None:
     written = {
         names[0]: (LEVELS[method], set(fields)) for method, names, fields in calls() if method in LEVELS and names
     }
-    written["unforeseen_error"][1].update({"exception_name", "exception", "stack_trace"})
+    written["unexpected_error"][1].update({"exception_name", "exception", "stack_trace"})
     assert told == written
 
 
@@ -195,7 +195,7 @@ def test_as_many_buckets_as_the_page_says_fit_into_lambda_s_variables_and_the_ro
         ("an invocation", f"{FUNCTION['Timeout']} s | "),
         ("an invocation", f"come back after {QUEUE['VisibilityTimeout']} s"),
         ("memory", f"{FUNCTION['MemorySize']} MB | "),
-        ("what was published is remembered", f"{KEPT_SECONDS // 86400} days (30 are promised)"),
+        ("what was published is remembered", f"{TTL_SECONDS // 86400} days (30 are promised)"),
     ],
 )
 def test_limits_are_the_template_s_and_the_code_s(limit: str, says: str) -> None:
@@ -227,4 +227,4 @@ def test_dashboard_is_json_that_names_the_stack() -> None:
 
 def test_query_for_refused_access_has_the_reasons_that_count_as_such() -> None:
     [listed] = re.findall(r'outcome = "waiting" and reason in \[(.*)\]', PAGE)
-    assert [reason.strip('"') for reason in listed.split(", ")] == list(REFUSED_ACCESS)
+    assert [reason.strip('"') for reason in listed.split(", ")] == list(ACCESS_DENIED_REASONS)

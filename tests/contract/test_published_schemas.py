@@ -8,17 +8,27 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from export_monitor.adapters.bodies import json_object, read_job
-from export_monitor.domain.assessment import Answers
+from export_monitor.adapters.sevenbridges.responses import json_object, parse_job
+from export_monitor.domain.assessment import Snapshot
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE, MAX_MESSAGE_BYTES
 from export_monitor.domain.model import (
-    Obstacle,
+    Unavailable,
     Watch,
 )
-from export_monitor.domain.start_events import MAX_GROUP_SIZE, understand
+from export_monitor.domain.start_events import MAX_GROUP_SIZE, parse_event
 from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
-from tests.contract.endings import COMPLETED, ENDINGS, FILE, OBJECT, VOLUME, ending, example, example_file, published
+from tests.contract.sample_events import (
+    COMPLETED,
+    ENDINGS,
+    FILE,
+    OBJECT,
+    VOLUME,
+    ending,
+    example,
+    example_file,
+    published,
+)
 from tests.contract.schema_files import CONTENTS, example_files, validator
 
 NOW = 1466018264.0
@@ -58,7 +68,7 @@ def test_event_with_new_fields_is_still_valid_for_a_consumer(key: tuple[str, str
 def test_event_of_a_job_too_large_for_sns_is_as_its_schema_says(too_large: str) -> None:
     job = replace(COMPLETED, body={**COMPLETED.body, too_large: {"a": "x" * MAX_MESSAGE_BYTES}})
     look = replace(ENDINGS[COMPLETED_TYPE, "documented-job"], job=job)
-    watch = Watch(understand({"export_id": job.id}, ""), "m", NOW, 1)
+    watch = Watch(parse_event({"export_id": job.id}, ""), "m", NOW, 1)
     message = ending(look, watch, NOW)
     assert message
     assert message.size_bytes <= MAX_MESSAGE_BYTES
@@ -67,9 +77,9 @@ def test_event_of_a_job_too_large_for_sns_is_as_its_schema_says(too_large: str) 
 
 def event_of(body: bytes) -> Any:
     """The event that ends the watch of export `a`, of the API's bytes."""
-    job = read_job(json_object(body) or {}, "a")
-    answers = Answers(job or Obstacle("not the API's own answer"), VOLUME, FILE, OBJECT)
-    message = ending(answers, Watch(understand({"export_id": "a"}, ""), "m", NOW, 1), NOW)
+    job = parse_job(json_object(body) or {}, "a")
+    answers = Snapshot(job or Unavailable("not the API's own answer"), VOLUME, FILE, OBJECT)
+    message = ending(answers, Watch(parse_event({"export_id": "a"}, ""), "m", NOW, 1), NOW)
     assert message
     return published(message)
 

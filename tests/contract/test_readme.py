@@ -70,7 +70,7 @@ def test_artifact_keeps_the_services_that_the_code_makes_clients_of() -> None:
 
 
 def test_artifact_keeps_the_operations_that_the_adapters_call() -> None:
-    adapters = "".join(path.read_text() for path in (ROOT / "functions/export_monitor/adapters").glob("*.py"))
+    adapters = "".join(path.read_text() for path in (ROOT / "functions/export_monitor/adapters").rglob("*.py"))
     kept = {xform_name(one) for operations in AWS_OPERATIONS.values() for one in operations}
     called = set(re.findall(r"client(?:\(\))?\.([a-z_]+)", adapters)) | set(
         re.findall(r'get_paginator\("(\w+)"\)', adapters)

@@ -133,7 +133,7 @@ def test_events_are_published_by_the_function_alone() -> None:
     assert publisher["Principal"] == {"AWS": role}
     assert publisher["Action"] == "sns:Publish"
     # Those whom a policy of their own allows to publish are kept out too.
-    [others] = [one for one in statements if one["Sid"] == "NobodyElse"]
+    [others] = [one for one in statements if one["Sid"] == "DenyOtherPublishers"]
     assert (others["Effect"], others["Principal"], others["Action"]) == ("Deny", "*", "sns:Publish")
     assert others["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": role}}
 
@@ -178,23 +178,23 @@ def test_nothing_is_allowed_with_an_asterisk_but_tracing_and_the_objects_of_the_
     assert wide == {
         # X-Ray has no resources to name.
         ("Trace", "*"),
-        ("LookAtObjects", "arn:aws:s3:::first-bucket/*"),
-        ("LookAtObjects", "arn:aws:s3:::second.bucket/*"),
+        ("ReadObjects", "arn:aws:s3:::first-bucket/*"),
+        ("ReadObjects", "arn:aws:s3:::second.bucket/*"),
     }
 
 
 def test_role_names_its_resources_one_by_one() -> None:
     resources = {one["Sid"]: texts(one["Resource"]) for one in role_statements()}
-    del resources["Trace"], resources["LookAtObjects"]
+    del resources["Trace"], resources["ReadObjects"]
     assert resources == {
-        "WriteItsLog": ["ExportMonitorLogGroup"],
+        "WriteLogs": ["ExportMonitorLogGroup"],
         "WatchExports": ["ExportQueue"],
-        "SetAsideWhatIsNotUnderstood": ["DeadLetterQueue"],
-        "ReadTheToken": [EVERY_PART["TokenSecretArn"]],
-        "LookAtBuckets": ["arn:aws:s3:::first-bucket", "arn:aws:s3:::second.bucket"],
+        "SendToDeadLetterQueue": ["DeadLetterQueue"],
+        "ReadTokenSecret": [EVERY_PART["TokenSecretArn"]],
+        "ReadBuckets": ["arn:aws:s3:::first-bucket", "arn:aws:s3:::second.bucket"],
         "Decrypt": EVERY_PART["KmsKeyArns"].split(","),
         "PublishOnce": ["Ledger"],
-        "KnowWhatIsWatched": ["Ledger"],
+        "ReadWatchedExports": ["Ledger"],
         "CountGroups": ["GroupLedger"],
         "Publish": ["ExportEventsTopic"],
     }
@@ -231,8 +231,8 @@ def test_nobody_beside_the_account_s_own_principals_and_the_schedule_may_invoke_
 
 def test_without_discovery_there_is_no_schedule_and_the_role_has_nothing_for_it() -> None:
     assert not {"DiscoverySchedule", "DiscoveryPermission"} & set(BARE)
-    assert "KnowWhatIsWatched" not in {one["Sid"] for one in role_statements(BARE)}
-    assert "KnowWhatIsWatched" in {one["Sid"] for one in role_statements(WHOLE)}
+    assert "ReadWatchedExports" not in {one["Sid"] for one in role_statements(BARE)}
+    assert "ReadWatchedExports" in {one["Sid"] for one in role_statements(WHOLE)}
 
 
 def test_queues_and_the_events_topic_are_encrypted_with_keys_that_cost_nothing() -> None:
@@ -249,7 +249,7 @@ def test_topic_without_encryption_carries_alarm_states_and_nothing_else() -> Non
         if "AlarmsTopic" in json.dumps(resource)
         and resource["Type"] not in ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy")
     }
-    assert tells_alarms == {"AlarmsMail", *properties_of("AWS::CloudWatch::Alarm")}
+    assert tells_alarms == {"AlarmsEmail", *properties_of("AWS::CloudWatch::Alarm")}
 
 
 def test_function_is_told_where_the_token_is_and_not_what_it_is() -> None:
@@ -326,8 +326,8 @@ def test_every_arn_and_address_of_the_stack_is_in_its_own_partition(partition: s
     stack = translate(TEMPLATE, given | {"ExportBuckets": "one,two,three"}, CODE_URI, partition)
     assert set(re.findall(r"arn:([^:]+):", json.dumps(stack))) == {partition}
     buckets = {one["Sid"]: texts(one["Resource"]) for one in role_statements(stack["Resources"])}
-    assert buckets["LookAtBuckets"] == [f"arn:{partition}:s3:::{name}" for name in ("one", "two", "three")]
-    assert buckets["LookAtObjects"] == [f"arn:{partition}:s3:::{name}/*" for name in ("one", "two", "three")]
+    assert buckets["ReadBuckets"] == [f"arn:{partition}:s3:::{name}" for name in ("one", "two", "three")]
+    assert buckets["ReadObjects"] == [f"arn:{partition}:s3:::{name}/*" for name in ("one", "two", "three")]
     text, names = stack["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"]
     address = text.replace("${Console}", names["Console"])
     assert address.startswith(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from export_monitor.domain.start_events import StartEventError, read_start_event, understand
+from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event
 from local.sqs_event import sqs_record
 
 DIRECTORY = Path(__file__).parents[2] / "events"
@@ -19,9 +19,9 @@ def sample(name: str) -> Any:
     return json.loads((DIRECTORY / f"{name}.json").read_text("utf-8"))
 
 
-def understood(body: str) -> str:
+def parsed(body: str) -> str:
     try:
-        return read_start_event(body, "cgc.exports").export_id
+        return parse_start_event(body, "cgc.exports").export_id
     except StartEventError as error:
         return str(error)
 
@@ -58,8 +58,8 @@ def test_record_has_the_shape_that_the_mapping_gives_it(name: str) -> None:
     ],
 )
 def test_batch_is_understood_but_for_its_bad_message(name: str, expected: list[str]) -> None:
-    assert [understood(record["body"]) for record in sample(name)["Records"]] == expected
+    assert [parsed(record["body"]) for record in sample(name)["Records"]] == expected
 
 
 def test_direct_event_is_understood() -> None:
-    assert understand(sample("eventbridge-export-started"), "cgc.exports").export_id == COMPLETED
+    assert parse_event(sample("eventbridge-export-started"), "cgc.exports").export_id == COMPLETED

@@ -18,7 +18,7 @@ from export_monitor.domain.start_events import (
     MAX_CONTEXT_DEPTH,
     MAX_GROUP_SIZE,
     StartEventError,
-    read_start_event,
+    parse_start_event,
 )
 from tests.contract.schema_files import CONTENTS, InvalidExample, example_files, faults, invalid_examples, validator
 
@@ -51,7 +51,7 @@ ENVELOPES = st.fixed_dictionaries(
 def refusal(event: Any, source: str = SOURCE) -> str | None:
     """Why a start event is not understood, or None where it is."""
     try:
-        read_start_event(json.dumps(event), source)
+        parse_start_event(json.dumps(event), source)
     except StartEventError as error:
         return str(error)
     return None

@@ -7,12 +7,12 @@ from moto import mock_aws
 
 from local.emulator import ACCOUNT_ID, REGION
 from local.export_jobs import documented_failed
-from local.platform import Platform
 from local.simulated_api import serve
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
 from tests import fakes
+from tests.integration.harness import FILE, World
 from tests.integration.role import rights_exceeded
-from tests.integration.world import FILE, World
 
 QUICK = {
     "ApiRequestsPerMinute": "200",
@@ -81,11 +81,11 @@ def world() -> Iterator[World]:
             # Whatever a test did: the token is nowhere, and no surprise went by untold.
             told = [world.report.lines, aws.published(), aws.dead_letters(), world.report.counts]
             assert fakes.TOKEN not in repr(told)
-            assert world.report.counts["UnforeseenErrors"] == len(world.report.told("unforeseen_error"))
+            assert world.report.counts["UnexpectedErrors"] == len(world.report.logged("unexpected_error"))
 
 
 @pytest.fixture
 def calm(world: World) -> Iterator[World]:
     """A world in which nothing happens that nobody foresaw."""
     yield world
-    assert world.report.told("unforeseen_error") == []
+    assert world.report.logged("unexpected_error") == []

@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass, field
 from threading import Lock
 
+from local.event_source_mapping import EventSourceMapping
 from local.export_jobs import AT_ONCE, Job, documented_completed
 from local.faults import Call, Fault
-from local.mapping import EventSourceMapping
 from local.stack import Stack
 
 

@@ -13,15 +13,15 @@ from dataclasses import replace
 
 import pytest
 
-from local.aws_calls import Refused
+from local.aws_calls import ServiceError
 from local.export_jobs import documented_failed
 from local.faults import Hang, Match, Status
 from local.lambda_runtime import Invocation
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import Stack
 from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted, shown_on
-from tests.integration.eventful_run import direct, log_of, run_eventfully, run_group_and_discovery, send, surprise
+from tests.integration.incident_run import direct, log_of, run_eventfully, run_group_and_discovery, send, surprise
 from tests.integration.steps import completed, run_until_drained
 
 pytestmark = pytest.mark.once
@@ -60,7 +60,7 @@ def errors_of(stack: Stack, invocations: Iterable[Invocation | None]) -> Datapoi
     return {metric: [Datapoint(time.time(), float(one.status != "returned")) for one in invocations if one]}
 
 
-def look_at(stack: Stack, body: str) -> Invocation:
+def process_batch(stack: Stack, body: str) -> Invocation:
     """The invocation that looks at a message; whatever becomes of the message, it is deleted afterwards."""
     queue_url, sqs = stack.deployment.outputs["ExportQueueUrl"], stack.client("sqs")
     message_id = stack.send(body)
@@ -76,7 +76,7 @@ def look_at(stack: Stack, body: str) -> Invocation:
 
 def metrics_of_a_look(stack: Stack, export_id: str) -> Datapoints:
     """The metrics of one look at one export, which must keep its message."""
-    invocation = look_at(stack, json.dumps({"export_id": export_id}))
+    invocation = process_batch(stack, json.dumps({"export_id": export_id}))
     assert len(json.loads(invocation.response)["batchItemFailures"]) == 1
     return emitted(log_of(stack))
 
@@ -181,7 +181,7 @@ def a_job_of_another_user(stack: Stack, platform: Platform) -> Datapoints:
 
 def an_object_that_s3_refuses(stack: Stack, platform: Platform) -> Datapoints:
     platform.add_job(completed("refused-by-s3"))
-    stack.aws.fault_for = lambda call: Refused(403, "AccessDenied") if call.operation == "HeadObject" else None
+    stack.aws.fault_for = lambda call: ServiceError(403, "AccessDenied") if call.operation == "HeadObject" else None
     return metrics_of_a_look(stack, "refused-by-s3")
 
 
@@ -198,7 +198,7 @@ def an_api_that_fails_at_every_look(stack: Stack, platform: Platform) -> Datapoi
 
 def one_poll_in_which_s3_fails(stack: Stack, platform: Platform) -> Datapoints:
     platform.add_job(completed("failed-by-s3"))
-    stack.aws.fault_for = lambda call: Refused(503, "SlowDown") if call.operation == "HeadObject" else None
+    stack.aws.fault_for = lambda call: ServiceError(503, "SlowDown") if call.operation == "HeadObject" else None
     return metrics_of_a_look(stack, "failed-by-s3")
 
 
@@ -212,14 +212,16 @@ def one_event_that_sns_refuses(stack: Stack, platform: Platform) -> Datapoints:
     # A name of its own each time: the claim of a publication that failed stands for a minute.
     export_id = f"refused-by-sns-{next(_numbers)}"
     platform.add_job(documented_failed(id=export_id))
-    stack.aws.fault_for = lambda call: Refused(403, "AuthorizationError") if call.operation == "PublishBatch" else None
+    stack.aws.fault_for = lambda call: (
+        ServiceError(403, "AuthorizationError") if call.operation == "PublishBatch" else None
+    )
     return metrics_of_a_look(stack, export_id)
 
 
 def an_event_that_sns_goes_on_refusing(stack: Stack, platform: Platform) -> Datapoints:
     """It is tried again each minute, as soon as its claim has ended."""
     once = one_event_that_sns_refuses(stack, platform)
-    [line] = [line for line in stack.logs() if line.get("outcome") == "kept"]
+    [line] = [line for line in stack.logs() if line.get("outcome") == "deferred"]
     assert line["delay_seconds"] < FIVE_MINUTES
     return {metric: again(datapoints, line["delay_seconds"], times=15) for metric, datapoints in once.items()}
 
@@ -230,7 +232,7 @@ def an_error_that_nobody_foresaw(stack: Stack, platform: Platform) -> Datapoints
 
 
 def a_message_that_is_not_understood(stack: Stack, platform: Platform) -> Datapoints:
-    look_at(stack, "not understood")
+    process_batch(stack, "not understood")
     return dead_letters_of(stack)
 
 
@@ -239,7 +241,7 @@ def an_invocation_that_is_killed(stack: Stack, platform: Platform) -> Datapoints
     platform.fail(Match(path="/storage/exports/while-killed"), Hang(20))
     with ThreadPoolExecutor(1) as pool:
         asked_before = len(platform.requests)
-        invocation = pool.submit(look_at, stack, '{"export_id": "while-killed"}')
+        invocation = pool.submit(process_batch, stack, '{"export_id": "while-killed"}')
         while len(platform.requests) == asked_before:
             time.sleep(0.05)
         stack.environments[0].kill()
@@ -264,15 +266,15 @@ def more_exports_in_flight_than_can_be_had_here(stack: Stack, platform: Platform
 Situation = Callable[[Stack, Platform], Datapoints]
 SITUATIONS: Mapping[Situation, str] = {
     a_message_that_is_not_understood: "DeadLetterAlarm",
-    a_token_that_the_api_refuses: "TokenRefusedAlarm",
-    a_secret_without_a_token: "TokenRefusedAlarm",
-    a_bucket_that_is_not_listed: "AccessRefusedAlarm",
-    a_job_of_another_user: "AccessRefusedAlarm",
-    an_object_that_s3_refuses: "AccessRefusedAlarm",
+    a_token_that_the_api_refuses: "TokenRejectedAlarm",
+    a_secret_without_a_token: "TokenRejectedAlarm",
+    a_bucket_that_is_not_listed: "AccessDeniedAlarm",
+    a_job_of_another_user: "AccessDeniedAlarm",
+    an_object_that_s3_refuses: "AccessDeniedAlarm",
     an_api_that_fails_at_every_look: "ApiErrorsAlarm",
     an_object_for_which_s3_fails_at_every_poll: "S3ErrorsAlarm",
-    an_event_that_sns_goes_on_refusing: "EventsHeldBackAlarm",
-    an_error_that_nobody_foresaw: "UnforeseenErrorsAlarm",
+    an_event_that_sns_goes_on_refusing: "PublishFailuresAlarm",
+    an_error_that_nobody_foresaw: "UnexpectedErrorsAlarm",
     an_invocation_that_is_killed: "FunctionErrorsAlarm",
     an_invocation_that_runs_out_of_time: "FunctionErrorsAlarm",
     a_direct_start_event_that_is_refused: "FunctionErrorsAlarm",
@@ -298,7 +300,7 @@ def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms:
     datapoints = in_flight_of(stack) | dead_letters_of(stack) | errors_of(stack, invocations)
     run_until_drained(stack, stack.mapping)
     datapoints |= emitted(log_of(stack))
-    assert {"ExportsCompleted", "ExportsFailed", "ExportsWaiting"} <= {metric.name for metric in datapoints}
+    assert {"ExportsCompleted", "ExportsFailed", "UnfinishedPolls"} <= {metric.name for metric in datapoints}
     assert {name for name, alarm in alarms.items() if state(alarm, datapoints) == "ALARM"} == set()
 
 
@@ -310,7 +312,7 @@ def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms:
     [
         (one_look_at_an_api_that_fails, "ApiErrorsAlarm"),
         (one_poll_in_which_s3_fails, "S3ErrorsAlarm"),
-        (one_event_that_sns_refuses, "EventsHeldBackAlarm"),
+        (one_event_that_sns_refuses, "PublishFailuresAlarm"),
     ],
     ids=["api", "s3", "sns"],
 )
@@ -322,7 +324,7 @@ def test_hiccup_is_nobody_s_business(
     assert state(alarms[name], datapoints) == "OK"
 
 
-@pytest.mark.parametrize("name", ["TokenRefusedAlarm", "AccessRefusedAlarm", "UnforeseenErrorsAlarm"])
+@pytest.mark.parametrize("name", ["TokenRejectedAlarm", "AccessDeniedAlarm", "UnexpectedErrorsAlarm"])
 def test_alarm_lasts_from_look_to_look_and_is_over_some_time_after_the_last(
     alarms: Mapping[str, Alarm], name: str
 ) -> None:
@@ -333,7 +335,7 @@ def test_alarm_lasts_from_look_to_look_and_is_over_some_time_after_the_last(
     assert state(alarms[name], looks, last + HOUR) == "OK"
 
 
-@pytest.mark.parametrize("name", ["ApiErrorsAlarm", "S3ErrorsAlarm", "EventsHeldBackAlarm", "FunctionErrorsAlarm"])
+@pytest.mark.parametrize("name", ["ApiErrorsAlarm", "S3ErrorsAlarm", "PublishFailuresAlarm", "FunctionErrorsAlarm"])
 def test_alarm_ends_when_its_cause_is_gone_and_nothing_is_reported_any_more(
     alarms: Mapping[str, Alarm], name: str
 ) -> None:

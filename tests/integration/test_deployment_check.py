@@ -14,7 +14,7 @@ import pytest
 
 from local.emulator import CREDENTIALS, REGION
 from local.export_jobs import AT_ONCE, documented_completed
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
 from tests.e2e.check_deployed_stack import event, subscribed
 
@@ -110,7 +110,7 @@ def test_check_waits_for_no_filter_policy_and_finds_its_event_among_those_of_oth
 
 
 def test_alarm_that_has_fired_is_told_by_name(stack: Stack) -> None:
-    cloudwatch, name = stack.client("cloudwatch"), "cgc-export-monitor-TokenRefusedAlarm"
+    cloudwatch, name = stack.client("cloudwatch"), "cgc-export-monitor-TokenRejectedAlarm"
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="The token was refused.")
     done = checked(stack, "-k", "none_has_fired")
     assert done.returncode == 1

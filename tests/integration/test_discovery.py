@@ -6,28 +6,28 @@ from typing import Any
 
 import pytest
 
-from export_monitor.adapters.api_token import ApiToken
-from export_monitor.adapters.cgc import CgcApi
-from export_monitor.adapters.conversation import Conversation
-from export_monitor.adapters.export_queue import ExportQueue
-from export_monitor.adapters.http import HttpExchange
-from export_monitor.adapters.pace import Pace
-from export_monitor.adapters.table import Table
-from export_monitor.adapters.watch_marks import WatchMarks
-from export_monitor.discovery import RECENT_SECONDS, Discovery
+from export_monitor.adapters.aws.dynamodb.table import Table
+from export_monitor.adapters.aws.dynamodb.watched_exports import WatchedExports
+from export_monitor.adapters.aws.secrets import ApiToken
+from export_monitor.adapters.aws.sqs import ExportQueue
+from export_monitor.adapters.sevenbridges.client import CgcApi
+from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
+from export_monitor.adapters.sevenbridges.session import ApiSession
+from export_monitor.adapters.sevenbridges.transport import HttpTransport
+from export_monitor.application.discovery import RECENT_SECONDS, Discovery
 from export_monitor.domain.model import QueueMessage
 from local.export_jobs import AT_ONCE, NEVER, documented_completed
 from local.faults import Call, Close, Match, Status, html_page
-from local.platform import ListOrder
-from tests.fakes import IN_TURN
-from tests.integration.world import HOUR, World
+from local.simulated_platform import ListOrder
+from tests.fakes import SYNCHRONOUS
+from tests.integration.harness import HOUR, World
 
 LIST = r"/storage/exports"
-WARNING = ("warn", "discovery_stopped_early")
+WARNING = ("warn", "discovery_truncated")
 
 
-def marks_of(world: World) -> WatchMarks:
-    return WatchMarks(Table(IN_TURN, lambda: world.aws.client("dynamodb"), "ledger"))
+def marks_of(world: World) -> WatchedExports:
+    return WatchedExports(Table(SYNCHRONOUS, lambda: world.aws.client("dynamodb"), "ledger"))
 
 
 class Searching:
@@ -42,21 +42,21 @@ class Searching:
         """One run of the schedule; the exports that it begins to watch."""
         world, aws = self.world, self.world.aws
         before = len(world.platform.requests)
-        queue = ExportQueue(IN_TURN, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
-        token = ApiToken(IN_TURN, lambda: aws.client("secretsmanager"), aws.secret_arn)
-        pace = Pace(requests or self.requests, world.monotonic)
-        conversation = Conversation(world.base_url, HttpExchange(), token, pace, world.report.count)
-        api = CgcApi(conversation, world.monotonic)
+        queue = ExportQueue(SYNCHRONOUS, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
+        token = ApiToken(SYNCHRONOUS, lambda: aws.client("secretsmanager"), aws.secret_arn)
+        rate_limiter = RateLimiter(requests or self.requests, world.monotonic)
+        session = ApiSession(world.base_url, HttpTransport(), token, rate_limiter, world.report.count)
+        api = CgcApi(session, world.monotonic)
         Discovery(api, marks_of(world), queue, world.report, ["bucket"]).discover(world.now, lambda: 60.0)
         self.asked = [one.path for one in world.platform.requests[before:]]
-        return world.report.told("discovery")[-1]["export_ids"] or []
+        return world.report.logged("discovery_finished")[-1]["export_ids"] or []
 
     @property
     def stopped_early(self) -> list[str]:
         """Why the last run that stopped early did so, by its warning."""
         warnings = [fields for level, event, fields in self.world.report.lines if (level, event) == WARNING]
-        assert len(warnings) == self.world.report.counts["DiscoveryStoppedEarly"]
-        reasons: list[str] = warnings[-1]["because"] if warnings else []
+        assert len(warnings) == self.world.report.counts["DiscoveryTruncated"]
+        reasons: list[str] = warnings[-1]["cause"] if warnings else []
         return reasons
 
     @property
@@ -145,7 +145,7 @@ def test_announced_export_is_not_discovered_though_it_still_runs(calm: World, se
     start(calm, "announced", age=HOUR, steps=NEVER)
     watch = replace(calm.watch, marks=marks_of(calm))
     message = calm.announced("announced")
-    assert watch.look_at([message], calm.invocation()) == [message.message_id]
+    assert watch.process_batch([message], calm.invocation()) == [message.message_id]
     assert search.run() == []
 
 
@@ -189,12 +189,14 @@ def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_orde
     crowd.platform.list_order = order
     search = Searching(crowd)
     announced = sorted(recent(crowd))[::10]
-    replace(crowd.watch, marks=marks_of(crowd)).look_at([crowd.announced(one) for one in announced], crowd.invocation())
+    replace(crowd.watch, marks=marks_of(crowd)).process_batch(
+        [crowd.announced(one) for one in announced], crowd.invocation()
+    )
     found = search.run()
     assert Counter(found) == Counter(recent(crowd) - set(announced))
     assert search.pages <= pages
     assert len(search.asked) <= 100
-    assert crowd.report.counts["DiscoveryStoppedEarly"] == 0
+    assert crowd.report.counts["DiscoveryTruncated"] == 0
     assert search.run() == []
 
 
@@ -234,7 +236,7 @@ def test_run_that_has_used_its_share_says_so_and_the_next_goes_on(crowd: World, 
         assert len(search.asked) <= 4
         crowd.monotonic.advance(300)
     assert Counter(found) == Counter(recent(crowd))
-    assert crowd.report.counts["DiscoveryStoppedEarly"] >= 1
+    assert crowd.report.counts["DiscoveryTruncated"] >= 1
     assert search.stopped_early == ["this worker's share of the rate limit is used up"]
 
 
@@ -261,7 +263,7 @@ def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: Worl
 
     crowd.platform.fail(Third(), fault)
     found += search.run()
-    assert crowd.report.counts["DiscoveryStoppedEarly"] == 1
+    assert crowd.report.counts["DiscoveryTruncated"] == 1
     assert 0 < len(found) < len(wanted)
     found += search.run()
     assert Counter(found) == Counter(wanted)
@@ -309,7 +311,7 @@ def test_volume_that_cannot_be_read_now_is_asked_again_at_the_next_run(calm: Wor
     start(calm, "a", age=HOUR)
     calm.platform.fail(Match(path="/storage/volumes/.*"), html_page(503))
     assert search.run() == []
-    assert calm.report.counts["DiscoveryStoppedEarly"] == 1
+    assert calm.report.counts["DiscoveryTruncated"] == 1
     assert search.run() == ["a"]
 
 
@@ -319,7 +321,7 @@ def test_exports_of_volumes_that_could_not_be_read_are_found_by_the_next_run(cal
         start(calm, f"e{number}", age=HOUR, volume=name)
         calm.platform.fail(Match(path=f"/storage/volumes/{name}"), Status(503))
     assert search.run() == []
-    assert calm.report.counts["DiscoveryStoppedEarly"] == 1
+    assert calm.report.counts["DiscoveryTruncated"] == 1
     assert sorted(search.run()) == ["e0", "e1"]
 
 
@@ -335,12 +337,12 @@ def test_ledger_that_cannot_be_asked_finds_nothing_and_says_so(calm: World, sear
     start(calm, "a", age=HOUR)
     calm.aws.client("dynamodb").delete_table(TableName="ledger")
     assert search.run() == []
-    [because] = search.stopped_early
-    assert because.startswith("DynamoDB: ")
+    [cause] = search.stopped_early
+    assert cause.startswith("DynamoDB: ")
 
 
 def test_answer_that_never_comes_ends_the_run(calm: World, search: Searching) -> None:
     calm.platform.fail(Match(path=LIST), Close())
     assert search.run() == []
-    [because] = search.stopped_early
-    assert because.startswith("the API cannot be reached")
+    [cause] = search.stopped_early
+    assert cause.startswith("the API cannot be reached")

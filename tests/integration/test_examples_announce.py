@@ -16,7 +16,7 @@ import pytest
 from local.emulator import CREDENTIALS, REGION
 from local.export_jobs import AT_ONCE
 from local.faults import Drip, Match, Status
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
 from tests import aws_cli
 

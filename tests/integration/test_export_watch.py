@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from export_monitor.batch import Invocation
-from export_monitor.watch import ExportWatch
+from export_monitor.application.batch import Invocation
+from export_monitor.application.watcher import ExportWatcher
 from local.export_jobs import NEVER, Job, documented_completed, documented_failed, error_body
-from local.faults import LeftOut, Match, Status
-from tests.integration.world import (
+from local.faults import Match, OmittedItem, Status
+from tests.integration.harness import (
     FILE,
+    FINAL_DEADLINE,
     HOUR,
-    LAST_MOMENT,
     Refusing,
     Vanishing,
     World,
@@ -77,7 +77,7 @@ class TestEnds:
         calm.platform.add_job(completed("hidden", volume="rfranklin/hidden"))
         refused = Status(403, error_body(403, 9020, "No right on the volume.") | {"code": "9020"})
         calm.platform.fail(Match(path=".*/rfranklin/hidden"), refused, times=None)
-        messages = [calm.announced(name, age=LAST_MOMENT) for name in ("unknown", "foreign", "homeless", "hidden")]
+        messages = [calm.announced(name, age=FINAL_DEADLINE) for name in ("unknown", "foreign", "homeless", "hidden")]
         for batch in [[one] for one in messages] if alone else [messages]:
             assert calm.look(*batch) == []
         envelopes = calm.aws.published()
@@ -102,14 +102,14 @@ class TestEnds:
         message = calm.announced("slow", age=1000)
         assert calm.look(message) == [message]
         assert (calm.last_line["outcome"], calm.last_line["delay_seconds"]) == ("waiting", 100.0)
-        assert calm.report.counts == {"ExportsWaiting": 1}
+        assert calm.report.counts == {"UnfinishedPolls": 1}
         assert calm.events() == []
 
     def test_state_that_is_not_documented_is_told_and_waited_for(self, calm: World) -> None:
         calm.platform.add_job(completed("odd", fields={"state": "HIBERNATING"}))
         message = calm.announced("odd")
         assert calm.look(message) == [message]
-        assert calm.report.told("unknown_state") == [{"export_id": "odd", "state": "HIBERNATING"}]
+        assert calm.report.logged("unknown_job_state") == [{"export_id": "odd", "state": "HIBERNATING"}]
 
     def test_volume_that_is_not_on_amazon_s3_completes_with_every_check_skipped(self, calm: World) -> None:
         calm.platform.add_volume(
@@ -152,7 +152,7 @@ class TestBatches:
     def test_export_that_the_bulk_answer_lacks_is_kept(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         calm.platform.add_job(completed("b"))
-        calm.platform.fail(Match(path="/bulk/.*"), LeftOut("a"))
+        calm.platform.fail(Match(path="/bulk/.*"), OmittedItem("a"))
         messages = [calm.announced("a"), calm.announced("b")]
         assert calm.look(*messages) == [messages[0]]
         assert calm.look(messages[0]) == []
@@ -167,7 +167,7 @@ class TestBatches:
         assert letters["not JSON"].startswith("body: must be JSON")
         assert letters['{"export_id": "../x"}'].startswith("export_id: must be")
         assert calm.report.counts["StartEventsRejected"] == 2
-        assert len(calm.report.told("message_set_aside")) == 2
+        assert len(calm.report.logged("message_dead_lettered")) == 2
 
     def test_message_that_cannot_be_set_aside_is_kept(self, world: World) -> None:
         sqs = world.aws.client("sqs")
@@ -182,11 +182,11 @@ class TestBatches:
         calm.platform.add_job(completed("slow", steps=NEVER))
         message = replace(calm.announced("slow"), receipt_handle="not-a-handle")
         assert calm.look(message) == [message]
-        assert calm.report.told("message_not_hidden") == [{"message_id": message.message_id}]
+        assert calm.report.logged("visibility_change_failed") == [{"message_id": message.message_id}]
 
     def test_kept_message_is_hidden_in_the_queue(self, calm: World) -> None:
         calm.platform.add_job(completed("slow", steps=NEVER))
-        message = calm.announced("slow", age=LAST_MOMENT / 4)
+        message = calm.announced("slow", age=FINAL_DEADLINE / 4)
         calm.aws.client("sqs").change_message_visibility(
             QueueUrl=calm.aws.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=1
         )
@@ -201,9 +201,9 @@ class TestPublishedOnce:
         messages = [calm.announced("seen-often") for _ in range(10)]
         workers = [calm.worker() for _ in range(4)]
 
-        def work(worker: ExportWatch) -> None:
+        def work(worker: ExportWatcher) -> None:
             for message in messages:
-                worker.look_at([message], calm.invocation())
+                worker.process_batch([message], calm.invocation())
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(work, workers))
@@ -217,10 +217,10 @@ class TestPublishedOnce:
         message = calm.announced("a")
         crashed = replace(calm.worker(), topic=Vanishing())
         with pytest.raises(SystemExit):
-            crashed.look_at([message], calm.invocation())
+            crashed.process_batch([message], calm.invocation())
         calm.pass_time(20)
         assert calm.look(message) == [message]
-        assert calm.last_line["outcome"] == "kept"
+        assert calm.last_line["outcome"] == "deferred"
         assert calm.last_line["delay_seconds"] == pytest.approx(41, abs=0.2)
         calm.pass_time(41)
         assert calm.look(message) == []
@@ -238,7 +238,7 @@ class TestPublishedOnce:
         calm.pass_time(29 * 24 * HOUR)
         assert calm.look(calm.announced("a")) == []
         assert calm.events() == []
-        assert calm.last_line["outcome"] == "published_before"
+        assert calm.last_line["outcome"] == "already_published"
 
     def test_start_event_after_a_failure_is_looked_at_anew(self, calm: World) -> None:
         calm.platform.add_job(documented_failed(id="a"))
@@ -259,8 +259,8 @@ class TestPublishedOnce:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
         refusing = replace(calm.worker(), topic=Refusing())
-        assert refusing.look_at([message], calm.invocation()) == [message.message_id]
-        assert calm.last_line["because"] == "SNS: InternalError"
+        assert refusing.process_batch([message], calm.invocation()) == [message.message_id]
+        assert calm.last_line["cause"] == "SNS: InternalError"
         assert calm.last_line["delay_seconds"] == pytest.approx(61, abs=0.1)
         calm.pass_time(61)
         assert calm.look(message) == []
@@ -274,9 +274,11 @@ class TestPublishedOnce:
             # Asked in time, but the last answer took long.
             return 60.0 if len(calm.asked) < 3 else 7.0
 
-        assert calm.watch.look_at([message], Invocation(calm.now, calm.now + 60, time_left)) == [message.message_id]
+        assert calm.watch.process_batch([message], Invocation(calm.now, calm.now + 60, time_left)) == [
+            message.message_id
+        ]
         assert len(calm.asked) == 3
-        assert calm.last_line["because"] == "the invocation's time is up"
+        assert calm.last_line["cause"] == "the invocation's time is up"
         assert calm.events() == []
         assert calm.look(message) == []
         assert calm.event_ids() == ["a:completed"]

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from export_monitor.batch import Invocation
-from export_monitor.domain.groups import FailedMember, MemberEnd
+from export_monitor.application.batch import Invocation
+from export_monitor.application.watcher import ExportWatcher
+from export_monitor.domain.groups import FailedMember, MemberResult
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
-from export_monitor.watch import ExportWatch
 from local.export_jobs import NEVER, documented_failed
-from tests.integration.world import HOUR, LAST_MOMENT, TIMEOUT, Refusing, World, completed
+from tests.integration.harness import FINAL_DEADLINE, HOUR, TIMEOUT, Refusing, World, completed
 
 # Short, since what a dead worker has claimed waits for so long.
 INVOCATION_SECONDS = 4.0
@@ -107,8 +107,8 @@ class TestConcluded:
         jobs(calm, done="a")
         calm.look(member(calm, "a", size=2))
         [message] = group_messages(calm)
-        calm.pass_time(LAST_MOMENT)
-        message = replace(message, sent_at=calm.now - LAST_MOMENT)
+        calm.pass_time(FINAL_DEADLINE)
+        message = replace(message, sent_at=calm.now - FINAL_DEADLINE)
         assert calm.watch.groups.ledger.claim("run", calm.now, calm.now + 60)
         assert calm.look(message) == [message]
         assert concluded(calm) == []
@@ -127,9 +127,9 @@ class TestConcluded:
         jobs(world, done="a")
         message = member(world, "a", size=1)
         groups = replace(world.watch.groups, topic=Refusing())  # type: ignore[arg-type]
-        assert replace(world.watch, groups=groups).look_at([message], world.invocation()) == [message.message_id]
+        assert replace(world.watch, groups=groups).process_batch([message], world.invocation()) == [message.message_id]
         assert world.event_ids() == ["a:completed"]
-        assert world.report.counts["EventsHeldBack"] == 1
+        assert world.report.counts["PublishFailures"] == 1
         world.pass_time(61)
         assert world.look(message) == []
         assert world.event_ids() == ["run:concluded"]
@@ -138,10 +138,10 @@ class TestConcluded:
         jobs(world, done="a")
         world.look(member(world, "a", size=2))
         [message] = group_messages(world)
-        world.pass_time(LAST_MOMENT + 1)
+        world.pass_time(FINAL_DEADLINE + 1)
         left = iter([60.0])
         late = Invocation(world.now, world.now + 60, lambda: next(left, 1.0))
-        assert world.watch.look_at([message], late) == [message.message_id]
+        assert world.watch.process_batch([message], late) == [message.message_id]
         assert concluded(world) == []
         world.pass_time(61)
         assert world.look(message) == []
@@ -181,7 +181,7 @@ class TestMembers:
         calm.look(member(calm, "b", size=9))
         [event] = concluded(calm)
         assert event["data"]["group"] == {"id": "run", "size": 2}
-        assert calm.report.told("group_size_differs") == [{"group_id": "run", "size": 2, "others": [9]}]
+        assert calm.report.logged("group_size_differs") == [{"group_id": "run", "size": 2, "announced_sizes": [9]}]
 
     def test_members_beyond_the_size_are_told_and_change_nothing(self, calm: World) -> None:
         jobs(calm, done="abc", failed="d")
@@ -189,7 +189,7 @@ class TestMembers:
         calm.look(member(calm, "d", size=2))
         [event] = concluded(calm)
         assert (event["data"]["completed"], event["data"]["failed"]) == (2, 0)
-        told = [one["export_ids"] for one in calm.report.told("group_members_beyond_size")]
+        told = [one["export_ids"] for one in calm.report.logged("group_overflow")]
         assert [len(export_ids) for export_ids in told] == [1, 1]
         assert told[1] == ["d"]
 
@@ -198,9 +198,9 @@ class TestMembers:
         calm.look(member(calm, "a", size=2, age=10))
         calm.look(member(calm, "b", size=2, age=1000))
         [event] = concluded(calm)
-        begun = calm.watch.groups.ledger.tally("run")
-        assert begun is not None
-        assert begun.first_requested_at == pytest.approx(calm.now - 1000, abs=0.01)
+        started = calm.watch.groups.ledger.progress("run")
+        assert started is not None
+        assert started.first_requested_at == pytest.approx(calm.now - 1000, abs=0.01)
         assert event["data"]["first_requested_at"] < event["data"]["concluded_at"]
 
 
@@ -210,7 +210,7 @@ class TestIncomplete:
         calm.look(member(calm, "a", age=HOUR), member(calm, "b"))
         [message] = group_messages(calm)
         calm.events()
-        calm.pass_time(LAST_MOMENT - HOUR - 1)
+        calm.pass_time(FINAL_DEADLINE - HOUR - 1)
         assert calm.look(message) == [message]
         calm.pass_time(2)
         assert calm.look(message) == []
@@ -222,23 +222,23 @@ class TestIncomplete:
         jobs(calm, done="ab")
         calm.look(member(calm, "a", size=2))
         [message] = group_messages(calm)
-        calm.pass_time(LAST_MOMENT + 1)
+        calm.pass_time(FINAL_DEADLINE + 1)
         calm.look(message)
         assert [event["data"]["missing"] for event in concluded(calm)] == [1]
         assert calm.look(member(calm, "b", size=2)) == []
         assert calm.event_ids() == ["b:completed"]
-        assert calm.report.told("group_members_beyond_size") == [{"group_id": "run", "export_ids": ["b"]}]
+        assert calm.report.logged("group_overflow") == [{"group_id": "run", "export_ids": ["b"]}]
 
     def test_message_of_a_group_that_was_never_recorded_waits_for_it_until_the_last_moment(self, calm: World) -> None:
         message = calm.sent('{"watched_group": "nobody-s"}')
         assert calm.look(message) == [message]
-        calm.pass_time(LAST_MOMENT + 1)
+        calm.pass_time(FINAL_DEADLINE + 1)
         assert calm.look(message) == []
         assert calm.events() == []
 
 
 class TestCrashes:
-    @pytest.mark.parametrize("step", ["tally", "begin", "count", "claim", "failures", "record"])
+    @pytest.mark.parametrize("step", ["progress", "begin", "count", "claim", "failures", "record"])
     @pytest.mark.parametrize("moment", ["before", "after"])
     def test_crash_at_any_step_loses_no_group_and_counts_nobody_twice(
         self, world: World, step: str, moment: str
@@ -248,7 +248,7 @@ class TestCrashes:
         ledger = Dying(world.watch.groups.ledger, step, moment)
         dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
-            dying.look_at(messages, world.invocation())
+            dying.process_batch(messages, world.invocation())
         world.pass_time(61)
         messages += group_messages(world)
         for _ in range(3):
@@ -267,7 +267,7 @@ class TestCrashes:
         ledger = Dying(world.watch.groups.ledger, "count", "before")
         dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
-            dying.look_at([message], world.invocation())
+            dying.process_batch([message], world.invocation())
         # Whatever it would find now:
         jobs(world, failed="a")
         world.look(message)
@@ -279,7 +279,7 @@ class TestCrashes:
         ledger = Dying(world.watch.groups.ledger, "begin", "before")
         dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
-            dying.look_at([member(world, "a")], world.invocation())
+            dying.process_batch([member(world, "a")], world.invocation())
         assert len(group_messages(world)) == 1
 
 
@@ -333,11 +333,11 @@ class Mortal:
 @pytest.mark.once
 def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
     members = [
-        MemberEnd(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(1000)
+        MemberResult(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(1000)
     ]
     world.watch.groups.ledger.begin(Group("run", 1000), world.now, world.now)
 
-    def handle(worker: World, dice: random.Random, batch: list[MemberEnd]) -> list[MemberEnd]:
+    def handle(worker: World, dice: random.Random, batch: list[MemberResult]) -> list[MemberResult]:
         invocation = short_invocation()
         groups = mortal(worker, dice, deaths, invocation).groups
         counted = [(Group("run", 1000), end) for end in batch]
@@ -424,7 +424,7 @@ def is_over(world: World) -> bool:
     """Look at the group as its own message does."""
     invocation = short_invocation()
     now, until = invocation.now, invocation.deadline_at
-    return world.watch.groups.is_over("run", now, LAST_MOMENT, now, until, lambda: True)
+    return world.watch.groups.is_over("run", now, FINAL_DEADLINE, now, until, lambda: True)
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
@@ -442,7 +442,7 @@ def short_invocation() -> Invocation:
     return Invocation(now, deadline_at, lambda: deadline_at - time.time())
 
 
-def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Invocation) -> ExportWatch:
+def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Invocation) -> ExportWatcher:
     """A new worker, any of whose steps may be its last."""
     fresh = world.worker()
 
@@ -465,14 +465,14 @@ def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Inv
 class Unseen:
     """A queue whose messages are in the test's own hands."""
 
-    def hide(self, delays: Any) -> list[QueueMessage]:
+    def change_visibility(self, delays: Any) -> list[QueueMessage]:
         return []
 
 
-def look(watch: ExportWatch, batch: list[QueueMessage], invocation: Invocation) -> list[QueueMessage]:
+def look(watch: ExportWatcher, batch: list[QueueMessage], invocation: Invocation) -> list[QueueMessage]:
     """What stays of a batch; all of it where the worker dies."""
     try:
-        kept = set(watch.look_at(batch, invocation))
+        kept = set(watch.process_batch(batch, invocation))
     except SystemExit:
         return batch
     return [message for message in batch if message.message_id in kept]

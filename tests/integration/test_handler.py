@@ -18,8 +18,8 @@ from export_monitor.bootstrap import bootstrap
 from export_monitor.domain.start_events import StartEventError
 from export_monitor.settings import SettingsError
 from local.export_jobs import AT_ONCE, NEVER, documented_completed, documented_failed
-from local.platform import Platform
 from local.simulated_api import serve
+from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from tests.fakes import REGION, TOKEN, AwsAccount
 
@@ -77,7 +77,7 @@ def handle(environment: pytest.MonkeyPatch) -> Handle:
     """The handler in a new execution environment, which reads its variables at the first event."""
     environment.delitem(sys.modules, "export_monitor.handler", raising=False)
     module = cache(lambda: importlib.import_module("export_monitor.handler"))
-    return lambda event: module().handler(event, Context())
+    return lambda event: module().lambda_handler(event, Context())
 
 
 def envelope(detail: object) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def batch(aws: AwsAccount, *bodies: str) -> dict[str, Any]:
     """The event of messages with these bodies, as the mapping makes it of what it receives."""
     records = []
     for body in bodies:
-        attributes = {"trace": {"DataType": "String", "StringValue": "kept"}}
+        attributes = {"trace": {"DataType": "String", "StringValue": "deferred"}}
         aws.client("sqs").send_message(QueueUrl=aws.queue_url, MessageBody=body, MessageAttributes=attributes)
         records.append(sqs_record(aws.receive(), QUEUE_ARN))
     return {"Records": records}
@@ -114,7 +114,7 @@ def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsA
     assert json.loads(published["Message"])["id"] == "done:completed"
     [letter] = aws.dead_letters()
     assert letter["Body"] == "not JSON"
-    assert letter["MessageAttributes"]["trace"]["StringValue"] == "kept"
+    assert letter["MessageAttributes"]["trace"]["StringValue"] == "deferred"
 
 
 def test_batch_of_nothing_but_ends_is_answered_with_no_failures(
@@ -133,10 +133,10 @@ def test_watch_began_when_its_message_was_sent(
     attributes["SentTimestamp"] = str(int(attributes["SentTimestamp"]) - 1_000_000)
     attributes["ApproximateReceiveCount"] = "7"
     handle(event)
-    [line] = [one for one in lines(capsys) if one.get("message") == "export_looked_at"]
+    [line] = [one for one in lines(capsys) if one.get("message") == "export_polled"]
     assert line["age_seconds"] == pytest.approx(1000, abs=30)
     assert line["delay_seconds"] == pytest.approx(100, abs=13)
-    assert (line["receives"], line["export_id"], line["outcome"]) == (7, "slow", "waiting")
+    assert (line["receive_count"], line["export_id"], line["outcome"]) == (7, "slow", "waiting")
 
 
 def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
@@ -146,8 +146,8 @@ def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
     handle(batch(aws, '{"export_id": "done"}'))
     told = lines(capsys)
     assert TOKEN not in repr(told)
-    [looked_at] = [line for line in told if line.get("message") == "export_looked_at"]
-    assert looked_at["function_request_id"] == Context.aws_request_id
+    [polled] = [line for line in told if line.get("message") == "export_polled"]
+    assert polled["function_request_id"] == Context.aws_request_id
     [metrics] = [line for line in told if "_aws" in line]
     [declared] = metrics["_aws"]["CloudWatchMetrics"]
     assert declared["Namespace"] == "CgcExportMonitor"
@@ -254,7 +254,7 @@ def test_parts_are_made_once_and_reach_aws_only_when_they_are_needed(
     assert parts.watch.api_base_url == "https://cgc-api.sbgenomics.com/v2"
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     for export_id in ("a", "b"):
-        parts.announcement.announce({"export_id": export_id})
+        parts.enqueuer.enqueue({"export_id": export_id})
         assert json.loads(aws.receive()["Body"]) == {"export_id": export_id}
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import pytest
 
-from local.faults import Hang, Interrupted, Match
-from local.mapping import EventSourceMapping
-from local.platform import Platform
+from local.event_source_mapping import EventSourceMapping
+from local.faults import Disconnect, Hang, Match
+from local.simulated_platform import Platform
 from local.stack import Stack
 from tests.integration.steps import NthCall, completed, drained, run_until_drained
 
@@ -42,13 +42,13 @@ def test_kill_at_any_moment_loses_no_export(
         stack.send(json.dumps({"export_id": export_id}))
     platform.add_job(replace(completed(export_ids[-1]), steps=((0, "RUNNING"), (4, "COMPLETED"))))
     environment = stack.environment(timeout_seconds=5)
-    killed = NthCall(operation, nth, Interrupted(moment, environment.kill))
+    killed = NthCall(operation, nth, Disconnect(moment, environment.kill))
     stack.aws.fault_for = killed
     mapping = EventSourceMapping(
         replace(stack.deployment.mapping, batching_window_seconds=0.2),
         stack.client("sqs"),
         [environment],
-        show_again_at_once=True,
+        redeliver_immediately=True,
     )
     run_until_drained(stack, mapping)
     environment.kill()

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from local.export_jobs import documented_completed, documented_failed
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
 
 

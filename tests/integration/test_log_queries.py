@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.cost import METRICS_LINE_BYTES, POLL_LINE_BYTES
 from local.stack import Stack
-from tests.integration.eventful_run import log_of, run_eventfully
+from tests.integration.incident_run import log_of, run_eventfully
 
 pytestmark = pytest.mark.once
 
@@ -86,8 +86,8 @@ def test_what_a_query_compares_with_is_logged_under_that_field(log: list[dict[st
 
 
 def test_lines_are_as_long_as_the_cost_model_assumes(log: list[dict[str, str]]) -> None:
-    polls = [len(line["@message"]) for line in log if line.get("message") == "export_looked_at"]
-    rounds = [len(line["@message"]) for line in log if "OldestWatchAgeSeconds.0" in line]
+    polls = [len(line["@message"]) for line in log if line.get("message") == "export_polled"]
+    split_unique_exports = [len(line["@message"]) for line in log if "OldestWatchAgeSeconds.0" in line]
     assert sum(polls) / len(polls) == pytest.approx(POLL_LINE_BYTES, rel=0.1)
     # A round without incidents has one metric less than any here.
-    assert min(rounds) - 55 == pytest.approx(METRICS_LINE_BYTES, rel=0.1)
+    assert min(split_unique_exports) - 55 == pytest.approx(METRICS_LINE_BYTES, rel=0.1)

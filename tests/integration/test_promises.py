@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from local.export_jobs import documented_failed
-from local.faults import Close, Drip, Hang, Match, OtherJob, Raw, Status, Truncated, html_page, redirect
-from local.platform import Platform
+from local.faults import Close, Drip, Hang, Match, Raw, Status, Truncated, WrongJob, html_page, redirect
+from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import TOKEN, Stack
 from tests.integration.steps import completed, drained, run_until_drained
@@ -58,7 +58,7 @@ def test_export_seen_ten_times_by_four_workers_is_published_once(stack: Stack, p
         html_page(502),
         html_page(200),
         Truncated(),
-        OtherJob("DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY"),
+        WrongJob("DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY"),
         redirect("http://127.0.0.1:9/v2/storage/exports/lied-about"),
         Hang(60),
         Drip(3),
@@ -101,7 +101,7 @@ BAD = {
 
 def test_bad_start_events_go_to_the_dead_letter_queue_and_disturb_no_others(stack: Stack, platform: Platform) -> None:
     for body in BAD:
-        stack.send(body, {"trace": {"DataType": "String", "StringValue": "kept"}})
+        stack.send(body, {"trace": {"DataType": "String", "StringValue": "deferred"}})
     platform.add_job(documented_failed(id="good"))
     stack.send('{"id": "good"}')
     run_until_drained(stack, stack.mapping)
@@ -109,7 +109,7 @@ def test_bad_start_events_go_to_the_dead_letter_queue_and_disturb_no_others(stac
     assert set(letters) == set(BAD)
     for body, error in BAD.items():
         assert letters[body].error.startswith(error)
-        assert letters[body].attributes["trace"] == "kept"
+        assert letters[body].attributes["trace"] == "deferred"
     assert [one.event["id"] for one in stack.receive()] == ["good:failed:EXPORT_FAILED"]
 
 
@@ -168,7 +168,7 @@ def test_rotated_token_needs_no_restart(stack: Stack, platform: Platform) -> Non
     stack.send('{"export_id": "after"}')
     run_until_drained(stack, stack.mapping)
     assert [one.event["id"] for one in stack.receive(2)] == ["before:completed", "after:completed"]
-    assert not any("TokenRefused" in line for line in stack.log_lines)
+    assert not any("TokenRejected" in line for line in stack.log_lines)
 
 
 def test_refused_token_keeps_the_message_and_is_counted(stack: Stack, platform: Platform) -> None:
@@ -177,7 +177,7 @@ def test_refused_token_keeps_the_message_and_is_counted(stack: Stack, platform: 
     stack.send('{"export_id": "with-a-refused-token"}')
     stack.mapping.run_once()
     assert not drained(stack)
-    assert any("TokenRefused" in line for line in stack.logs())
+    assert any("TokenRejected" in line for line in stack.logs())
     platform.tokens = {TOKEN}
     run_until_drained(stack, stack.mapping)
     assert [one.event["id"] for one in stack.receive()] == ["with-a-refused-token:failed:EXPORT_FAILED"]

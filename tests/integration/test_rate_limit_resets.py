@@ -20,7 +20,7 @@ UNTIL_ASKED = 5.0
 
 
 @dataclass
-class Refused:
+class ServiceError:
     """A run in which one worker was refused; `at` is when it heard of it."""
 
     run: Simulation
@@ -34,7 +34,7 @@ class Refused:
         return next(moment for moment in self.line.sent_at if moment > self.at) - self.at
 
 
-def run_with_one_refusal(reset: str | None, *, in_bulk: bool = True) -> Refused:
+def run_with_one_refusal(reset: str | None, *, in_bulk: bool = True) -> ServiceError:
     """300 exports, and a 429 for the first request after a minute; `reset` is its header, None for none."""
     run = Simulation(Load(exports=300, in_bulk=in_bulk, seconds=600))
     # A platform that shows a reset would add its own where there is none.
@@ -48,7 +48,7 @@ def run_with_one_refusal(reset: str | None, *, in_bulk: bool = True) -> Refused:
     run.run(refuse)
     [line] = [one for one in run.lines if 429 in one.statuses]
     [other] = [one for one in run.lines if one is not line]
-    return Refused(run, line, other, line.answered_at[line.statuses.index(429)])
+    return ServiceError(run, line, other, line.answered_at[line.statuses.index(429)])
 
 
 def seconds_from_the_beginning(seconds: float) -> float:

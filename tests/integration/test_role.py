@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from local.export_jobs import documented_failed
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import Stack
 from tests.integration.role import covers, rights_exceeded, rights_given, rights_used
 from tests.integration.steps import completed, run_until_drained

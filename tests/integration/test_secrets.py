@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local.aws_calls import Refused
+from local.aws_calls import ServiceError
 from local.faults import Call, Fault
-from local.platform import Platform
+from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack
 from tests.integration.steps import completed, drained, run_until_drained
 
@@ -39,8 +39,8 @@ def look_and_wait(stack: Stack) -> None:
     assert invocation.status == "returned"
     assert not drained(stack)
     assert stack.receive(timeout_seconds=0) == []
-    [metrics] = [line for line in stack.logs() if "TokenRefused" in line]
-    assert metrics["TokenRefused"] == [1.0]
+    [metrics] = [line for line in stack.logs() if "TokenRejected" in line]
+    assert metrics["TokenRejected"] == [1.0]
 
 
 def mend_and_conclude(stack: Stack, export_id: str) -> None:
@@ -113,12 +113,12 @@ def test_token_that_the_api_refuses_is_read_afresh_and_told_without_it(stack: St
 
 def test_secret_that_may_not_be_read_is_told_by_the_code_of_the_refusal(stack: Stack, platform: Platform) -> None:
     def refuse(call: Call) -> Fault | None:
-        return Refused(400, "AccessDeniedException") if call.service == "secretsmanager" else None
+        return ServiceError(400, "AccessDeniedException") if call.service == "secretsmanager" else None
 
     stack.aws.fault_for = refuse
     export_id = announce(stack, platform)
     look_and_wait(stack)
     [look] = [line for line in stack.logs() if line.get("export_id") == export_id]
-    assert look["obstacle"] == "the secret cannot be read: AccessDeniedException"
+    assert look["blocked_by"] == "the secret cannot be read: AccessDeniedException"
     stack.aws.fault_for = lambda _: None
     mend_and_conclude(stack, export_id)

@@ -58,7 +58,7 @@ def test_every_export_is_looked_at_when_its_poll_delay_is_over(found: Figures) -
 
 
 def test_looks_use_up_no_more_receives_than_planned(found: Figures, crowd: Simulation) -> None:
-    schedule = crowd.settings.patience.schedule
+    schedule = crowd.settings.grace.schedule
     assert found.most_receives <= most_looks(schedule, found.virtual_seconds) < PLANNED_RECEIVES
 
 

@@ -24,10 +24,10 @@ from sevenbridges.http.error_handlers import (
 )
 
 from local.export_jobs import AT_ONCE, IN_A_FEW_SECONDS, NEVER, Job, documented_completed, documented_failed, error_body
-from local.faults import Close, Drip, Hang, LeftOut, Match, OtherJob, Raw, Status, Truncated, html_page, redirect
-from local.platform import Platform
+from local.faults import Close, Drip, Hang, Match, OmittedItem, Raw, Status, Truncated, WrongJob, html_page, redirect
 from local.rate_window import RateWindow
 from local.simulated_api import serve
+from local.simulated_platform import Platform
 
 TOKEN = "the-right-token"
 COMPLETED = "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"
@@ -392,7 +392,7 @@ class TestFaults:
     def test_other_jobs_body_comes_in_place_of_what_was_asked_for(
         self, url: str, session: requests.Session, platform: Platform
     ) -> None:
-        platform.fail(Match(), OtherJob(FAILED), times=2)
+        platform.fail(Match(), WrongJob(FAILED), times=2)
         assert self.read(session, url).json()["id"] == FAILED
         assert bulk(session, url, COMPLETED).json()["items"][0]["resource"]["id"] == FAILED
         assert platform.requests[-1].ids == (COMPLETED,)
@@ -400,7 +400,7 @@ class TestFaults:
     def test_left_out_job_is_missing_from_the_bulk_answer(
         self, url: str, session: requests.Session, platform: Platform
     ) -> None:
-        platform.fail(Match(), LeftOut(COMPLETED))
+        platform.fail(Match(), OmittedItem(COMPLETED))
         assert [item["resource"]["id"] for item in bulk(session, url, COMPLETED, FAILED).json()["items"]] == [FAILED]
 
     def test_truncated_answer_breaks_off_in_its_body(

@@ -147,7 +147,7 @@ def published(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Coun
 
 
 @pytest.fixture(scope="module")
-def set_aside(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Counter[str]:
+def dead_letter(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Counter[str]:
     """How often each message was set aside, by its body."""
     return Counter(letter.body for letter in deployed.dead_letters())
 
@@ -170,11 +170,11 @@ def test_watch_ends_with_its_event_when_all_is_quick_again(
 
 @pytest.mark.parametrize("way", SLOW)
 def test_message_that_could_not_be_set_aside_is_when_all_is_quick_again(
-    tried: Mapping[tuple[str, str], Outcome], set_aside: Counter[str], way: str
+    tried: Mapping[tuple[str, str], Outcome], dead_letter: Counter[str], way: str
 ) -> None:
     assert not tried["setting-aside", way].is_kept
     # A dripping answer was lost: the message may lie there twice, but it does lie there.
-    assert set_aside[json.dumps({"rubbish": f"setting-aside-{way}"})] >= 1
+    assert dead_letter[json.dumps({"rubbish": f"setting-aside-{way}"})] >= 1
 
 
 def test_nothing_else_was_published(published: Counter[str]) -> None:

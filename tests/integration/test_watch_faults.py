@@ -7,17 +7,17 @@ from unittest.mock import ANY
 import pytest
 from botocore.exceptions import ClientError
 
-from export_monitor.adapters.export_queue import ExportQueue
-from export_monitor.adapters.objects import ExportedObjects
+from export_monitor.adapters.aws.s3 import ExportedObjects
+from export_monitor.adapters.aws.sqs import ExportQueue
 from local.export_jobs import NEVER
-from local.faults import Close, Drip, Fault, Hang, Match, OtherJob, Raw, Status, Truncated, html_page, redirect
-from local.platform import Platform
+from local.faults import Close, Drip, Fault, Hang, Match, Raw, Status, Truncated, WrongJob, html_page, redirect
 from local.simulated_api import serve
-from tests.fakes import IN_TURN, TOKEN, RecordingReporter
-from tests.integration.world import (
+from local.simulated_platform import Platform
+from tests.fakes import SYNCHRONOUS, TOKEN, RecordingReporter
+from tests.integration.harness import (
     FILE,
+    FINAL_DEADLINE,
     JOBS,
-    LAST_MOMENT,
     SINGLE,
     TIMEOUT,
     Breaking,
@@ -38,7 +38,7 @@ class TestApi:
             html_page(502),
             html_page(200),
             Truncated(),
-            OtherJob("another"),
+            WrongJob("another"),
             redirect("http://127.0.0.1:9/v2/storage/exports/a"),
             Hang(60),
             Drip(3),
@@ -79,7 +79,7 @@ class TestApi:
         calm.time_left = 2.0
         assert calm.look(message) == [message]
         assert calm.events() == []
-        assert calm.last_line["obstacle"]
+        assert calm.last_line["blocked_by"]
 
     def test_file_that_the_api_does_not_show_leaves_its_size_unchecked(self, calm: World) -> None:
         calm.platform.add_job(completed("a", file="5761000000000000000000ff"))
@@ -96,12 +96,12 @@ class TestApi:
         calm.platform.add_job(completed("a"))
         reset = {"X-RateLimit-Reset": str(int(calm.now) + 200), "X-RateLimit-Remaining": "0"}
         calm.platform.fail(Match(), Status(429, {"status": 429, "code": 1000, "message": "…"}, reset), times=None)
-        messages = [calm.announced("a"), calm.announced("b", age=LAST_MOMENT + 1)]
+        messages = [calm.announced("a"), calm.announced("b", age=FINAL_DEADLINE + 1)]
         assert calm.look(*messages) == messages
         assert 199 <= calm.last_line["delay_seconds"] <= 220
         assert calm.look(*messages) == messages
         assert len(calm.asked) == 1
-        assert calm.report.counts["RateLimited"] == 1
+        assert calm.report.counts["ApiThrottles"] == 1
         calm.platform.faults.clear()
         calm.pass_time(200)
         assert calm.look(messages[0]) == []
@@ -116,7 +116,7 @@ class TestApi:
         messages = [calm.announced(f"e{number}", age=1000) for number in range(8)]
         assert calm.look(*messages) == messages
         assert len(calm.asked) == 5
-        assert {line["delay_seconds"] for line in calm.report.told("export_looked_at")} == {100.0}
+        assert {line["delay_seconds"] for line in calm.report.logged("export_polled")} == {100.0}
 
     def test_rotated_token_is_read_afresh(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
@@ -128,7 +128,7 @@ class TestApi:
         )
         assert calm.look(calm.announced("b")) == []
         assert calm.event_ids() == ["a:completed", "b:completed"]
-        assert not calm.report.counts["TokenRefused"]
+        assert not calm.report.counts["TokenRejected"]
 
     @pytest.mark.parametrize("secret", [TOKEN, " ", "{}", b"binary", f"{TOKEN}\nX-Injected: 1"])
     def test_token_that_is_refused_or_none_keeps_the_messages_and_is_counted(
@@ -139,8 +139,8 @@ class TestApi:
         calm.aws.client("secretsmanager").put_secret_value(SecretId=calm.aws.secret_arn, **put)
         messages = [calm.announced("a"), calm.announced("b", age=TIMEOUT + 1)]
         assert calm.look(*messages) == messages
-        assert calm.report.counts["TokenRefused"] == 1
-        assert "token" in calm.last_line["obstacle"] or "secret" in calm.last_line["obstacle"]
+        assert calm.report.counts["TokenRejected"] == 1
+        assert "token" in calm.last_line["blocked_by"] or "secret" in calm.last_line["blocked_by"]
 
     def test_token_goes_to_the_platform_alone_and_every_request_is_json(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
@@ -161,19 +161,19 @@ class TestSurprises:
         world.watch = replace(world.watch, topic=Breaking())
         message = world.announced("a", age=1000)
         assert world.look(message) == [message]
-        assert world.report.counts["UnforeseenErrors"] == 1
-        assert world.report.told("unforeseen_error") == [{"message_ids": [message.message_id], "error": ANY}]
+        assert world.report.counts["UnexpectedErrors"] == 1
+        assert world.report.logged("unexpected_error") == [{"message_ids": [message.message_id], "error": ANY}]
         assert world.events() == []
 
     def test_error_at_one_export_does_not_disturb_the_others(self, world: World) -> None:
         class Surprising(ExportedObjects):
-            def look(self, wanted: Any, within_seconds: float) -> Any:
-                answers = super().look(wanted, within_seconds)
+            def inspect(self, wanted: Any, within_seconds: float) -> Any:
+                answers = super().inspect(wanted, within_seconds)
                 return [object() if job.id == "b" else answer for (_, job), answer in zip(wanted, answers, strict=True)]
 
         for export_id in "abc":
             world.platform.add_job(completed(export_id))
-        surprising = Surprising(IN_TURN, lambda: world.aws.client("s3"), ["bucket"], world.report.count)
+        surprising = Surprising(SYNCHRONOUS, lambda: world.aws.client("s3"), ["bucket"], world.report.count)
         world.watch = replace(world.watch, objects=surprising)
         messages = [world.announced(export_id) for export_id in "abc"]
         assert world.look(*messages) == [messages[1]]
@@ -195,19 +195,19 @@ class TestSurprises:
     def test_error_at_the_last_moment_sets_the_message_aside(self, world: World) -> None:
         world.platform.add_job(completed("a"))
         world.watch = replace(world.watch, topic=Breaking())
-        early, late = world.announced("a", age=LAST_MOMENT - 1), world.announced("a", age=LAST_MOMENT + 1)
+        early, late = world.announced("a", age=FINAL_DEADLINE - 1), world.announced("a", age=FINAL_DEADLINE + 1)
         assert world.look(early, late) == [early]
         [letter] = world.aws.dead_letters()
         assert letter["Body"] == late.body
-        assert letter["MessageAttributes"]["error"]["StringValue"].startswith("unforeseen error: ")
+        assert letter["MessageAttributes"]["error"]["StringValue"].startswith("unexpected error: ")
 
     def test_event_that_the_ledger_holds_back_is_kept_beyond_the_last_moment(self, world: World) -> None:
         world.platform.add_job(completed("a"))
         world.aws.client("dynamodb").delete_table(TableName="ledger")
-        message = world.announced("a", age=LAST_MOMENT + 1)
+        message = world.announced("a", age=FINAL_DEADLINE + 1)
         assert world.look(message) == [message]
-        assert world.report.counts["EventsHeldBack"] == 1
-        assert world.last_line["because"].startswith("DynamoDB: ")
+        assert world.report.counts["PublishFailures"] == 1
+        assert world.last_line["cause"].startswith("DynamoDB: ")
         assert world.aws.published() == []
 
     def test_message_that_cannot_be_hidden_because_sqs_is_away_is_kept(self, world: World) -> None:
@@ -215,7 +215,7 @@ class TestSurprises:
             raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
 
         world.platform.add_job(completed("slow", steps=NEVER))
-        world.watch = replace(world.watch, queue=ExportQueue(IN_TURN, away, "exports", "dead-letters"))
+        world.watch = replace(world.watch, queue=ExportQueue(SYNCHRONOUS, away, "exports", "dead-letters"))
         message = world.announced("slow")
         assert world.look(message) == [message]
-        assert len(world.report.told("message_not_hidden")) == 1
+        assert len(world.report.logged("visibility_change_failed")) == 1

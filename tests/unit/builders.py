@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from export_monitor.domain.grace import GracePolicy
 from export_monitor.domain.model import (
     ExportJob,
     Group,
@@ -13,7 +14,6 @@ from export_monitor.domain.model import (
     Volume,
     Watch,
 )
-from export_monitor.domain.patience import Patience
 from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.domain.verdicts import Failure, Reason
 
@@ -24,27 +24,27 @@ DAY = 24 * HOUR
 
 def a_watch(
     age: float = 600.0,
-    receives: int = 1,
+    receive_count: int = 1,
     context: JsonObject | None = None,
     group: Group | None = None,
     export_id: str = "an-export",
 ) -> Watch:
     """A watch that has this age, in seconds, at NOW."""
-    return Watch(StartEvent(export_id, context or {}, group), "a-message", NOW - age, receives)
+    return Watch(StartEvent(export_id, context or {}, group), "a-message", NOW - age, receive_count)
 
 
-def a_patience(
+def a_grace_policy(
     min_poll: float = 5,
     max_poll: float = 900,
     timeout: float = 72 * HOUR,
     refusal_grace: float = 24 * HOUR,
     object_grace: float = 120,
     not_found_grace: float = 300,
-) -> Patience:
+) -> GracePolicy:
     """The template's defaults, in seconds, where nothing else is said."""
     horizon = timeout + refusal_grace + max(object_grace, 30)
     schedule = PollSchedule(min_poll, max_poll, horizon)
-    return Patience(schedule, timeout, object_grace, not_found_grace, refusal_grace)
+    return GracePolicy(schedule, timeout, object_grace, not_found_grace, refusal_grace)
 
 
 def a_job(state: str = "COMPLETED", export_id: str = "an-export", **changes: Any) -> ExportJob:

@@ -6,55 +6,64 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_monitor.domain.assessment import Answers, assess, file_to_read, may_read_volume, needs_object
+from export_monitor.domain.assessment import Snapshot, assess, file_to_read, has_valid_volume_name, needs_object
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.json_values import whole_number
+from export_monitor.domain.json_values import as_int
 from export_monitor.domain.model import (
     MAX_TEXT_CHARACTERS,
     Denial,
     Denied,
-    MissingObject,
-    Obstacle,
-    RefusedObject,
+    ObjectForbidden,
+    ObjectNotFound,
+    Unavailable,
     Volume,
 )
-from export_monitor.domain.verdicts import CheckStatus, Completed, Failed, Failure, Faulty, Hindered, Reason, Unfinished
+from export_monitor.domain.verdicts import (
+    CheckStatus,
+    Completed,
+    Failed,
+    Failing,
+    Failure,
+    Reason,
+    Undetermined,
+    Unfinished,
+)
 from tests.unit.builders import NOW, a_file, a_job, a_volume, an_object
 
 JOB = a_job()
 VOLUME = a_volume()
 FILE = a_file()
 FOUND = an_object()
-OBSTACLE = Obstacle("outage")
+OBSTACLE = Unavailable("outage")
 
 
-def verdict(answers: Answers) -> object:
+def verdict(answers: Snapshot) -> object:
     return assess(answers, NOW)[0]
 
 
-def reason(answers: Answers) -> Reason:
+def reason(answers: Snapshot) -> Reason:
     result = verdict(answers)
-    assert isinstance(result, Faulty | Failed)
+    assert isinstance(result, Failing | Failed)
     return result.failure.reason
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "PAUSED", "completed"])
 def test_other_states_are_unfinished(state: str) -> None:
-    assert verdict(Answers(replace(JOB, state=state))) == Unfinished(state)
+    assert verdict(Snapshot(replace(JOB, state=state))) == Unfinished(state)
 
 
 def test_job_that_could_not_be_asked_for_says_nothing() -> None:
-    assert verdict(Answers(OBSTACLE)) == Hindered(OBSTACLE)
+    assert verdict(Snapshot(OBSTACLE)) == Undetermined(OBSTACLE)
 
 
 def test_unknown_and_hidden_jobs_are_faults() -> None:
-    assert reason(Answers(Denied(Denial.UNKNOWN, "m"))) is Reason.EXPORT_NOT_FOUND
-    assert reason(Answers(Denied(Denial.HIDDEN, "m"))) is Reason.EXPORT_FORBIDDEN
+    assert reason(Snapshot(Denied(Denial.NOT_FOUND, "m"))) is Reason.EXPORT_NOT_FOUND
+    assert reason(Snapshot(Denied(Denial.FORBIDDEN, "m"))) is Reason.EXPORT_FORBIDDEN
 
 
 def test_failed_job_has_failed_with_the_api_s_own_words() -> None:
     error = {"status": 409, "code": "9107", "message": "taken", "more_info": "http://more"}
-    result, evidence = assess(Answers(replace(JOB, state="FAILED", error=error), file=FILE), NOW)
+    result, evidence = assess(Snapshot(replace(JOB, state="FAILED", error=error), file=FILE), NOW)
     assert result == Failed(Failure(Reason.EXPORT_FAILED, "taken", 9107, 409, "http://more"))
     assert evidence.file == FILE
 
@@ -63,17 +72,17 @@ def test_failed_job_has_failed_with_the_api_s_own_words() -> None:
     ("answers", "failure"),
     [
         (
-            Answers(Denied(Denial.UNKNOWN, "No such job.", 9008, 404, "http://more")),
+            Snapshot(Denied(Denial.NOT_FOUND, "No such job.", 9008, 404, "http://more")),
             Failure(
                 Reason.EXPORT_NOT_FOUND, "The API does not know this export: No such job.", 9008, 404, "http://more"
             ),
         ),
         (
-            Answers(Denied(Denial.HIDDEN, "Not yours.", 9005, 403)),
+            Snapshot(Denied(Denial.FORBIDDEN, "Not yours.", 9005, 403)),
             Failure(Reason.EXPORT_FORBIDDEN, "The API does not show this export: Not yours.", 9005, 403),
         ),
         (
-            Answers(JOB, Denied(Denial.UNKNOWN, "No volume.", 9007, 404, "http://more"), FILE),
+            Snapshot(JOB, Denied(Denial.NOT_FOUND, "No volume.", 9007, 404, "http://more"), FILE),
             Failure(
                 Reason.VOLUME_UNAVAILABLE,
                 "The volume o/v is unknown to the token: No volume.",
@@ -85,13 +94,13 @@ def test_failed_job_has_failed_with_the_api_s_own_words() -> None:
     ],
     ids=["unknown job", "job of another user", "unknown volume"],
 )
-def test_denial_keeps_the_api_s_own_code_status_and_link(answers: Answers, failure: Failure) -> None:
-    assert verdict(answers) == Faulty(failure)
+def test_denial_keeps_the_api_s_own_code_status_and_link(answers: Snapshot, failure: Failure) -> None:
+    assert verdict(answers) == Failing(failure)
 
 
 def test_link_of_a_failed_job_is_text_of_bounded_length() -> None:
     def link(length: int) -> str | None:
-        result = verdict(Answers(replace(JOB, state="FAILED", error={"more_info": "x" * length})))
+        result = verdict(Snapshot(replace(JOB, state="FAILED", error={"more_info": "x" * length})))
         assert isinstance(result, Failed)
         return result.failure.more_info
 
@@ -102,19 +111,19 @@ def test_link_of_a_failed_job_is_text_of_bounded_length() -> None:
 
 @pytest.mark.parametrize("error", [{}, {"message": ""}, {"status": "x", "code": True, "message": 7, "more_info": 7}])
 def test_failed_job_without_a_sound_error_has_failed_all_the_same(error: dict[str, object]) -> None:
-    result = verdict(Answers(replace(JOB, state="FAILED", error=error)))
+    result = verdict(Snapshot(replace(JOB, state="FAILED", error=error)))
     assert result == Failed(Failure(Reason.EXPORT_FAILED, "The platform gave no message."))
 
 
 def test_failed_job_waits_for_its_file_only_where_nothing_could_be_asked() -> None:
     failed = replace(JOB, state="FAILED")
-    assert isinstance(verdict(Answers(failed, file=OBSTACLE)), Failed)
-    unasked = Obstacle("rate limit", unasked=True)
-    assert verdict(Answers(failed, file=unasked)) == Hindered(unasked)
+    assert isinstance(verdict(Snapshot(failed, file=OBSTACLE)), Failed)
+    not_attempted = Unavailable("rate limit", not_attempted=True)
+    assert verdict(Snapshot(failed, file=not_attempted)) == Undetermined(not_attempted)
 
 
 def test_completed_job_with_its_object_has_completed() -> None:
-    result, evidence = assess(Answers(JOB, VOLUME, FILE, FOUND), NOW)
+    result, evidence = assess(Snapshot(JOB, VOLUME, FILE, FOUND), NOW)
     assert result == Completed()
     assert evidence.verification is not None
     assert evidence.verification.status is CheckStatus.PASSED
@@ -122,13 +131,13 @@ def test_completed_job_with_its_object_has_completed() -> None:
 
 
 def test_file_comes_from_the_job_where_it_carries_it() -> None:
-    _, evidence = assess(Answers(replace(JOB, result=FILE), VOLUME, None, FOUND), NOW)
+    _, evidence = assess(Snapshot(replace(JOB, result=FILE), VOLUME, None, FOUND), NOW)
     assert evidence.file == FILE
 
 
 def test_completed_job_without_its_object_is_a_fault() -> None:
-    result, evidence = assess(Answers(JOB, VOLUME, FILE, MissingObject("bucket", ("p/a.txt", "pa.txt"))), NOW)
-    assert isinstance(result, Faulty)
+    result, evidence = assess(Snapshot(JOB, VOLUME, FILE, ObjectNotFound("bucket", ("p/a.txt", "pa.txt"))), NOW)
+    assert isinstance(result, Failing)
     assert result.failure.reason is Reason.OBJECT_MISSING
     assert "s3://bucket/p/a.txt or s3://bucket/pa.txt" in result.failure.message
     assert evidence.verification is not None
@@ -136,43 +145,43 @@ def test_completed_job_without_its_object_is_a_fault() -> None:
 
 
 def test_object_that_is_not_what_was_asked_for_is_a_fault_that_names_the_checks() -> None:
-    result = verdict(Answers(JOB, VOLUME, FILE, replace(FOUND, size=9, last_modified_at=NOW - 1000)))
-    assert isinstance(result, Faulty)
+    result = verdict(Snapshot(JOB, VOLUME, FILE, replace(FOUND, size=9, last_modified_at=NOW - 1000)))
+    assert isinstance(result, Failing)
     assert result.failure.reason is Reason.OBJECT_MISMATCH
     assert "size, freshness" in result.failure.message
 
 
 def test_refused_object_is_a_fault_without_a_verification() -> None:
-    result, evidence = assess(Answers(JOB, VOLUME, FILE, RefusedObject("bucket", "refused")), NOW)
-    assert result == Faulty(Failure(Reason.OBJECT_FORBIDDEN, "refused"))
+    result, evidence = assess(Snapshot(JOB, VOLUME, FILE, ObjectForbidden("bucket", "refused")), NOW)
+    assert result == Failing(Failure(Reason.OBJECT_FORBIDDEN, "refused"))
     assert evidence.verification is None
 
 
 @pytest.mark.parametrize(
-    "volume", [Denied(Denial.UNKNOWN, "m"), Denied(Denial.HIDDEN, "m"), None], ids=["unknown", "hidden", "no name"]
+    "volume", [Denied(Denial.NOT_FOUND, "m"), Denied(Denial.FORBIDDEN, "m"), None], ids=["unknown", "hidden", "no name"]
 )
 def test_volume_that_cannot_be_read_is_a_fault(volume: Denied | None) -> None:
-    assert reason(Answers(JOB, volume, FILE)) is Reason.VOLUME_UNAVAILABLE
+    assert reason(Snapshot(JOB, volume, FILE)) is Reason.VOLUME_UNAVAILABLE
 
 
 @pytest.mark.parametrize(
     "answers",
     [
-        Answers(JOB, OBSTACLE, FILE),
-        Answers(JOB, VOLUME, OBSTACLE, FOUND),
-        Answers(JOB, VOLUME, FILE, OBSTACLE),
+        Snapshot(JOB, OBSTACLE, FILE),
+        Snapshot(JOB, VOLUME, OBSTACLE, FOUND),
+        Snapshot(JOB, VOLUME, FILE, OBSTACLE),
     ],
 )
-def test_completed_job_waits_for_what_could_not_be_asked(answers: Answers) -> None:
-    assert verdict(answers) == Hindered(OBSTACLE)
+def test_completed_job_waits_for_what_could_not_be_asked(answers: Snapshot) -> None:
+    assert verdict(answers) == Undetermined(OBSTACLE)
 
 
 def test_completed_job_whose_object_was_not_looked_at_waits() -> None:
-    assert isinstance(verdict(Answers(JOB, VOLUME, FILE)), Hindered)
+    assert isinstance(verdict(Snapshot(JOB, VOLUME, FILE)), Undetermined)
 
 
 def test_size_is_skipped_where_the_file_is_denied() -> None:
-    result, evidence = assess(Answers(JOB, VOLUME, Denied(Denial.HIDDEN, "m"), FOUND), NOW)
+    result, evidence = assess(Snapshot(JOB, VOLUME, Denied(Denial.FORBIDDEN, "m"), FOUND), NOW)
     assert result == Completed()
     assert evidence.verification is not None
     assert {check.name: check.status for check in evidence.verification.checks}["size"] is CheckStatus.SKIPPED
@@ -182,7 +191,7 @@ def test_size_is_skipped_where_the_file_is_denied() -> None:
     "volume", [replace(VOLUME, type="gcs"), replace(VOLUME, endpoint="s3.amazonaws.com.example.org")]
 )
 def test_volume_elsewhere_than_on_amazon_s3_completes_with_every_check_skipped(volume: Volume) -> None:
-    result, evidence = assess(Answers(JOB, volume, FILE), NOW)
+    result, evidence = assess(Snapshot(JOB, volume, FILE), NOW)
     assert result == Completed()
     assert evidence.verification is not None
     assert evidence.verification.status is CheckStatus.SKIPPED
@@ -204,18 +213,18 @@ def test_object_is_looked_at_once_the_job_is_completed() -> None:
 
 @pytest.mark.parametrize(("value", "number"), [(7, 7), ("7", 7), (-7, -7), ("9" * 18, 10**18 - 1)])
 def test_whole_numbers_may_be_written_as_text(value: object, number: int) -> None:
-    assert whole_number(value) == number
+    assert as_int(value) == number
 
 
 @pytest.mark.parametrize("value", [True, 7.0, "-7", "7.0", "\u0667", "", None, "9" * 19])
 def test_anything_else_is_no_whole_number(value: object) -> None:
-    assert whole_number(value) is None
+    assert as_int(value) is None
 
 
 def test_volume_without_a_name_that_may_enter_a_path_is_not_asked_for() -> None:
-    assert may_read_volume("o/v")
-    assert not may_read_volume("../v")
-    assert not may_read_volume(None)
+    assert has_valid_volume_name("o/v")
+    assert not has_valid_volume_name("../v")
+    assert not has_valid_volume_name(None)
 
 
 jobs = st.builds(
@@ -235,10 +244,12 @@ objects = st.builds(
     st.sampled_from([None, "AES256"]),
 )
 denied = st.builds(Denied, st.sampled_from(Denial), st.just("m"))
-obstacles = st.builds(Obstacle, st.just("o"), st.none() | st.floats(0, 330), st.booleans())
-unseen = st.sampled_from([MissingObject("bucket", ("k",)), MissingObject("bucket", ()), RefusedObject("bucket", "m")])
+obstacles = st.builds(Unavailable, st.just("o"), st.none() | st.floats(0, 330), st.booleans())
+unseen = st.sampled_from(
+    [ObjectNotFound("bucket", ("k",)), ObjectNotFound("bucket", ()), ObjectForbidden("bucket", "m")]
+)
 answers_of_any_look = st.builds(
-    Answers,
+    Snapshot,
     job=jobs | jobs | denied | obstacles,
     volume=volumes | volumes | denied | obstacles | st.none(),
     file=st.just(FILE) | denied | obstacles | st.none(),
@@ -247,17 +258,17 @@ answers_of_any_look = st.builds(
 
 
 @given(answers_of_any_look, st.floats(NOW, NOW + 1e6))
-def test_every_look_has_one_verdict(answers: Answers, now: float) -> None:
+def test_every_look_has_one_verdict(answers: Snapshot, now: float) -> None:
     result, evidence = assess(answers, now)
     assert assess(answers, now) == (result, evidence)
-    if isinstance(result, Faulty | Failed):
+    if isinstance(result, Failing | Failed):
         assert result.failure.reason in Reason
         assert result.failure.message
 
 
 @given(answers_of_any_look, st.floats(NOW, NOW + 1e6))
 def test_completed_is_said_only_of_a_seen_and_sound_object_or_where_none_can_be_seen(
-    answers: Answers, now: float
+    answers: Snapshot, now: float
 ) -> None:
     result, evidence = assess(answers, now)
     if not isinstance(result, Completed):
@@ -275,12 +286,12 @@ def test_completed_is_said_only_of_a_seen_and_sound_object_or_where_none_can_be_
 
 
 @given(answers_of_any_look, st.floats(NOW, NOW + 1e6))
-def test_object_fault_is_said_only_of_a_completed_job(answers: Answers, now: float) -> None:
+def test_object_fault_is_said_only_of_a_completed_job(answers: Snapshot, now: float) -> None:
     result, evidence = assess(answers, now)
-    if isinstance(result, Faulty) and result.failure.reason.name.startswith(("OBJECT", "VOLUME")):
+    if isinstance(result, Failing) and result.failure.reason.name.startswith(("OBJECT", "VOLUME")):
         assert evidence.job is not None
         assert evidence.job.state == "COMPLETED"
-    if isinstance(result, Faulty) and result.failure.reason is Reason.OBJECT_MISMATCH:
+    if isinstance(result, Failing) and result.failure.reason is Reason.OBJECT_MISMATCH:
         assert evidence.verification is not None
         assert evidence.verification.failed
         assert evidence.object is not None

@@ -15,8 +15,8 @@ from benchmarks.measuring import Cold, Growth, Measured, Warm
 from benchmarks.plot import svg
 from benchmarks.sections import growth_sections, warm_section
 from benchmarks.stand_in import Counts, StandIn
-from export_monitor.domain.integrity import begins_as, ends_with_marker
-from export_monitor.domain.model import ByteEnds
+from export_monitor.domain.integrity import detect_format, has_eof_marker
+from export_monitor.domain.model import HeadAndTail
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +87,10 @@ def test_object_is_a_whole_bam_with_what_was_asked_for(stand_in):
     first = s3.get_object(Bucket=BUCKET, Key="a.bam", Range="bytes=0-4095")
     last = s3.get_object(Bucket=BUCKET, Key="a.bam", Range=f"bytes={SIZE_BYTES - 38}-{SIZE_BYTES - 1}")
     assert first["ContentRange"] == f"bytes 0-4095/{SIZE_BYTES}"
-    ends = ByteEnds(first["Body"].read(), last["Body"].read())
+    ends = HeadAndTail(first["Body"].read(), last["Body"].read())
     assert (len(ends.first), len(ends.last)) == (4096, 38)
-    assert begins_as(ends) == "BAM"
-    assert ends_with_marker(ends)
+    assert detect_format(ends) == "BAM"
+    assert has_eof_marker(ends)
 
 
 @pytest.mark.parametrize(

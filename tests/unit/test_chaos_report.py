@@ -9,12 +9,12 @@ import pytest
 
 from chaos.exports import KINDS, Export, make_exports
 from chaos.oracle import message_attributes
+from chaos.recorder import answer_is_lost, published_ids, recorded_ids
 from chaos.report import judge, lines
 from chaos.run import BadStart, Handled, Publication, Record, Run, Story
-from chaos.times import LONG
-from chaos.witness import answer_is_lost, published_ids, recorded_ids
-from local.aws_calls import PartlyRefused
-from local.faults import Drip, Fault, Interrupted
+from chaos.timing import LONG
+from local.aws_calls import PartialBatchFailure
+from local.faults import Disconnect, Drip, Fault
 from local.stack import DeadLetter, Notification
 
 SOURCE = "http://127.0.0.1:1/v2/storage/exports"
@@ -35,7 +35,7 @@ def story_of(kind: str) -> Story:
 def received_of(story: Story) -> Notification:
     """The event that the contract asks for, written out by hand for completed and failed jobs."""
     export = story.export
-    job = export.job.begun(BEGUN_AT).body(BEGUN_AT + export.job_seconds + 1, "", None)
+    job = export.job.started(BEGUN_AT).body(BEGUN_AT + export.job_seconds + 1, "", None)
     failed = export.end.reason is not None
     error = export.job.error or {}
     key = export.job.location
@@ -116,7 +116,7 @@ TWICE = [received_of(SOUND), received_of(SOUND)]
 def test_run_in_which_all_went_well_is_said_to_have_gone_well() -> None:
     run = a_run(SOUND, FAILED)
     findings = judge(run)
-    assert findings.went_well, list(lines(run, findings))
+    assert findings.passed, list(lines(run, findings))
     assert list(lines(run, findings))[-1] == "every promise was kept"
 
 
@@ -124,7 +124,7 @@ def test_export_without_its_event_is_lost() -> None:
     run = a_run(SOUND, FAILED, received=[received_of(FAILED)])
     findings = judge(run)
     assert findings.broken["lost"] == [SOUND.export.event_id]
-    assert not findings.went_well
+    assert not findings.passed
     assert f"lost: {SOUND.export.event_id}" in lines(run, findings)
 
 
@@ -157,7 +157,7 @@ def test_event_that_says_something_else_is_wrong(name: str, value: object) -> No
     said = {**right.event, "data": {**right.event["data"], name: value}}
     findings = judge(a_run(SOUND, received=[replace(right, event=said)]))
     assert findings.broken["wrong"]
-    assert not findings.went_well
+    assert not findings.passed
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "time", "specversion"])
@@ -184,7 +184,7 @@ def test_message_attribute_too_many_or_too_few_is_wrong() -> None:
 
 def test_event_before_its_time_is_wrong() -> None:
     missing = story_of("missing")
-    early = published(missing, after_seconds=-missing.export.end.patience - 10)
+    early = published(missing, after_seconds=-missing.export.end.grace - 10)
     findings = judge(a_run(SOUND, publications=[published(SOUND, after_seconds=-0.5)]))
     assert any("too early" in what for what in findings.broken["wrong"])
     assert any("too early" in what for what in judge(a_run(missing, received=[], publications=[early])).broken["wrong"])
@@ -202,14 +202,14 @@ def test_event_of_nobody_is_wrong() -> None:
 def test_duplicate_without_an_excuse_is_not_explained() -> None:
     findings = judge(a_run(SOUND, received=TWICE, publications=[published(SOUND), published(SOUND, 1.5)]))
     assert [one.partition(": ")[0] for one in findings.broken["not explained"]] == [SOUND.export.event_id]
-    assert not findings.went_well
+    assert not findings.passed
 
 
 def test_duplicate_after_a_lost_answer_is_explained() -> None:
     publications = [published(SOUND, answer_lost=True), published(SOUND, 1.5)]
     findings = judge(a_run(SOUND, received=TWICE, publications=publications))
     assert findings.explained == {SOUND.export.event_id: "2 times: its answer was lost"}
-    assert findings.went_well
+    assert findings.passed
 
 
 def test_second_try_of_a_call_whose_answer_was_lost_is_explained() -> None:
@@ -218,7 +218,7 @@ def test_second_try_of_a_call_whose_answer_was_lost_is_explained() -> None:
         published(SOUND, 1.2, call="same"),
         published(SOUND, 1.5),
     ]
-    assert judge(a_run(SOUND, received=[*TWICE, received_of(SOUND)], publications=publications)).went_well
+    assert judge(a_run(SOUND, received=[*TWICE, received_of(SOUND)], publications=publications)).passed
 
 
 @pytest.mark.parametrize("status", ["crashed", "timed_out"])
@@ -262,21 +262,21 @@ def test_kill_of_another_worker_excuses_nothing() -> None:
 def test_bad_start_event_belongs_into_the_dead_letter_queue_with_its_error() -> None:
     bad = BadStart("bad-1", "export_id: must be")
     good = DeadLetter('{"export_id": "../bad-1"}', "export_id: must be 1 to 128 letters")
-    assert judge(a_run(SOUND, bad_starts=[bad], letters=[good, good])).went_well
+    assert judge(a_run(SOUND, bad_starts=[bad], letters=[good, good])).passed
     assert judge(a_run(SOUND, bad_starts=[bad])).broken["dead letter lost"] == ["bad-1"]
     assert judge(a_run(SOUND, bad_starts=[bad], letters=[replace(good, error="")])).broken["dead letter"]
     assert judge(a_run(SOUND, letters=[DeadLetter('{"export_id": "good"}', "unforeseen")])).broken["dead letter"]
 
 
 def test_message_left_and_error_that_left_the_function_are_not_well() -> None:
-    assert not judge(a_run(SOUND, messages_left=1)).went_well
-    assert not judge(a_run(SOUND, raised=["KeyError: 'x'"])).went_well
+    assert not judge(a_run(SOUND, messages_left=1)).passed
+    assert not judge(a_run(SOUND, raised=["KeyError: 'x'"])).passed
 
 
 def test_event_of_another_type_is_counted_and_not_judged() -> None:
     other = Notification({"type": "cgc.export.later.v1", "id": "later"}, {})
     findings = judge(a_run(SOUND, received=[received_of(SOUND), other]))
-    assert findings.went_well
+    assert findings.passed
     assert findings.of_other_types == 1
 
 
@@ -302,9 +302,9 @@ def test_group_is_lost_without_its_event_and_wrong_with_another_count() -> None:
     ends = [received_of(member) for member in members]
     assert judge(a_run(*members, received=ends)).broken["lost"] == ["run:concluded"]
     right = judge(a_run(*members, received=[*ends, concluded(1, FAILED.export.id)]))
-    assert right.went_well
+    assert right.passed
     late = judge(a_run(*members, received=[*ends, concluded(0, FAILED.export.id, missing=1, seconds=600)]))
-    assert late.went_well
+    assert late.passed
     early = concluded(0, FAILED.export.id, missing=1)
     for event in (concluded(2), concluded(1, SOUND.export.id), concluded(0, FAILED.export.id), early):
         assert len(judge(a_run(*members, received=[*ends, event])).broken["wrong"]) == 1
@@ -323,7 +323,7 @@ def test_export_that_the_campaign_was_too_slow_with_may_end_either_way_but_must_
     event = {**other.event, "id": f"{late.export.id}:failed:OBJECT_MISSING", "subject": late.export.id}
     findings = judge(a_run(late, received=[replace(other, event=event)], publications=[]))
     assert findings.unsure == [late.export.id]
-    assert findings.went_well
+    assert findings.passed
     assert judge(a_run(late, received=[], publications=[])).broken["lost"] == [late.export.event_id]
 
 
@@ -350,9 +350,9 @@ def test_witness_reads_who_was_published_and_recorded_from_the_calls() -> None:
     [
         (None, 0.1, False),
         (None, 6, True),
-        (Interrupted("after"), 0.1, True),
+        (Disconnect("after"), 0.1, True),
         (Drip(1), 0.1, True),
-        (PartlyRefused("InternalError"), 0.1, False),
+        (PartialBatchFailure("InternalError"), 0.1, False),
     ],
     ids=["none", "late", "interrupted", "dripping", "in part"],
 )

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_monitor.domain.checks import CHECKS, Compared, Gathered, Skipped, verify, verify_missing, verify_nothing
-from export_monitor.domain.grants import ANY_AWS_ACCOUNT, CANNED_ACLS, EC2, EVERYONE
-from export_monitor.domain.model import AccessControl, ByteEnds, ExportJob, Grant, SourceFile, StoredObject, Unread
+from export_monitor.domain.canned_acls import ANY_AWS_ACCOUNT, CANNED_ACLS, EC2, EVERYONE
+from export_monitor.domain.checks import CHECKS, CheckInput, Compared, Skipped, missing_object_result, skip_all, verify
+from export_monitor.domain.model import ExportJob, Grant, HeadAndTail, ObjectAcl, SourceFile, StoredObject, Unread
 from export_monitor.domain.verdicts import CheckStatus
 
 STARTED_AT = 1_700_000_000.0
@@ -25,7 +25,7 @@ OWNER, BUCKET_OWNER = "owner", "bucket-owner"
 def outcome(
     name: str, found: StoredObject = FOUND, file: SourceFile | None = FILE, now: float = NOW, **properties: Any
 ) -> Compared | Skipped:
-    return CHECKS[name].make(Gathered(replace(JOB, properties=properties), found, file, now))
+    return CHECKS[name].run(CheckInput(replace(JOB, properties=properties), found, file, now))
 
 
 def test_object_that_is_there_exists() -> None:
@@ -50,7 +50,7 @@ def test_object_is_fresh_from_five_minutes_before_the_start_on(offset: float, pa
 
 
 def test_freshness_is_skipped_where_the_job_does_not_say_when_it_started() -> None:
-    result = CHECKS["freshness"].make(Gathered(replace(JOB, started_at=None), FOUND, FILE, NOW))
+    result = CHECKS["freshness"].run(CheckInput(replace(JOB, started_at=None), FOUND, FILE, NOW))
     assert isinstance(result, Skipped)
 
 
@@ -128,7 +128,7 @@ def test_other_storage_class_fails_until_midnight_utc_and_is_skipped_afterwards(
 
 def access(*grants: Grant, owner: str = OWNER, bucket_owner: str | None = BUCKET_OWNER) -> StoredObject:
     everything = frozenset({Grant(owner, "FULL_CONTROL"), *grants})
-    return replace(FOUND, access=AccessControl(owner, everything, bucket_owner))
+    return replace(FOUND, acl=ObjectAcl(owner, everything, bucket_owner))
 
 
 GRANTS = {
@@ -163,7 +163,7 @@ def test_public_grant_that_nobody_asked_for_is_named() -> None:
 
 
 def test_acl_that_was_not_read_is_skipped_with_why() -> None:
-    hidden = replace(FOUND, access=Unread("the bucket has ACLs disabled"))
+    hidden = replace(FOUND, acl=Unread("the bucket has ACLs disabled"))
     assert outcome("acl", hidden, aws_canned_acl="private") == Skipped("the bucket has ACLs disabled")
 
 
@@ -172,23 +172,23 @@ def test_unknown_canned_acl_is_skipped() -> None:
 
 
 def test_integrity_that_was_not_read_is_skipped_with_why() -> None:
-    assert outcome("integrity", replace(FOUND, ends=Unread("archived"))) == Skipped("archived")
+    assert outcome("integrity", replace(FOUND, head_and_tail=Unread("archived"))) == Skipped("archived")
 
 
 def test_format_without_an_end_marker_is_skipped() -> None:
-    assert isinstance(outcome("integrity", replace(FOUND, ends=ByteEnds(b"hello", b"hello"))), Skipped)
+    assert isinstance(outcome("integrity", replace(FOUND, head_and_tail=HeadAndTail(b"hello", b"hello"))), Skipped)
 
 
 def test_missing_object_fails_to_exist_and_skips_the_rest() -> None:
-    first, *rest = verify_missing().checks
+    first, *rest = missing_object_result().checks
     assert (first.name, first.status) == ("exists", CheckStatus.FAILED)
     assert {check.status for check in rest} == {CheckStatus.SKIPPED}
-    assert verify_missing().status is CheckStatus.FAILED
+    assert missing_object_result().status is CheckStatus.FAILED
 
 
 def test_verification_of_nothing_is_skipped() -> None:
-    assert verify_nothing("not on Amazon S3").status is CheckStatus.SKIPPED
-    assert [check.name for check in verify_nothing("why").checks] == list(CHECKS)
+    assert skip_all("not on Amazon S3").status is CheckStatus.SKIPPED
+    assert [check.name for check in skip_all("why").checks] == list(CHECKS)
 
 
 @given(
@@ -196,14 +196,18 @@ def test_verification_of_nothing_is_skipped() -> None:
     modified=st.floats(STARTED_AT - 1000, STARTED_AT + 1000),
     encryption=st.sampled_from([None, "AES256", "aws:kms"]),
     asked=st.sampled_from([None, "AES256", "aws:kms"]),
-    ends=st.one_of(st.builds(ByteEnds, st.binary(max_size=64), st.binary(max_size=38)), st.just(Unread("no"))),
+    head_and_tail=st.one_of(
+        st.builds(HeadAndTail, st.binary(max_size=64), st.binary(max_size=38)), st.just(Unread("no"))
+    ),
     key=st.sampled_from(["a.bam", "a.cram", "a.vcf.gz", "a"]),
 )
 def test_verification_is_total_deterministic_and_passes_only_without_a_failed_check(
-    size: int, modified: float, encryption: str | None, asked: str | None, ends: ByteEnds | Unread, key: str
+    size: int, modified: float, encryption: str | None, asked: str | None, head_and_tail: HeadAndTail | Unread, key: str
 ) -> None:
-    found = replace(FOUND, key=key, size=size, last_modified_at=modified, encryption=encryption, ends=ends)
-    gathered = Gathered(replace(JOB, properties={"sse_algorithm": asked}), found, FILE, NOW)
+    found = replace(
+        FOUND, key=key, size=size, last_modified_at=modified, encryption=encryption, head_and_tail=head_and_tail
+    )
+    gathered = CheckInput(replace(JOB, properties={"sse_algorithm": asked}), found, FILE, NOW)
     first, second = verify(gathered), verify(gathered)
     assert first == second
     assert (first.status is CheckStatus.PASSED) is all(check.status is not CheckStatus.FAILED for check in first.checks)

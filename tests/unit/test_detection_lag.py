@@ -20,7 +20,7 @@ from benchmarks.detection_lag import (
     measure,
     watch,
 )
-from tests.unit.builders import DAY, a_patience
+from tests.unit.builders import DAY, a_grace_policy
 
 WINDOW = 2
 
@@ -58,7 +58,7 @@ def test_end_is_noticed_later_where_the_queue_answers_later() -> None:
 
 
 def test_schedule_and_window_are_the_template_s() -> None:
-    usual = a_patience().schedule
+    usual = a_grace_policy().schedule
     assert (default_schedule().min_seconds, default_schedule().max_seconds) == (usual.min_seconds, usual.max_seconds)
     assert batching_window() == WINDOW
 

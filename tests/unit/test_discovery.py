@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_monitor.adapters import bodies
-from export_monitor.discovery import RECENT_SECONDS, Discovery
-from export_monitor.domain.model import JobPage, Obstacle, UnavailableError, Volume, VolumeAnswer
-from export_monitor.domain.timestamps import rfc3339
+from export_monitor.adapters.sevenbridges import responses
+from export_monitor.application.discovery import RECENT_SECONDS, Discovery
+from export_monitor.domain.model import JobPage, Unavailable, UnavailableError, Volume, VolumeAnswer
+from export_monitor.domain.timestamps import format_rfc3339
 from tests.fakes import RecordingReporter
-from tests.unit.hostile.strategies import JSON, bounded
+from tests.unit.property.strategies import JSON, bounded
 
 NOW = 1_700_000_000.0
-SPENT = Obstacle("the share is used up", unasked=True)
-OUTAGE = Obstacle("HTTP 500")
+SPENT = Unavailable("the share is used up", not_attempted=True)
+OUTAGE = Unavailable("HTTP 500")
 OURS = Volume("rfranklin/output", "s3", "bucket", "")
 
 Item = dict[str, Any]
@@ -30,7 +30,7 @@ def item(number: int, age: float = 3600.0, volume: str = "rfranklin/output") -> 
         "id": f"e{number}",
         "state": "RUNNING",
         "destination": {"volume": volume, "location": "a.bam"},
-        "started_on": rfc3339(NOW - age),
+        "started_on": format_rfc3339(NOW - age),
     }
 
 
@@ -52,11 +52,11 @@ class FakeList:
     total: Callable[[int], str | None] = str
     links: Callable[[int, int], Any] = lambda end, length: [{"rel": "next"}] if end < length else []
     share: int = 100
-    obstacles: dict[int, Obstacle | Exception] = field(default_factory=dict)
+    obstacles: dict[int, Unavailable | Exception] = field(default_factory=dict)
     volumes: dict[str, VolumeAnswer | Exception] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
 
-    def list_jobs(self, offset: int, time_left: Callable[[], float]) -> JobPage | Obstacle:
+    def list_jobs(self, offset: int, time_left: Callable[[], float]) -> JobPage | Unavailable:
         assert time_left() > 0
         if len(self.asked) >= self.share:
             return SPENT
@@ -70,7 +70,7 @@ class FakeList:
         length = self.page_lengths[(len(self.asked) - 1) % len(self.page_lengths)]
         shown = self.items[offset : offset + length]
         body = {"items": shown, "links": self.links(offset + len(shown), len(self.items))}
-        page = bodies.read_page(body, self.total(len(self.items)))
+        page = responses.parse_page(body, self.total(len(self.items)))
         assert page is not None
         return page
 
@@ -81,7 +81,7 @@ class FakeList:
             raise found
         return found
 
-    def remembered_volume(self, name: str) -> Volume | None:
+    def cached_volume(self, name: str) -> Volume | None:
         return None
 
 
@@ -96,7 +96,7 @@ class FakeMarks:
     def watched(self, export_ids: Collection[str]) -> set[str]:
         return self.ids & set(export_ids)
 
-    def mark_watched(self, export_ids: Collection[str], now: float) -> None:
+    def add(self, export_ids: Collection[str], now: float) -> None:
         assert now == NOW
         if self.unavailable:
             raise UnavailableError("DynamoDB: it is down")
@@ -146,16 +146,16 @@ class Searching:
     def warnings(self) -> list[list[str]]:
         """Why runs stopped early; each is a warning and counted."""
         told = [
-            fields["because"]
+            fields["cause"]
             for level, name, fields in self.report.lines
-            if name == "discovery_stopped_early" == name and level == "warn"
+            if name == "discovery_truncated" == name and level == "warn"
         ]
-        assert len(told) == self.report.counts["DiscoveryStoppedEarly"]
+        assert len(told) == self.report.counts["DiscoveryTruncated"]
         return told
 
 
 def recent(items: Sequence[Item]) -> Counter[str]:
-    since = rfc3339(NOW - RECENT_SECONDS)
+    since = format_rfc3339(NOW - RECENT_SECONDS)
     return Counter(one["id"] for one in items if one["started_on"] >= since)
 
 
@@ -342,7 +342,7 @@ def test_volume_that_cannot_be_read_leaves_out_its_own_exports_alone(answer: Vol
     assert set(search.found) == {"e1", "e3"}
     assert search.report.counts["ExportsDiscovered"] == 2
     unforeseen = int(isinstance(answer, Exception))
-    assert search.report.counts["UnforeseenErrors"] == len(search.report.told("unforeseen_error")) == unforeseen
+    assert search.report.counts["UnexpectedErrors"] == len(search.report.logged("unexpected_error")) == unforeseen
     assert len(search.warnings) == 1
     exports.volumes.clear()
     assert set(search.run().found) == {"e1", "e2", "e3"}
@@ -357,11 +357,13 @@ def test_page_that_breaks_in_a_way_nobody_foresaw_does_not_stop_the_pages_after_
 
     search = Searching(FakeList(newest_first(60), [20]), OddMarks()).run()
     assert set(search.found) == {f"e{number}" for number in [*range(20), *range(40, 60)]}
-    assert search.warnings == [["unforeseen error: RuntimeError"]]
+    assert search.warnings == [["unexpected error: RuntimeError"]]
 
 
 @pytest.mark.parametrize("fault", [OUTAGE, RuntimeError("odd")])
-def test_page_that_always_fails_does_not_keep_the_pages_before_it_from_being_read(fault: Obstacle | Exception) -> None:
+def test_page_that_always_fails_does_not_keep_the_pages_before_it_from_being_read(
+    fault: Unavailable | Exception,
+) -> None:
     exports = FakeList(newest_first(200, spacing=10.0), [20], obstacles={60: fault})
     search = Searching(exports).run()
     assert search.marks.offset == 60
@@ -383,7 +385,7 @@ def test_first_page_that_fails_does_not_forget_where_the_last_run_stopped() -> N
 def test_export_that_was_sent_is_counted_though_it_could_not_be_marked() -> None:
     search = Searching(FakeList([item(1)]), FakeMarks(unavailable=True)).run()
     assert search.report.counts["ExportsDiscovered"] == 1
-    assert search.report.told("discovery")[-1]["export_ids"] == ["e1"]
+    assert search.report.logged("discovery_finished")[-1]["export_ids"] == ["e1"]
     assert search.warnings == [["DynamoDB: it is down"]]
 
 
@@ -392,4 +394,4 @@ def test_error_that_nobody_foresaw_ends_the_run_with_a_warning() -> None:
         def list_offset(self) -> int | None:
             raise ValueError("odd")
 
-    assert Searching(FakeList([item(1)]), Broken()).run().warnings == [["unforeseen error: ValueError"]]
+    assert Searching(FakeList([item(1)]), Broken()).run().warnings == [["unexpected error: ValueError"]]

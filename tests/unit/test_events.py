@@ -12,30 +12,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export_monitor.domain.advice import SOURCE_LACKS_BYTES
-from export_monitor.domain.assessment import Answers, assess
-from export_monitor.domain.checks import CHECKS, verify_missing
-from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, ending_message, event_id
+from export_monitor.domain.assessment import Snapshot, assess
+from export_monitor.domain.checks import CHECKS, missing_object_result
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, SnsMessage, build_message, event_id
 from export_monitor.domain.model import (
     MAX_TEXT_CHARACTERS,
-    ByteEnds,
     Group,
+    HeadAndTail,
     SourceFile,
     Watch,
 )
-from export_monitor.domain.timestamps import seconds
-from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Faulty, Reason, Verification
+from export_monitor.domain.timestamps import parse_rfc3339
+from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failing, Failure, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
 
 BASE = "https://cgc-api.sbgenomics.com/v2"
-WATCH = a_watch(age=600, receives=7, context={"sample": "ü"}, group=Group("run-42", 250))
+WATCH = a_watch(age=600, receive_count=7, context={"sample": "ü"}, group=Group("run-42", 250))
 JOB = a_job()
 EXISTS = CheckResult("exists", CheckStatus.PASSED, expected=True, actual=True)
 EVIDENCE = Evidence(JOB, a_file(), a_volume(), an_object(checksums={"CRC32": "abc="}), Verification((EXISTS,)))
 FAILURE = Failure(Reason.EXPORT_FAILED, "taken", 9107, 409, "http://more")
 
 
-def message(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch: Watch = WATCH) -> Message:
-    return ending_message(watch, evidence, failure, NOW, BASE)
+def message(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch: Watch = WATCH) -> SnsMessage:
+    return build_message(watch, evidence, failure, NOW, BASE)
 
 
 def event(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch: Watch = WATCH) -> dict[str, Any]:
@@ -43,9 +43,9 @@ def event(evidence: Evidence = EVIDENCE, failure: Failure | None = None, watch: 
 
 
 def test_encrypted_bam_as_long_as_its_source_is_blamed_on_the_source() -> None:
-    found = an_object(key="dir/reads.bam", ends=ByteEnds(b"NCBInenc" + bytes(1226), bytes(38)))
-    verdict, evidence = assess(Answers(JOB, a_volume(), a_file(), found), NOW)
-    assert isinstance(verdict, Faulty)
+    found = an_object(key="dir/reads.bam", head_and_tail=HeadAndTail(b"NCBInenc" + bytes(1226), bytes(38)))
+    verdict, evidence = assess(Snapshot(JOB, a_volume(), a_file(), found), NOW)
+    assert isinstance(verdict, Failing)
     failure = event(evidence, verdict.failure)["data"]["failure"]
     assert (failure["reason"], failure["advice"]) == ("OBJECT_MISMATCH", SOURCE_LACKS_BYTES)
     assert SOURCE_LACKS_BYTES in json.loads(message(evidence, verdict.failure).body)["email"]
@@ -78,10 +78,10 @@ def test_event_without_evidence_has_nulls() -> None:
 
 
 def test_event_happened_when_the_job_was_finished_else_when_it_was_concluded() -> None:
-    assert seconds(event()["time"]) == JOB.finished_at
+    assert parse_rfc3339(event()["time"]) == JOB.finished_at
     unfinished = replace(EVIDENCE, job=a_job("RUNNING", finished_at=None))
-    assert seconds(event(unfinished, a_failure(Reason.TIMED_OUT))["time"]) == NOW
-    assert seconds(event(Evidence(), a_failure(Reason.EXPORT_NOT_FOUND))["time"]) == NOW
+    assert parse_rfc3339(event(unfinished, a_failure(Reason.TIMED_OUT))["time"]) == NOW
+    assert parse_rfc3339(event(Evidence(), a_failure(Reason.EXPORT_NOT_FOUND))["time"]) == NOW
 
 
 def test_every_end_has_an_id_of_its_own() -> None:
@@ -91,7 +91,7 @@ def test_every_end_has_an_id_of_its_own() -> None:
 
 
 def test_id_is_the_same_whenever_and_however_often_the_end_is_seen() -> None:
-    later = ending_message(replace(WATCH, receives=9, message_id="other"), EVIDENCE, None, NOW + 1000, BASE)
+    later = build_message(replace(WATCH, receive_count=9, message_id="other"), EVIDENCE, None, NOW + 1000, BASE)
     assert later.event_id == message().event_id == event()["id"] == "an-export:completed"
 
 
@@ -137,7 +137,7 @@ def test_attributes_without_a_value_or_that_sns_refuses_are_left_out() -> None:
 
 
 def test_bucket_of_a_missing_object_is_the_volume_s() -> None:
-    evidence = replace(EVIDENCE, object=None, verification=verify_missing())
+    evidence = replace(EVIDENCE, object=None, verification=missing_object_result())
     assert message(evidence, a_failure(Reason.OBJECT_MISSING)).attributes["bucket"] == "bucket"
 
 
@@ -182,7 +182,7 @@ def test_failure_s_words_are_cut_down_last() -> None:
 
 
 def test_message_is_whole_up_to_256_kib_and_cut_down_beyond() -> None:
-    def sent(novel: int) -> Message:
+    def sent(novel: int) -> SnsMessage:
         return message(replace(EVIDENCE, job=a_job(body={**JOB.body, "novel": "x" * novel})))
 
     room = 256 * 1024 - sent(0).size_bytes
@@ -191,7 +191,7 @@ def test_message_is_whole_up_to_256_kib_and_cut_down_beyond() -> None:
 
 
 def test_size_is_all_that_sns_counts() -> None:
-    sent = Message("an-event", "subject", "bödy", {"type": "a", "error_code": 12})
+    sent = SnsMessage("an-event", "subject", "bödy", {"type": "a", "error_code": 12})
     assert sent.size_bytes == len(b"subject") + len("bödy".encode()) + len("typeStringa") + len("error_codeNumber12")
 
 
@@ -215,8 +215,8 @@ def test_context_of_8_kib_comes_back_whole_however_it_must_be_written(context: d
 
 def test_mismatch_of_the_longest_names_fits_into_a_message() -> None:
     checks = tuple(CheckResult(name, CheckStatus.FAILED, expected=True, actual=False) for name in CHECKS)
-    asked_for = ("encryption", "kms_key", "storage_class")
-    checks = tuple(replace(check, expected=WORST) if check.name in asked_for else check for check in checks)
+    requested = ("encryption", "kms_key", "storage_class")
+    checks = tuple(replace(check, expected=WORST) if check.name in requested else check for check in checks)
     key = "\U0001f9ec" * 256  # 1,024 bytes: S3's longest
     evidence = Evidence(
         BIGGEST_JOB,

@@ -6,29 +6,29 @@ from typing import Any
 
 import pytest
 
-from export_monitor.domain.assessment import Answers
+from export_monitor.application.gathering import gather
+from export_monitor.domain.assessment import Snapshot
 from export_monitor.domain.model import (
     Denial,
     Denied,
     ExportJob,
     FileAnswer,
     JobAnswer,
-    MissingObject,
     ObjectAnswer,
-    Obstacle,
-    RefusedObject,
+    ObjectForbidden,
+    ObjectNotFound,
     SourceFile,
     StoredObject,
+    Unavailable,
     Volume,
     VolumeAnswer,
 )
-from export_monitor.gathering import gather
 
 VOLUME = Volume("o/v", "s3", "bucket", "")
 MOVED = replace(VOLUME, prefix="moved")
 FILE = SourceFile("f", "a", "o/p", 1)
 FOUND = StoredObject("bucket", "a", 1, "etag", 0.0)
-MISSING = MissingObject("bucket", ("a",))
+MISSING = ObjectNotFound("bucket", ("a",))
 
 
 def job(export_id: str, state: str = "COMPLETED", **changes: object) -> ExportJob:
@@ -68,17 +68,17 @@ class Platform:
         self.asked.append(("volume", name))
         return self.volume
 
-    def remembered_volume(self, name: str) -> Volume | None:
+    def cached_volume(self, name: str) -> Volume | None:
         return self.remembered
 
-    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
+    def inspect(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
         self.looked_within.append(within_seconds)
         self.asked += [("object", job.id, volume.prefix) for volume, job in wanted]
         return [self.see(volume) for volume, _ in wanted]
 
     time_left = 10.0
 
-    def gather(self, **overdue: bool) -> dict[str, Answers]:
+    def gather(self, **overdue: bool) -> dict[str, Snapshot]:
         return gather(dict.fromkeys(self.answers, False) | overdue, self, self, lambda: self.time_left)
 
 
@@ -103,10 +103,10 @@ def test_file_of_an_overdue_export_is_read_for_its_last_event() -> None:
 
 
 def test_export_without_a_job_asks_nothing_more() -> None:
-    denied, obstacle = Denied(Denial.UNKNOWN, "m"), Obstacle("outage")
-    platform = Platform(others={"a": denied, "b": obstacle})
+    denied, unavailable = Denied(Denial.NOT_FOUND, "m"), Unavailable("outage")
+    platform = Platform(others={"a": denied, "b": unavailable})
     answers = platform.gather()
-    assert (answers["a"].job, answers["b"].job) == (denied, obstacle)
+    assert (answers["a"].job, answers["b"].job) == (denied, unavailable)
     assert platform.asked == [("jobs", ["a", "b"])]
 
 
@@ -155,20 +155,20 @@ def test_objects_are_looked_at_within_the_time_that_is_left() -> None:
 class HalfEmpty(Platform):
     """A bucket that holds the object of export `a` alone."""
 
-    def look(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
+    def inspect(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
         return [FOUND if job.id == "a" else MISSING for _, job in wanted]
 
 
-@pytest.mark.parametrize("afresh", [Obstacle("outage"), Denied(Denial.HIDDEN, "m"), MOVED])
-def test_object_that_was_seen_stays_seen_though_its_volume_is_read_again_for_another(afresh: VolumeAnswer) -> None:
-    answers = HalfEmpty(job("a"), job("b"), remembered=VOLUME, volume=afresh).gather()
+@pytest.mark.parametrize("refresh", [Unavailable("outage"), Denied(Denial.FORBIDDEN, "m"), MOVED])
+def test_object_that_was_seen_stays_seen_though_its_volume_is_read_again_for_another(refresh: VolumeAnswer) -> None:
+    answers = HalfEmpty(job("a"), job("b"), remembered=VOLUME, volume=refresh).gather()
     assert (answers["a"].volume, answers["a"].object) == (VOLUME, FOUND)
-    assert answers["b"].volume == afresh
+    assert answers["b"].volume == refresh
 
 
 def test_volume_of_a_refused_object_is_read_again_and_looked_into_where_it_points_now() -> None:
     def see(volume: Volume) -> ObjectAnswer:
-        return FOUND if volume == MOVED else RefusedObject("bucket", "no")
+        return FOUND if volume == MOVED else ObjectForbidden("bucket", "no")
 
     answers = Platform(job("a"), remembered=VOLUME, volume=MOVED, see=see).gather()
     assert (answers["a"].volume, answers["a"].object) == (MOVED, FOUND)
@@ -181,7 +181,7 @@ def test_volume_that_was_just_read_is_not_read_again() -> None:
 
 
 def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:
-    denied = Denied(Denial.HIDDEN, "m")
+    denied = Denied(Denial.FORBIDDEN, "m")
     platform = Platform(job("a"), remembered=VOLUME, volume=denied, see=lambda _: MISSING)
     answers = platform.gather()
     assert (answers["a"].volume, answers["a"].object) == (denied, None)

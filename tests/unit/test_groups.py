@@ -8,12 +8,12 @@ from export_monitor.domain.advice import BY_CODE_OF_VOLUME, BY_REASON
 from export_monitor.domain.events import MAX_MESSAGE_BYTES
 from export_monitor.domain.groups import (
     FailedMember,
-    MemberEnd,
+    GroupProgress,
+    MemberResult,
     Outcome,
-    Tally,
     concluded_message,
     failed_member,
-    member_end,
+    member_result,
 )
 from export_monitor.domain.model import Group
 from export_monitor.domain.verdicts import Failure, Reason
@@ -23,8 +23,8 @@ NOW = 1_700_000_000.0
 API = "https://cgc-api.sbgenomics.com/v2"
 
 
-def a_tally(failed: int = 0, missing: int = 0, size: int = 1000) -> Tally:
-    return Tally(Group("run-42", size), size - failed - missing, failed, NOW - 3600)
+def a_tally(failed: int = 0, missing: int = 0, size: int = 1000) -> GroupProgress:
+    return GroupProgress(Group("run-42", size), size - failed - missing, failed, NOW - 3600)
 
 
 def failures(number: int) -> list[FailedMember]:
@@ -46,7 +46,7 @@ def mail(failed: int, missing: int = 0, size: int = 1000) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("tally", "outcome"),
+    ("progress", "outcome"),
     [
         (a_tally(), Outcome.COMPLETED),
         (a_tally(failed=1), Outcome.FAILED),
@@ -54,8 +54,8 @@ def mail(failed: int, missing: int = 0, size: int = 1000) -> tuple[str, str]:
         (a_tally(failed=1, missing=1), Outcome.INCOMPLETE),
     ],
 )
-def test_outcome_is_what_is_missing_before_what_failed(tally: Tally, outcome: Outcome) -> None:
-    assert tally.outcome is outcome
+def test_outcome_is_what_is_missing_before_what_failed(progress: GroupProgress, outcome: Outcome) -> None:
+    assert progress.outcome is outcome
 
 
 def test_mail_of_a_group_without_failures() -> None:
@@ -164,12 +164,12 @@ class TestMemberEnd:
     JOB = a_job()
 
     def test_completed_member(self) -> None:
-        assert member_end("e", "e:completed", None, self.JOB) == MemberEnd("e")
+        assert member_result("e", "e:completed", None, self.JOB) == MemberResult("e")
 
     def test_failed_member_tells_what_it_takes_to_start_again(self) -> None:
         failure = a_failure(message="m" * 900)
-        end = member_end("e", f"e:failed:{failure.reason}", failure, self.JOB)
-        assert end == MemberEnd("e", failed_member("e", failure, self.JOB))
+        end = member_result("e", f"e:failed:{failure.reason}", failure, self.JOB)
+        assert end == MemberResult("e", failed_member("e", failure, self.JOB))
         assert end.failed is not None
         assert end.failed.message == "m" * 500
         assert (end.failed.file, end.failed.volume, end.failed.location) == (
@@ -180,12 +180,12 @@ class TestMemberEnd:
 
     def test_member_that_the_api_never_showed(self) -> None:
         failure = Failure(Reason.EXPORT_NOT_FOUND, "m")
-        end = member_end("e", "e:failed:EXPORT_NOT_FOUND", failure, None)
+        end = member_result("e", "e:failed:EXPORT_NOT_FOUND", failure, None)
         assert end.failed == FailedMember("e", "EXPORT_NOT_FOUND", "m")
 
     def test_what_was_published_stands_whatever_is_found_now(self) -> None:
-        assert member_end("e", "e:completed", a_failure(), self.JOB) == MemberEnd("e")
+        assert member_result("e", "e:completed", a_failure(), self.JOB) == MemberResult("e")
         for found in (None, a_failure()):
-            end = member_end("e", "e:failed:TIMED_OUT", found, self.JOB)
+            end = member_result("e", "e:failed:TIMED_OUT", found, self.JOB)
             assert end.failed is not None
             assert (end.failed.reason, end.failed.code) == ("TIMED_OUT", None)

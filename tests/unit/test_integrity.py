@@ -7,8 +7,8 @@ import pysam
 import pytest
 
 from export_monitor.domain import integrity
-from export_monitor.domain.checks import CHECKS, Compared, Gathered, Skipped
-from export_monitor.domain.model import ByteEnds, ExportJob, StoredObject
+from export_monitor.domain.checks import CHECKS, CheckInput, Compared, Skipped
+from export_monitor.domain.model import ExportJob, HeadAndTail, StoredObject
 
 HEADER = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"LN": 1000, "SN": "chr1"}]}
 
@@ -19,9 +19,9 @@ EMPTY = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000"
 
 def outcome(key: str, content: bytes) -> Compared | Skipped:
     """What the check makes of an object with this content."""
-    ends = ByteEnds(content[: integrity.FIRST_BYTES], content[-integrity.LAST_BYTES :])
-    found = StoredObject("bucket", key, len(content), "etag", 0.0, ends=ends)
-    return CHECKS["integrity"].make(Gathered(ExportJob("e", "COMPLETED", {}), found, None, 0.0))
+    head_and_tail = HeadAndTail(content[: integrity.FIRST_BYTES], content[-integrity.LAST_BYTES :])
+    found = StoredObject("bucket", key, len(content), "etag", 0.0, head_and_tail=head_and_tail)
+    return CHECKS["integrity"].run(CheckInput(ExportJob("e", "COMPLETED", {}), found, None, 0.0))
 
 
 def verdict(key: str, content: bytes) -> bool | None:
@@ -276,14 +276,14 @@ def test_unknown_and_empty_objects_of_other_names_are_skipped() -> None:
 def test_name_that_promises_plain_text_needs_no_reading() -> None:
     suffixes = "vcf txt fastq fq fa fasta bed tsv csv sam gff gtf maf json html log"
     for suffix in suffixes.split():
-        assert integrity.has_plain_name(f"a/b.{suffix}")
-        assert integrity.has_plain_name(f"a/b.{suffix.upper()}")
-        assert not integrity.has_plain_name(f"a/b.{suffix}.gz")
+        assert integrity.is_unmarked_format(f"a/b.{suffix}")
+        assert integrity.is_unmarked_format(f"a/b.{suffix.upper()}")
+        assert not integrity.is_unmarked_format(f"a/b.{suffix}.gz")
 
 
 @pytest.mark.parametrize("name", ["a.bam", "a.bai", "a.csi", "a.bcf", "a.cram", "a.zip", "a.tar", "vcf", "a"])
 def test_object_of_any_other_name_is_read(name: str) -> None:
-    assert not integrity.has_plain_name(name)
+    assert not integrity.is_unmarked_format(name)
 
 
 def test_result_names_what_is_missing(files: dict[str, bytes]) -> None:

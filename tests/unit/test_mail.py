@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_monitor.domain.advice import BY_CODE, BY_REASON
-from export_monitor.domain.checks import CHECKS, verify_missing, verify_nothing
-from export_monitor.domain.events import ending_message
+from export_monitor.domain.checks import CHECKS, missing_object_result, skip_all
+from export_monitor.domain.events import build_message
 from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
 
@@ -21,7 +21,7 @@ FAILURE = Failure(Reason.EXPORT_FAILED, "Taken.", 9107, 409, "http://more")
 
 def mail(evidence: Evidence = EVIDENCE, failure: Failure | None = None) -> str:
     """The text that is sent to e-mail subscribers."""
-    return str(json.loads(ending_message(a_watch(), evidence, failure, NOW, "https://host/v2").body)["email"])
+    return str(json.loads(build_message(a_watch(), evidence, failure, NOW, "https://host/v2").body)["email"])
 
 
 def mail_of_check(name: str, expected: Any, actual: Any) -> str:
@@ -84,7 +84,7 @@ def test_mail_of_every_failure_says_what_to_do(reason: Reason) -> None:
 def test_failed_check_shows_what_was_expected_and_what_was_found(
     name: str, expected: Any, actual: Any, words: str
 ) -> None:
-    assert f"FAILED   {CHECKS[name].words}: {words}" in mail_of_check(name, expected, actual)
+    assert f"FAILED   {CHECKS[name].label}: {words}" in mail_of_check(name, expected, actual)
 
 
 def test_skipped_check_says_why() -> None:
@@ -93,12 +93,12 @@ def test_skipped_check_says_why() -> None:
 
 
 def test_mail_of_a_missing_object_says_so_in_words() -> None:
-    evidence = replace(EVIDENCE, object=None, verification=verify_missing())
+    evidence = replace(EVIDENCE, object=None, verification=missing_object_result())
     assert "FAILED   the object is there: expected yes, found no" in mail(evidence, a_failure(Reason.OBJECT_MISSING))
 
 
 def test_mail_of_a_completion_says_where_its_object_could_not_be_checked() -> None:
-    unchecked = replace(EVIDENCE, object=None, verification=verify_nothing("not on Amazon S3"))
+    unchecked = replace(EVIDENCE, object=None, verification=skip_all("not on Amazon S3"))
     assert "could not be checked from here" in mail(unchecked)
 
 

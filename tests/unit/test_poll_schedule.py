@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export_monitor.domain.model import Obstacle, StartEvent, Watch
-from export_monitor.domain.patience import End, Patience, decide
-from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, delayed, jittered
-from export_monitor.domain.verdicts import Faulty, Hindered, Reason, Unfinished, Verdict
-from tests.unit.builders import DAY, HOUR, a_failure, a_patience
+from export_monitor.domain.grace import Conclude, GracePolicy, decide
+from export_monitor.domain.model import StartEvent, Unavailable, Watch
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, add_jitter, jittered
+from export_monitor.domain.verdicts import Failing, Reason, Undetermined, Unfinished, Verdict
+from tests.unit.builders import DAY, HOUR, a_failure, a_grace_policy
 
-SCHEDULE = a_patience().schedule
-OUTAGE = Hindered(Obstacle("outage"))
-MISSING = Faulty(a_failure(Reason.OBJECT_MISSING))
+SCHEDULE = a_grace_policy().schedule
+OUTAGE = Undetermined(Unavailable("outage"))
+MISSING = Failing(a_failure(Reason.OBJECT_MISSING))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_jittered_delay_is_within_a_tenth_of_the_bounds(low: float, high: float,
 
 def test_jitter_is_a_tenth_either_way_and_delaying_only_later() -> None:
     assert [jittered(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([90, 100, 110])
-    assert [delayed(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([100, 105, 110])
+    assert [add_jitter(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([100, 105, 110])
 
 
 def test_delay_is_not_stretched_while_the_receives_are_within_the_plan() -> None:
@@ -54,8 +54,8 @@ def test_delay_is_not_stretched_while_the_receives_are_within_the_plan() -> None
 
 
 def test_last_receives_are_spent_on_one_look_at_the_end() -> None:
-    for receives in (979, 980, 999):
-        assert SCHEDULE.within_budget(10, 90 * HOUR, receives) == SCHEDULE.horizon_seconds - 90 * HOUR
+    for receive_count in (979, 980, 999):
+        assert SCHEDULE.within_budget(10, 90 * HOUR, receive_count) == SCHEDULE.horizon_seconds - 90 * HOUR
     assert SCHEDULE.within_budget(10, SCHEDULE.horizon_seconds, 999, until=SCHEDULE.horizon_seconds + 60) == 60
 
 
@@ -65,33 +65,33 @@ def test_no_message_is_hidden_for_longer_than_sqs_can_after_a_minute_of_handling
 
 
 def live_through(
-    patience: Patience, answer: Callable[[float], Verdict], seed: int, age: float = 0.0, receives: int = 1
-) -> tuple[float, int, End]:
+    grace: GracePolicy, answer: Callable[[float], Verdict], seed: int, age: float = 0.0, receive_count: int = 1
+) -> tuple[float, int, Conclude]:
     """Look again and again: the age and the receives with which the watch ends, and its end."""
     dice = random.Random(seed)
     first_seen: float | None = None
     while True:
         verdict = answer(age)
-        if isinstance(verdict, Faulty) and first_seen is None:
+        if isinstance(verdict, Failing) and first_seen is None:
             first_seen = age
-        watch = Watch(StartEvent("an-export"), "a-message", 0.0, receives)
-        decision = decide(verdict, watch, age, first_seen, patience, dice.random())
-        if isinstance(decision, End):
-            return age, receives, decision
+        watch = Watch(StartEvent("an-export"), "a-message", 0.0, receive_count)
+        decision = decide(verdict, watch, age, first_seen, grace, dice.random())
+        if isinstance(decision, Conclude):
+            return age, receive_count, decision
         age += decision.seconds
-        receives += 1
-        assert receives <= MAX_RECEIVES, f"moved to the dead-letter queue at the age of {age / HOUR:.1f} h"
+        receive_count += 1
+        assert receive_count <= MAX_RECEIVES, f"moved to the dead-letter queue at the age of {age / HOUR:.1f} h"
 
 
 @st.composite
-def allowed_settings(draw: st.DrawFn) -> Patience:
+def allowed_settings(draw: st.DrawFn) -> GracePolicy:
     """Whatever the template's parameters allow, their ends often."""
 
     def between(least: float, most: float) -> float:
         return draw(st.sampled_from([least, most]) | st.floats(least, most))
 
     min_poll = between(1, 60)
-    return a_patience(
+    return a_grace_policy(
         min_poll=min_poll,
         max_poll=between(min_poll, 3600),
         timeout=between(0.001, 168) * HOUR,
@@ -106,52 +106,54 @@ seeds = st.integers(0, 2**32)
 
 @pytest.mark.parametrize("seed", range(5))
 def test_longest_watch_of_all_ends_within_750_receives(seed: int) -> None:
-    patience = a_patience(min_poll=1, max_poll=1, timeout=168 * HOUR, refusal_grace=72 * HOUR)
-    age, receives, _ = live_through(patience, lambda age: OUTAGE, seed)
-    assert age >= patience.last_moment
-    assert 700 < receives <= 750
+    grace = a_grace_policy(min_poll=1, max_poll=1, timeout=168 * HOUR, refusal_grace=72 * HOUR)
+    age, receive_count, _ = live_through(grace, lambda age: OUTAGE, seed)
+    assert age >= grace.final_deadline
+    assert 700 < receive_count <= 750
 
 
 @settings(max_examples=60, deadline=None)
 @given(allowed_settings(), seeds)
-def test_longest_watch_of_any_setting_ends_within_750_receives(patience: Patience, seed: int) -> None:
+def test_longest_watch_of_any_setting_ends_within_750_receives(grace: GracePolicy, seed: int) -> None:
     def answer(age: float) -> Verdict:
-        return Unfinished("RUNNING") if age < patience.timeout else OUTAGE
+        return Unfinished("RUNNING") if age < grace.timeout else OUTAGE
 
-    assert live_through(patience, answer, seed)[1] <= 750
+    assert live_through(grace, answer, seed)[1] <= 750
 
 
 @settings(max_examples=60, deadline=None)
 @given(allowed_settings(), seeds)
 def test_object_that_is_first_missed_at_the_very_end_still_has_receives_for_its_grace(
-    patience: Patience, seed: int
+    grace: GracePolicy, seed: int
 ) -> None:
-    age, _, end = live_through(patience, lambda age: OUTAGE if age < patience.last_moment else MISSING, seed)
+    age, _, end = live_through(grace, lambda age: OUTAGE if age < grace.final_deadline else MISSING, seed)
     assert end.failure == MISSING.failure
-    assert age >= patience.last_moment + patience.object_grace - 1e-3
+    assert age >= grace.final_deadline + grace.object_grace - 1e-3
 
 
 @settings(max_examples=60, deadline=None)
 @given(allowed_settings(), seeds, st.integers(751, 900), st.floats(0, 1), st.sampled_from(["outage", "late object"]))
 def test_receives_that_are_left_last_to_the_end_whatever_used_up_the_others(
-    patience: Patience, seed: int, spent: int, share: float, trouble: str
+    grace: GracePolicy, seed: int, spent: int, share: float, trouble: str
 ) -> None:
     def answer(age: float) -> Verdict:
-        return OUTAGE if trouble == "outage" or age < patience.last_moment else MISSING
+        return OUTAGE if trouble == "outage" or age < grace.final_deadline else MISSING
 
-    begun_at = share * patience.last_moment
-    age, receives, _ = live_through(patience, answer, seed, age=begun_at, receives=spent)
-    assert age >= patience.last_moment
-    assert receives <= MAX_RECEIVES
+    begun_at = share * grace.final_deadline
+    age, receive_count, _ = live_through(grace, answer, seed, age=begun_at, receive_count=spent)
+    assert age >= grace.final_deadline
+    assert receive_count <= MAX_RECEIVES
 
 
-@pytest.mark.parametrize("unasked", [False, True])
-@pytest.mark.parametrize("wait_seconds", [0.0, 1.0, 330.0])
-def test_rate_limit_that_never_lets_up_does_not_use_up_the_receives(wait_seconds: float, unasked: bool) -> None:
-    patience = a_patience(timeout=168 * HOUR, refusal_grace=72 * HOUR)
-    verdict = Hindered(Obstacle("the rate limit is used up", wait_seconds, unasked))
-    age, _, end = live_through(patience, lambda age: verdict, seed=1)
-    assert age >= patience.last_moment
+@pytest.mark.parametrize("not_attempted", [False, True])
+@pytest.mark.parametrize("retry_after_seconds", [0.0, 1.0, 330.0])
+def test_rate_limit_that_never_lets_up_does_not_use_up_the_receives(
+    retry_after_seconds: float, not_attempted: bool
+) -> None:
+    grace = a_grace_policy(timeout=168 * HOUR, refusal_grace=72 * HOUR)
+    verdict = Undetermined(Unavailable("the rate limit is used up", retry_after_seconds, not_attempted))
+    age, _, end = live_through(grace, lambda age: verdict, seed=1)
+    assert age >= grace.final_deadline
     assert end.failure is not None
     assert end.failure.reason is Reason.TIMED_OUT
 
@@ -159,20 +161,20 @@ def test_rate_limit_that_never_lets_up_does_not_use_up_the_receives(wait_seconds
 @settings(max_examples=20, deadline=None)
 @given(allowed_settings(), seeds)
 def test_watch_that_can_never_be_asked_about_ends_before_the_queue_forgets_its_message(
-    patience: Patience, seed: int
+    grace: GracePolicy, seed: int
 ) -> None:
-    verdict = Hindered(Obstacle("the share is used up", unasked=True))
-    age, _, end = live_through(patience, lambda age: verdict, seed)
-    assert patience.last_moment <= age < 14 * DAY - HOUR
+    verdict = Undetermined(Unavailable("the share is used up", not_attempted=True))
+    age, _, end = live_through(grace, lambda age: verdict, seed)
+    assert grace.final_deadline <= age < 14 * DAY - HOUR
     assert end.failure is not None
     assert "the share is used up" in end.failure.message
 
 
 def test_end_is_noticed_within_about_a_tenth_of_the_time_that_the_export_took() -> None:
     def answer(ended: float) -> Callable[[float], Any]:
-        return lambda age: Unfinished("RUNNING") if age < ended else Faulty(a_failure(Reason.OBJECT_MISSING))
+        return lambda age: Unfinished("RUNNING") if age < ended else Failing(a_failure(Reason.OBJECT_MISSING))
 
-    patience = a_patience(object_grace=0)
+    grace = a_grace_policy(object_grace=0)
     for ended in (60.0, 600.0, 3600.0, 8000.0):
-        noticed, _, _ = live_through(patience, answer(ended), seed=7)
+        noticed, _, _ = live_through(grace, answer(ended), seed=7)
         assert ended <= noticed <= ended * 1.125

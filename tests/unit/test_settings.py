@@ -29,12 +29,12 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
     assert settings.api_base_url == "https://cgc-api.sbgenomics.com/v2"
     assert settings.requests_per_minute_and_worker == 50
     assert settings.export_buckets == ("one", "two")
-    assert settings.patience.timeout == 72 * 3600
-    assert settings.patience.refusal_grace == 1800
-    assert settings.patience.object_grace == 120
-    assert settings.patience.not_found_grace == 300
-    assert settings.patience.last_moment == 72.5 * 3600
-    assert settings.patience.schedule == PollSchedule(5, 900, 72.5 * 3600 + 120)
+    assert settings.grace.timeout == 72 * 3600
+    assert settings.grace.refusal_grace == 1800
+    assert settings.grace.object_grace == 120
+    assert settings.grace.not_found_grace == 300
+    assert settings.grace.final_deadline == 72.5 * 3600
+    assert settings.grace.schedule == PollSchedule(5, 900, 72.5 * 3600 + 120)
     assert (settings.export_queue_url, settings.dead_letter_queue_url) == ("https://queue", "https://dead-letters")
     assert (settings.events_topic_arn, settings.ledger_table_name) == ("arn:topic", "ledger")
     assert settings.token_secret_arn == ENVIRONMENT["TOKEN_SECRET_ARN"]
@@ -131,13 +131,13 @@ def test_ends_of_every_range_are_allowed(name: str, least: str, most: str) -> No
     [(".5", 0.5), ("5.", 5), ("1e0", 1), ("+1", 1), ("2.5E+1", 25), ("50e-2", 0.5), ("007.50", 7.5), ("-0", 0)],
 )
 def test_number_may_have_every_form_that_cloudformation_takes(written: str, hours: float) -> None:
-    assert read_settings(ENVIRONMENT | {"REFUSAL_GRACE_HOURS": written}).patience.refusal_grace == hours * 3600
+    assert read_settings(ENVIRONMENT | {"REFUSAL_GRACE_HOURS": written}).grace.refusal_grace == hours * 3600
 
 
-@pytest.mark.parametrize("grace", ["0", "10"])
-def test_horizon_has_room_for_a_look_at_an_object_that_was_missed_at_the_last_moment(grace: str) -> None:
-    patience = read_settings(ENVIRONMENT | {"OBJECT_GRACE_SECONDS": grace}).patience
-    assert patience.schedule.horizon_seconds == patience.last_moment + 30
+@pytest.mark.parametrize("grace_seconds", ["0", "10"])
+def test_horizon_has_room_for_a_look_at_an_object_that_was_missed_at_the_last_moment(grace_seconds: str) -> None:
+    grace = read_settings(ENVIRONMENT | {"OBJECT_GRACE_SECONDS": grace_seconds}).grace
+    assert grace.schedule.horizon_seconds == grace.final_deadline + 30
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8080/v2", "http://127.0.0.1/v2", "http://[::1]:80/v2"])

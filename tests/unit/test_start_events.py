@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from export_monitor.domain.model import Group, StartEvent
-from export_monitor.domain.start_events import StartEventError, detail_of, read_start_event, understand
+from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event, to_detail
 
 SOURCE = "cgc.exports"
 DETAIL = {"export_id": "5AfG_-9", "context": {"sample": "ü"}, "group": {"id": "run-42", "size": 250}}
@@ -25,22 +25,22 @@ def notification(message: Any) -> dict[str, Any]:
     ids=["detail", "envelope", "notified detail", "notified envelope"],
 )
 def test_every_form_means_the_same(event: dict[str, Any]) -> None:
-    assert read_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
-    assert understand(event, SOURCE) == UNDERSTOOD
+    assert parse_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
+    assert parse_event(event, SOURCE) == UNDERSTOOD
 
 
 def test_answer_of_the_api_is_a_start_event_as_it_is() -> None:
     answer = {"href": "h", "id": "abc", "state": "PENDING", "source": {"file": "f"}, "destination": {"volume": "v"}}
-    assert read_start_event(json.dumps(answer), SOURCE) == StartEvent("abc")
+    assert parse_start_event(json.dumps(answer), SOURCE) == StartEvent("abc")
 
 
 def test_export_id_goes_before_id() -> None:
-    assert understand({"export_id": "a", "id": "b"}, SOURCE).export_id == "a"
+    assert parse_event({"export_id": "a", "id": "b"}, SOURCE).export_id == "a"
 
 
 def test_detail_announces_the_same_export_again() -> None:
-    assert understand(detail_of(UNDERSTOOD), SOURCE) == UNDERSTOOD
-    assert detail_of(StartEvent("a")) == {"export_id": "a"}
+    assert parse_event(to_detail(UNDERSTOOD), SOURCE) == UNDERSTOOD
+    assert to_detail(StartEvent("a")) == {"export_id": "a"}
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def nested(depth: int) -> dict[str, Any]:
 )
 def test_bad_start_event_is_refused_by_field_and_rule(body: str, error: str) -> None:
     with pytest.raises(StartEventError) as refused:
-        read_start_event(body, SOURCE)
+        parse_start_event(body, SOURCE)
     assert str(refused.value).startswith(error)
 
 
@@ -104,29 +104,29 @@ def test_bad_start_event_is_refused_by_field_and_rule(body: str, error: str) -> 
     [{}, {"k": "x" * 8184}, {"k": "ü" * 4092}, nested(200), {"n": [1, 2.5, None, True, 10**30], "": {"": []}}],
 )
 def test_context_within_the_limits_is_taken_as_it_is(context: dict[str, Any]) -> None:
-    assert read_start_event(json.dumps({"export_id": "a", "context": context}), SOURCE).context == context
+    assert parse_start_event(json.dumps({"export_id": "a", "context": context}), SOURCE).context == context
 
 
 def test_size_of_a_group_may_be_written_with_a_fraction_of_nothing() -> None:
-    assert understand({"export_id": "a", "group": {"id": "g", "size": 5.0}}, SOURCE).group == Group("g", 5)
+    assert parse_event({"export_id": "a", "group": {"id": "g", "size": 5.0}}, SOURCE).group == Group("g", 5)
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_size_of_a_group_may_be_the_least_and_the_most(size: int) -> None:
-    assert understand({"export_id": "a", "group": {"id": "g", "size": size}}, SOURCE).group == Group("g", size)
+    assert parse_event({"export_id": "a", "group": {"id": "g", "size": size}}, SOURCE).group == Group("g", size)
 
 
 @pytest.mark.parametrize("export_id", ["a", "-", "_", "0", "A" * 128])
 def test_export_id_is_1_to_128_letters_digits_dashes_or_underscores(export_id: str) -> None:
-    assert understand({"export_id": export_id}, SOURCE).export_id == export_id
+    assert parse_event({"export_id": export_id}, SOURCE).export_id == export_id
 
 
 def test_other_fields_of_every_form_are_ignored() -> None:
     detail = DETAIL | {"state": "PENDING", "later": [1]}
     event = notification(json.dumps(envelope(detail, account="123456789012", later=1))) | {"Subject": "s"}
-    assert read_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
+    assert parse_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
 
 
 def test_id_of_an_envelope_is_not_taken_for_the_export_s() -> None:
     with pytest.raises(StartEventError, match="export_id: is needed"):
-        understand(envelope({}), SOURCE)
+        parse_event(envelope({}), SOURCE)

@@ -25,15 +25,15 @@ class Telemetry:
         """Add a size to a metric."""
         self._metrics.add_metric(metric, MetricUnit.Bytes, value)
 
-    def note(self, event: str, **fields: Any) -> None:
+    def info(self, event: str, **fields: Any) -> None:
         """Log something that is as it should be; fields without a value are left out."""
         self._logger.info(event, extra=_given(fields))
 
-    def warn(self, event: str, **fields: Any) -> None:
+    def warning(self, event: str, **fields: Any) -> None:
         """Log something that an operator may have to see to."""
         self._logger.warning(event, extra=_given(fields))
 
-    def traceback(self, event: str, error: Exception, **fields: Any) -> None:
+    def exception(self, event: str, error: Exception, **fields: Any) -> None:
         """Log an error with its traceback."""
         self._logger.error(event, exc_info=error, extra=_given(fields))
 

@@ -6,21 +6,21 @@ verdict; every other state speaks for itself.
 
 from dataclasses import dataclass, replace
 
-from export_monitor.domain.checks import Gathered, verify, verify_missing, verify_nothing
-from export_monitor.domain.json_values import short_text, whole_number
+from export_monitor.domain.checks import CheckInput, missing_object_result, skip_all, verify
+from export_monitor.domain.json_values import as_int, short_text
 from export_monitor.domain.model import (
     Denial,
     Denied,
     ExportJob,
     FileAnswer,
     JobAnswer,
-    MissingObject,
     ObjectAnswer,
-    Obstacle,
-    RefusedObject,
+    ObjectForbidden,
+    ObjectNotFound,
     SourceFile,
     State,
     StoredObject,
+    Unavailable,
     Volume,
     VolumeAnswer,
 )
@@ -29,17 +29,17 @@ from export_monitor.domain.verdicts import (
     Completed,
     Evidence,
     Failed,
+    Failing,
     Failure,
-    Faulty,
-    Hindered,
     Reason,
+    Undetermined,
     Unfinished,
     Verdict,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Snapshot:
     """What was asked of one export in one look, and answered; None where there was no need to ask."""
 
     job: JobAnswer
@@ -60,64 +60,64 @@ def needs_object(job: ExportJob) -> bool:
     return job.state == State.COMPLETED
 
 
-def may_read_volume(name: str | None) -> bool:
+def has_valid_volume_name(name: str | None) -> bool:
     """Whether a job names a volume that may be asked for."""
     return name is not None and is_volume_name(name)
 
 
-def assess(answers: Answers, now: float) -> tuple[Verdict, Evidence]:
+def assess(answers: Snapshot, now: float) -> tuple[Verdict, Evidence]:
     """Judge an export by what was answered. The same answers at the same time give the same verdict."""
     job = answers.job
-    if isinstance(job, Obstacle):
-        return Hindered(job), Evidence()
+    if isinstance(job, Unavailable):
+        return Undetermined(job), Evidence()
     if isinstance(job, Denied):
-        return Faulty(_denied_job(job)), Evidence()
+        return Failing(_denied_job(job)), Evidence()
     evidence = Evidence(job=job, file=_file(job, answers.file))
     match job.state:
         case State.COMPLETED:
             return _assess_completed(job, answers, evidence, now)
         case State.FAILED if _unasked(answers.file):
-            return Hindered(answers.file), evidence  # type: ignore[arg-type] # _unasked has seen that it is one
+            return Undetermined(answers.file), evidence  # type: ignore[arg-type] # _unasked has seen that it is one
         case State.FAILED:
             return Failed(_failed_job(job)), evidence
         case _:
             return Unfinished(job.state), evidence
 
 
-def _assess_completed(job: ExportJob, answers: Answers, evidence: Evidence, now: float) -> tuple[Verdict, Evidence]:
+def _assess_completed(job: ExportJob, answers: Snapshot, evidence: Evidence, now: float) -> tuple[Verdict, Evidence]:
     volume = answers.volume
-    if isinstance(volume, Obstacle):
-        return Hindered(volume), evidence
+    if isinstance(volume, Unavailable):
+        return Undetermined(volume), evidence
     if not isinstance(volume, Volume):
-        return Faulty(_no_volume(job, volume)), evidence
+        return Failing(_no_volume(job, volume)), evidence
     evidence = replace(evidence, volume=volume)
     if not is_on_amazon_s3(volume):
-        skipped = verify_nothing("the volume is not on Amazon S3")
+        skipped = skip_all("the volume is not on Amazon S3")
         return Completed(), replace(evidence, verification=skipped)
     match answers.object:
         case StoredObject() as found:
-            if isinstance(answers.file, Obstacle):
-                return Hindered(answers.file), replace(evidence, object=found)
+            if isinstance(answers.file, Unavailable):
+                return Undetermined(answers.file), replace(evidence, object=found)
             return _assess_object(job, found, evidence, now)
-        case MissingObject() as missing:
+        case ObjectNotFound() as missing:
             failure = Failure(Reason.OBJECT_MISSING, _missing(missing))
-            return Faulty(failure), replace(evidence, verification=verify_missing())
-        case RefusedObject() as refused:
-            return Faulty(Failure(Reason.OBJECT_FORBIDDEN, refused.message)), evidence
-        case Obstacle() as obstacle:
-            return Hindered(obstacle), evidence
+            return Failing(failure), replace(evidence, verification=missing_object_result())
+        case ObjectForbidden() as refused:
+            return Failing(Failure(Reason.OBJECT_FORBIDDEN, refused.message)), evidence
+        case Unavailable() as unavailable:
+            return Undetermined(unavailable), evidence
         case _:
-            return Hindered(Obstacle("the object was not looked at")), evidence
+            return Undetermined(Unavailable("the object was not looked at")), evidence
 
 
 def _assess_object(job: ExportJob, found: StoredObject, evidence: Evidence, now: float) -> tuple[Verdict, Evidence]:
-    verification = verify(Gathered(job, found, evidence.file, now))
+    verification = verify(CheckInput(job, found, evidence.file, now))
     evidence = replace(evidence, object=found, verification=verification)
     if not verification.failed:
         return Completed(), evidence
     names = ", ".join(check.name for check in verification.failed)
     message = f"The object is not what was asked for: {names}."
-    return Faulty(Failure(Reason.OBJECT_MISMATCH, message)), evidence
+    return Failing(Failure(Reason.OBJECT_MISMATCH, message)), evidence
 
 
 def _file(job: ExportJob, answer: FileAnswer | None) -> SourceFile | None:
@@ -125,11 +125,11 @@ def _file(job: ExportJob, answer: FileAnswer | None) -> SourceFile | None:
 
 
 def _unasked(answer: FileAnswer | None) -> bool:
-    return isinstance(answer, Obstacle) and answer.unasked
+    return isinstance(answer, Unavailable) and answer.not_attempted
 
 
 def _denied_job(answer: Denied) -> Failure:
-    if answer.denial is Denial.UNKNOWN:
+    if answer.denial is Denial.NOT_FOUND:
         return _denied(Reason.EXPORT_NOT_FOUND, "The API does not know this export", answer)
     return _denied(Reason.EXPORT_FORBIDDEN, "The API does not show this export", answer)
 
@@ -144,8 +144,8 @@ def _failed_job(job: ExportJob) -> Failure:
     return Failure(
         reason=Reason.EXPORT_FAILED,
         message=message if isinstance(message, str) and message else "The platform gave no message.",
-        code=whole_number(error.get("code")),
-        status=whole_number(error.get("status")),
+        code=as_int(error.get("code")),
+        status=as_int(error.get("status")),
         more_info=short_text(error.get("more_info")),
     )
 
@@ -156,6 +156,6 @@ def _no_volume(job: ExportJob, answer: Denied | None) -> Failure:
     return Failure(Reason.VOLUME_UNAVAILABLE, f"The job's volume, {job.volume!r:.100}, is not a name that can be read.")
 
 
-def _missing(missing: MissingObject) -> str:
+def _missing(missing: ObjectNotFound) -> str:
     keys = " or ".join(f"s3://{missing.bucket}/{key}" for key in missing.keys) or f"s3://{missing.bucket}/"
     return f"The export is COMPLETED, but there is no object at {keys}."

@@ -13,27 +13,27 @@ class Claim:
     message_id: str
 
 
-class Refusal(Enum):
+class ClaimStatus(Enum):
     """Why a claim was not given.
 
     The watch is over or its event was published; somebody else is about to; or nobody knows, since the ledger could
     not be asked.
     """
 
-    OVER = auto()
-    BUSY = auto()
+    ALREADY_PUBLISHED = auto()
+    IN_PROGRESS = auto()
     UNKNOWN = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedClaim:
+class RejectedClaim:
     """A claim that was not given, how long (seconds) to wait before the next try, and why.
 
     `wait_seconds` is None where nothing tells when the claim that stands in the way ends. Where the watch is over,
     `published` is the id of the event that ended it.
     """
 
-    refusal: Refusal
-    wait_seconds: float | None = None
-    because: str = "another worker is publishing it"
+    status: ClaimStatus
+    retry_after_seconds: float | None = None
+    cause: str = "another worker is publishing it"
     published: str = ""

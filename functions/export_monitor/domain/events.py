@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from export_monitor.domain.advice import advice
 from export_monitor.domain.mail import email_text, subject_line
 from export_monitor.domain.model import ExportJob, JsonObject, SourceFile, StoredObject, Watch
-from export_monitor.domain.timestamps import rfc3339
+from export_monitor.domain.timestamps import format_rfc3339
 from export_monitor.domain.verdicts import CheckResult, Evidence, Failure, Verification
 
 COMPLETED_TYPE = "cgc.export.completed.v1"
@@ -31,7 +31,7 @@ _CLIPPED_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class SnsMessage:
     """One entry of SNS's PublishBatch. `attributes` are text, or numbers where their data type is Number."""
 
     event_id: str
@@ -50,7 +50,7 @@ class Message:
 class Unpublished:
     """Why a message was not published; `error` is an unexpected one, which needs a developer's eyes."""
 
-    because: str
+    cause: str
     error: Exception | None = None
 
 
@@ -59,26 +59,28 @@ def event_id(export_id: str, failure: Failure | None) -> str:
     return f"{export_id}:failed:{failure.reason}" if failure else f"{export_id}:completed"
 
 
-def ending_message(watch: Watch, evidence: Evidence, failure: Failure | None, now: float, api_base_url: str) -> Message:
+def build_message(
+    watch: Watch, evidence: Evidence, failure: Failure | None, now: float, api_base_url: str
+) -> SnsMessage:
     """The message that ends a watch, cut down as far as SNS's size limit asks for."""
     messages = (
         _message(watch, evidence, _event(watch, evidence, job, cut, now, api_base_url))
-        for job, cut in _ever_smaller(evidence.job, failure)
+        for job, cut in _shrinking_payloads(evidence.job, failure)
     )
     # The last one always fits: context, names and keys are bounded where they come in.
     return next(message for message in messages if message.size_bytes <= MAX_MESSAGE_BYTES)
 
 
-def _message(watch: Watch, evidence: Evidence, event: JsonObject) -> Message:
-    return Message(
+def _message(watch: Watch, evidence: Evidence, event: JsonObject) -> SnsMessage:
+    return SnsMessage(
         event_id=event["id"],
         subject=subject_line(event),
-        body=encode({"default": encode(event), "email": email_text(event)}),
+        body=compact_json({"default": compact_json(event), "email": email_text(event)}),
         attributes=_attributes(watch, evidence, event),
     )
 
 
-def _ever_smaller(job: ExportJob | None, failure: Failure | None) -> Iterator[tuple[JsonObject, Failure | None]]:
+def _shrinking_payloads(job: ExportJob | None, failure: Failure | None) -> Iterator[tuple[JsonObject, Failure | None]]:
     whole = {name: value for name, value in job.body.items() if name not in ("href", "result")} if job else {}
     yield whole, failure
     yield {name: value for name, value in whole.items() if name in _DOCUMENTED_FIELDS}, failure
@@ -97,7 +99,7 @@ def _event(
         "source": f"{api_base_url}/storage/exports",
         "type": FAILED_TYPE if failure else COMPLETED_TYPE,
         "subject": watch.start.export_id,
-        "time": rfc3339(now if finished is None else finished),
+        "time": format_rfc3339(now if finished is None else finished),
         "datacontenttype": "application/json",
         "data": {
             "export": job or {"id": watch.start.export_id},
@@ -107,9 +109,9 @@ def _event(
             "failure": _failure(failure, evidence) if failure else None,
             "watch": {
                 "origin": watch.origin,
-                "requested_at": rfc3339(watch.sent_at),
-                "concluded_at": rfc3339(now),
-                "polls": watch.receives,
+                "requested_at": format_rfc3339(watch.sent_at),
+                "concluded_at": format_rfc3339(now),
+                "polls": watch.receive_count,
             },
             "group": {"id": group.id, "size": group.size} if group else None,
             "context": watch.start.context,
@@ -133,7 +135,7 @@ def _object(found: StoredObject) -> JsonObject:
         "readable": found.readable,
         "encryption": found.encryption,
         "kms_key_id": found.kms_key_id,
-        "last_modified": rfc3339(found.last_modified_at),
+        "last_modified": format_rfc3339(found.last_modified_at),
         "checksums": dict(found.checksums),
     }
 
@@ -182,7 +184,7 @@ def _is_attribute(value: str | None) -> TypeGuard[str]:
     return bool(value) and str(value).isprintable()
 
 
-def encode(value: JsonObject) -> str:
+def compact_json(value: JsonObject) -> str:
     """A JSON object as it goes into a message."""
     # Escaped to ASCII: a raw queue takes every character that a location or a context may hold.
     return json.dumps(value, separators=(",", ":"))

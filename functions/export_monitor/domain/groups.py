@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from export_monitor.domain.advice import advice, advice_by_code
-from export_monitor.domain.events import MAX_MESSAGE_BYTES, Message, encode, event_id
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, SnsMessage, compact_json, event_id
 from export_monitor.domain.mail import group_email_text, group_subject_line
 from export_monitor.domain.model import ExportJob, Group, JsonObject
-from export_monitor.domain.timestamps import rfc3339
+from export_monitor.domain.timestamps import format_rfc3339
 from export_monitor.domain.verdicts import Evidence, Failure, Reason
 
 CONCLUDED_TYPE = "cgc.export.group.concluded.v1"
@@ -41,7 +41,7 @@ class FailedMember:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberEnd:
+class MemberResult:
     """A watch of a member that is over; it has completed where nothing failed."""
 
     export_id: str
@@ -49,7 +49,7 @@ class MemberEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class GroupProgress:
     """How far a group has come. The size is the first that was announced; times are in epoch seconds."""
 
     group: Group
@@ -84,56 +84,62 @@ def failed_member(export_id: str, failure: Failure, job: ExportJob | None) -> Fa
     )
 
 
-def member_end(export_id: str, published: str, failure: Failure | None, job: ExportJob | None) -> MemberEnd:
+def member_result(export_id: str, published: str, failure: Failure | None, job: ExportJob | None) -> MemberResult:
     """How a member's watch has ended: as its event, by that event's id, says; what was found now fills in the rest."""
     if published == event_id(export_id, None):
-        return MemberEnd(export_id)
+        return MemberResult(export_id)
     if failure is None or published != event_id(export_id, failure):
         reason = Reason(published.rpartition(":")[2])
         failure = Failure(reason, "It was published as failed before.")
-    return MemberEnd(export_id, failed_member(export_id, failure, job))
+    return MemberResult(export_id, failed_member(export_id, failure, job))
 
 
-def concluded_message(tally: Tally, failures: Sequence[FailedMember], now: float, api_base_url: str) -> Message:
+def concluded_message(
+    progress: GroupProgress, failures: Sequence[FailedMember], now: float, api_base_url: str
+) -> SnsMessage:
     """The message that says how a group has ended, with as many of its failures as SNS's size limit takes."""
     ordered = sorted(failures, key=lambda one: one.export_id)
     fitting, too_many = 0, len(ordered) + 1
     while too_many - fitting > 1:
         middle = (fitting + too_many) // 2
-        if _message(tally, ordered, middle, now, api_base_url).size_bytes <= MAX_MESSAGE_BYTES:
+        if _message(progress, ordered, middle, now, api_base_url).size_bytes <= MAX_MESSAGE_BYTES:
             fitting = middle
         else:
             too_many = middle
-    return _message(tally, ordered, fitting, now, api_base_url)
+    return _message(progress, ordered, fitting, now, api_base_url)
 
 
-def _message(tally: Tally, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str) -> Message:
-    event = _event(tally, failures, shown, now, api_base_url)
-    return Message(
+def _message(
+    progress: GroupProgress, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str
+) -> SnsMessage:
+    event = _event(progress, failures, shown, now, api_base_url)
+    return SnsMessage(
         event_id=event["id"],
         subject=group_subject_line(event),
-        body=encode({"default": encode(event), "email": group_email_text(event, _steps(failures))}),
-        attributes={"type": CONCLUDED_TYPE, "group": tally.group.id, "outcome": tally.outcome.value},
+        body=compact_json({"default": compact_json(event), "email": group_email_text(event, _steps(failures))}),
+        attributes={"type": CONCLUDED_TYPE, "group": progress.group.id, "outcome": progress.outcome.value},
     )
 
 
-def _event(tally: Tally, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str) -> JsonObject:
+def _event(
+    progress: GroupProgress, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str
+) -> JsonObject:
     return {
         "specversion": "1.0",
-        "id": f"{tally.group.id}:concluded",
+        "id": f"{progress.group.id}:concluded",
         "source": f"{api_base_url}/storage/exports",
         "type": CONCLUDED_TYPE,
-        "subject": tally.group.id,
-        "time": rfc3339(now),
+        "subject": progress.group.id,
+        "time": format_rfc3339(now),
         "datacontenttype": "application/json",
         "data": {
-            "group": {"id": tally.group.id, "size": tally.group.size},
-            "outcome": tally.outcome.value,
-            "completed": tally.completed,
-            "failed": tally.failed,
-            "missing": tally.missing,
-            "first_requested_at": rfc3339(tally.first_requested_at),
-            "concluded_at": rfc3339(now),
+            "group": {"id": progress.group.id, "size": progress.group.size},
+            "outcome": progress.outcome.value,
+            "completed": progress.completed,
+            "failed": progress.failed,
+            "missing": progress.missing,
+            "first_requested_at": format_rfc3339(progress.first_requested_at),
+            "concluded_at": format_rfc3339(now),
             "failures_truncated": shown < len(failures),
             "failures": [_failure(one) for one in failures[:shown]],
         },

@@ -7,7 +7,7 @@ specifications (section 9, 'End of file container') of hts-specs; `samtools quic
 
 import zlib
 
-from export_monitor.domain.model import ByteEnds
+from export_monitor.domain.model import HeadAndTail
 
 # Enough for the headers, for the first bytes that a first block inflates to, and for a hundred empty blocks before it.
 FIRST_BYTES = 4096
@@ -41,12 +41,12 @@ _PLAIN_SUFFIXES = (
 _MARKED_SUFFIXES = (".bam", ".bcf", ".vcf.gz", ".vcf.bgz", ".gvcf.gz", ".gvcf.bgz")
 
 
-def has_plain_name(key: str) -> bool:
+def is_unmarked_format(key: str) -> bool:
     """Whether an object's name is that of a format without an end marker, so that its bytes need not be read."""
     return key.lower().endswith(_PLAIN_SUFFIXES)
 
 
-def has_end_marker(first: bytes) -> bool:
+def expects_eof_marker(first: bytes) -> bool:
     """Whether what begins so may end with a marker: BGZF, or CRAM from 2.1 on."""
     return is_bgzf(first) or _cram_marker(first) is not None
 
@@ -56,18 +56,18 @@ def demands_end_marker(begins: str, key: str) -> bool:
     return begins in _INFLATED.values() or begins.startswith("CRAM") or key.lower().endswith(_MARKED_SUFFIXES)
 
 
-def promised_format(key: str) -> str | None:
+def format_from_extension(key: str) -> str | None:
     """The format that an object's name promises and its first bytes must keep: BAM, CRAM, or None."""
     name = key.lower()
     return "BAM" if name.endswith(".bam") else "CRAM" if name.endswith(".cram") else None
 
 
-def begins_as(ends: ByteEnds) -> str:
+def detect_format(head_and_tail: HeadAndTail) -> str:
     """The format that the first bytes show: BAM, BCF, VCF, BGZF, CRAM with its version, gzip, empty, or unknown.
 
     It is NO_DATA where they hold nothing but empty BGZF blocks.
     """
-    first = ends.first
+    first = head_and_tail.first
     if not first:
         return "empty"
     if first.startswith(_CRAM_MAGIC) and len(first) >= len(_CRAM_MAGIC) + 2:
@@ -85,12 +85,12 @@ def is_bgzf(first: bytes) -> bool:
     return _block_bytes(first) is not None
 
 
-def ends_with_marker(ends: ByteEnds) -> bool:
+def has_eof_marker(head_and_tail: HeadAndTail) -> bool:
     """Whether the last bytes are the marker that the first bytes ask for."""
-    marker = _BGZF_END if is_bgzf(ends.first) else _cram_marker(ends.first)
-    if marker is None or len(ends.last) < len(marker):
+    marker = _BGZF_END if is_bgzf(head_and_tail.first) else _cram_marker(head_and_tail.first)
+    if marker is None or len(head_and_tail.last) < len(marker):
         return False
-    last = bytearray(ends.last[-len(marker) :])
+    last = bytearray(head_and_tail.last[-len(marker) :])
     if marker is not _BGZF_END:
         last[_CRAM_VARYING_BYTE] &= 0x0F
     return bytes(last) == marker

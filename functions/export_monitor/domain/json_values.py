@@ -3,7 +3,7 @@
 from export_monitor.domain.model import MAX_TEXT_CHARACTERS
 
 
-def whole_number(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """A whole number, also one that is written as a string of up to 18 digits; else None."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
         return int(value)

@@ -59,13 +59,13 @@ def _facts(event: JsonObject) -> Iterator[str]:
 
 def _checks(verification: dict[str, Any] | None) -> Iterator[str]:
     for check in verification["checks"] if verification else ():
-        words = CHECKS[check["name"]].words
+        label = CHECKS[check["name"]].label
         if check["status"] == "failed":
-            yield f"FAILED   {words}: expected {_value(check['expected'])}, found {_value(check['actual'])}"
+            yield f"FAILED   {label}: expected {_value(check['expected'])}, found {_value(check['actual'])}"
         elif check["status"] == "passed":
-            yield f"passed   {words}"
+            yield f"passed   {label}"
         else:
-            yield f"skipped  {words}: {check['reason']}"
+            yield f"skipped  {label}: {check['reason']}"
 
 
 def _named(name: Any) -> str:
@@ -110,12 +110,12 @@ def group_subject_line(event: JsonObject) -> str:
     """How a group has ended, in the characters that SNS takes for a subject."""
     data = event["data"]
     group = data["group"]
-    words = {
+    label = {
         "completed": f"all {group['size']} exports completed",
         "failed": f"{data['failed']} of {group['size']} exports failed",
         "incomplete": f"{data['missing']} of {group['size']} exports missing, {data['failed']} failed",
     }
-    return _subject(f"Group {group['id']}: {words[data['outcome']]}")
+    return _subject(f"Group {group['id']}: {label[data['outcome']]}")
 
 
 def group_email_text(event: JsonObject, steps: JsonObject) -> str:

@@ -23,7 +23,7 @@ class QueueMessage:
     receipt_handle: str
     body: str
     sent_at: float
-    receives: int
+    receive_count: int
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def age(self, now: float) -> float:
@@ -62,7 +62,7 @@ class Watch:
     start: StartEvent
     message_id: str
     sent_at: float
-    receives: int
+    receive_count: int
     origin: str = "announced"
 
     def age(self, now: float) -> float:
@@ -141,7 +141,7 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class ByteEnds:
+class HeadAndTail:
     """The first and the last bytes of an object; they overlap where it is small."""
 
     first: bytes
@@ -157,7 +157,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessControl:
+class ObjectAcl:
     """An object's ACL. `bucket_owner` is None where it was not asked for."""
 
     owner: str
@@ -183,15 +183,15 @@ class StoredObject:
     kms_key_id: str | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
     readable: bool = True
-    ends: ByteEnds | Unread = Unread("its bytes were not read")
-    access: AccessControl | Unread = Unread("its ACL was not read")
+    head_and_tail: HeadAndTail | Unread = Unread("its bytes were not read")
+    acl: ObjectAcl | Unread = Unread("its ACL was not read")
 
 
 class Denial(StrEnum):
     """The two ways in which the API withholds a thing from the token's owner."""
 
-    UNKNOWN = "unknown"
-    HIDDEN = "not shown"
+    NOT_FOUND = "unknown"
+    FORBIDDEN = "not shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class Denied:
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class Unavailable:
     """Why something could not be asked or was not answered: it says nothing about the export.
 
     `wait_seconds` is how long to ask nothing, where that is known. `unasked` means that no question was sent, so
@@ -217,12 +217,12 @@ class Obstacle:
     """
 
     text: str
-    wait_seconds: float | None = None
-    unasked: bool = False
+    retry_after_seconds: float | None = None
+    not_attempted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class MissingObject:
+class ObjectNotFound:
     """None of the keys that the object could have exists."""
 
     bucket: str
@@ -230,14 +230,14 @@ class MissingObject:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedObject:
+class ObjectForbidden:
     """S3 does not let the function look, or the bucket is none that it may ask."""
 
     bucket: str
     message: str
 
 
-JobAnswer: TypeAlias = ExportJob | Denied | Obstacle
-VolumeAnswer: TypeAlias = Volume | Denied | Obstacle
-FileAnswer: TypeAlias = SourceFile | Denied | Obstacle
-ObjectAnswer: TypeAlias = StoredObject | MissingObject | RefusedObject | Obstacle
+JobAnswer: TypeAlias = ExportJob | Denied | Unavailable
+VolumeAnswer: TypeAlias = Volume | Denied | Unavailable
+FileAnswer: TypeAlias = SourceFile | Denied | Unavailable
+ObjectAnswer: TypeAlias = StoredObject | ObjectNotFound | ObjectForbidden | Unavailable

@@ -33,13 +33,13 @@ class PollSchedule:
         """Seconds until a watch of this age (seconds) is looked at again, before jitter and budget."""
         return max(min(max(age * _GROWTH, self.min_seconds), self.max_seconds), age * _FLOOR)
 
-    def within_budget(self, delay: float, age: float, receives: int, until: float = 0.0) -> float:
+    def within_budget(self, delay: float, age: float, receive_count: int, until: float = 0.0) -> float:
         """Stretch a delay, where more receives than planned are gone, so that the rest lasts to the horizon.
 
         `until` is the age at which this watch ends, where that is known to lie beyond the horizon.
         """
-        if receives > PLANNED_RECEIVES:
-            left = max(1, MAX_RECEIVES - SPARE_RECEIVES - receives)
+        if receive_count > PLANNED_RECEIVES:
+            left = max(1, MAX_RECEIVES - SPARE_RECEIVES - receive_count)
             delay = max(delay, (max(self.horizon_seconds, until) - age) / left)
         return min(delay, _LONGEST_HIDE_SECONDS)
 
@@ -49,6 +49,6 @@ def jittered(delay: float, random: float) -> float:
     return delay * (1 - _JITTER + 2 * _JITTER * random)
 
 
-def delayed(delay: float, random: float) -> float:
+def add_jitter(delay: float, random: float) -> float:
     """Lengthen a delay by up to a tenth: for what must not be asked earlier; `random` is from 0 to 1."""
     return delay * (1 + _JITTER * random)

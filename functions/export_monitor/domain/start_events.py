@@ -23,7 +23,7 @@ _ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedGroup:
+class GroupMessage:
     """The message by which the app itself watches a group."""
 
     group_id: str
@@ -36,31 +36,31 @@ class StartEventError(ValueError):
         super().__init__(f"{field}: {rule}")
 
 
-def read_start_event(body: str, source: str) -> StartEvent:
+def parse_start_event(body: str, source: str) -> StartEvent:
     """Understand the body of a message. `source` is the one that EventBridge envelopes must carry.
 
     Raises StartEventError, which names the field and the rule.
     """
-    return understand(_parse(body, "body"), source)
+    return parse_event(_parse(body, "body"), source)
 
 
-def read_message(body: str, source: str) -> StartEvent | WatchedGroup:
+def parse_message(body: str, source: str) -> StartEvent | GroupMessage:
     """Understand the body of a message: a start event, or what `watched_group_body` has written.
 
     Raises StartEventError, which names the field and the rule.
     """
     event = _parse(body, "body")
     if isinstance(event, dict) and event.keys() == {_WATCHED_GROUP}:
-        return WatchedGroup(_checked_id(event[_WATCHED_GROUP], _WATCHED_GROUP))
-    return understand(event, source)
+        return GroupMessage(_checked_id(event[_WATCHED_GROUP], _WATCHED_GROUP))
+    return parse_event(event, source)
 
 
-def watched_group_body(group_id: str) -> str:
+def group_message_body(group_id: str) -> str:
     """The body of the message by which a group is watched."""
     return json.dumps({_WATCHED_GROUP: group_id})
 
 
-def understand(event: Any, source: str) -> StartEvent:
+def parse_event(event: Any, source: str) -> StartEvent:
     """Understand a start event that is JSON already, in any of its forms; see read_start_event."""
     if isinstance(event, dict) and event.get("Type") == "Notification" and "Message" in event:
         if not isinstance(event["Message"], str):
@@ -78,7 +78,7 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def detail_of(start: StartEvent) -> JsonObject:
+def to_detail(start: StartEvent) -> JsonObject:
     """The detail object that announces this export again."""
     detail: dict[str, Any] = {"export_id": start.export_id}
     if start.context:

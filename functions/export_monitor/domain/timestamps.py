@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 _LAST = 253_402_300_799
 
 
-def rfc3339(at: float) -> str:
+def format_rfc3339(at: float) -> str:
     """Write a time to the second, in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def seconds(text: object) -> float | None:
+def parse_rfc3339(text: object) -> float | None:
     """Read a timestamp since 1970, with `Z`, an offset, or neither (which is UTC); None for whatever else."""
     if not isinstance(text, str):
         return None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from export_monitor.domain.model import ExportJob, Obstacle, SourceFile, StoredObject, Volume
+from export_monitor.domain.model import ExportJob, SourceFile, StoredObject, Unavailable, Volume
 
 
 class Reason(StrEnum):
@@ -89,14 +89,14 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
-class Hindered:
+class Undetermined:
     """Nothing can be said now, for a cause that lies outside the export."""
 
-    obstacle: Obstacle
+    unavailable: Unavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Faulty:
+class Failing:
     """Something is wrong that may yet come right; where it does not, it is this failure."""
 
     failure: Failure
@@ -114,4 +114,4 @@ class Failed:
     failure: Failure
 
 
-Verdict: TypeAlias = Unfinished | Hindered | Faulty | Completed | Failed
+Verdict: TypeAlias = Unfinished | Undetermined | Failing | Completed | Failed

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.moto_repairs import repair_moto
+from local.moto_patches import patch_moto
 from tests.fakes import REGION
 from tests.unit.adapters.exports_table import TABLE
 
@@ -15,7 +15,7 @@ from tests.unit.adapters.exports_table import TABLE
 @pytest.fixture
 def client() -> Iterator[Any]:
     """DynamoDB with the table of exports."""
-    repair_moto()
+    patch_moto()
     with mock_aws():
         client = boto3.client("dynamodb", region_name=REGION)
         client.create_table(

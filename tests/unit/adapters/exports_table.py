@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from export_monitor.adapters.table import Table
-from tests.fakes import IN_TURN
+from export_monitor.adapters.aws.dynamodb.table import Table
+from tests.fakes import SYNCHRONOUS
 
 TABLE = "ledger"
 
 
 def exports(client: Any) -> Table:
     """The table as the function has it, by this client."""
-    return Table(IN_TURN, lambda: client, TABLE)
+    return Table(SYNCHRONOUS, lambda: client, TABLE)

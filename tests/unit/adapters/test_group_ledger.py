@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from export_monitor.adapters.group_ledger import SHARDS, GroupLedger
-from export_monitor.adapters.table import RECORD_ATTEMPTS, Table
-from export_monitor.domain.groups import MemberEnd
+from export_monitor.adapters.aws.dynamodb.group_ledger import SHARDS, GroupLedger
+from export_monitor.adapters.aws.dynamodb.table import RECORD_ATTEMPTS, Table
+from export_monitor.domain.groups import MemberResult
 from export_monitor.domain.model import UnavailableError
-from tests.fakes import IN_TURN, stubbed
+from tests.fakes import SYNCHRONOUS, stubbed
 
 NOW = 1_700_000_000.0
 ATTEMPTS = 8
 
 
 def ledger(client: Any) -> GroupLedger:
-    return GroupLedger(Table(IN_TURN, lambda: client, "groups"))
+    return GroupLedger(Table(SYNCHRONOUS, lambda: client, "groups"))
 
 
 def test_group_that_others_keep_writing_is_counted_later() -> None:
@@ -23,7 +23,7 @@ def test_group_that_others_keep_writing_is_counted_later() -> None:
         for _ in range(ATTEMPTS):
             stub.add_client_error("transact_write_items", "TransactionConflictException")
         with pytest.raises(UnavailableError, match="busy"):
-            ledger(client).count("run", [MemberEnd("a", None)], NOW)
+            ledger(client).count("run", [MemberResult("a", None)], NOW)
 
 
 def test_claim_that_others_keep_from_being_written_is_made_later() -> None:

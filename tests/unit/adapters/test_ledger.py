@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import ANY
 
-from export_monitor.adapters.ledger import Ledger
-from export_monitor.adapters.table import KEPT_SECONDS, Table
-from export_monitor.adapters.threads import LateError
-from export_monitor.domain.claims import Claim, Refusal, RefusedClaim
-from tests.fakes import InTurn, stubbed
+from export_monitor.adapters.aws.dynamodb.ledger import Ledger
+from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS, Table
+from export_monitor.adapters.timeouts import CallTimeoutError
+from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
+from tests.fakes import SynchronousCalls, stubbed
 from tests.unit.adapters.exports_table import TABLE, exports
 
 NOW = 1_700_000_000.25
@@ -42,7 +42,9 @@ class TestClaims:
         claims = [Claim(f"e{n}", f"e{n}:completed", f"m{n}") for n in range(number)]
         assert ledger.claim(claims, NOW, DEADLINE) == {}
         refused = ledger.claim(claims, NOW + 1, DEADLINE)
-        assert refused == {f"e{n}": RefusedClaim(Refusal.BUSY, pytest.approx(44, abs=0.002)) for n in range(number)}
+        assert refused == {
+            f"e{n}": RejectedClaim(ClaimStatus.IN_PROGRESS, pytest.approx(44, abs=0.002)) for n in range(number)
+        }
 
     def test_no_wish_asks_nothing(self) -> None:
         with stubbed("dynamodb") as (client, _):
@@ -55,7 +57,7 @@ class TestClaims:
         assert ledger.claim([COMPLETED], NOW, DEADLINE) == {}
         # The redelivered message of a crashed worker waits like that of any other.
         other = again(COMPLETED, other_number)
-        assert ledger.claim([other], DEADLINE, DEADLINE + 45)["a"].refusal is Refusal.BUSY
+        assert ledger.claim([other], DEADLINE, DEADLINE + 45)["a"].status is ClaimStatus.IN_PROGRESS
         assert ledger.claim([other], DEADLINE + 0.002, DEADLINE + 45) == {}
 
     def test_refused_claims_of_a_batch_do_not_disturb_the_others(self, ledger: Ledger) -> None:
@@ -65,13 +67,13 @@ class TestClaims:
         ledger.claim([busy], NOW, DEADLINE)
         free = [Claim(f"free{n}", f"free{n}:completed", f"m{n}") for n in range(3)]
         refused = ledger.claim([free[0], over, free[1], busy, free[2]], NOW, DEADLINE)
-        assert {export_id: one.refusal for export_id, one in refused.items()} == {
-            "over": Refusal.OVER,
-            "busy": Refusal.BUSY,
+        assert {export_id: one.status for export_id, one in refused.items()} == {
+            "over": ClaimStatus.ALREADY_PUBLISHED,
+            "busy": ClaimStatus.IN_PROGRESS,
         }
-        assert refused["busy"].wait_seconds == pytest.approx(45, abs=0.002)
+        assert refused["busy"].retry_after_seconds == pytest.approx(45, abs=0.002)
         later = ledger.claim(free, NOW, DEADLINE)
-        assert {one.refusal for one in later.values()} == {Refusal.BUSY}
+        assert {one.status for one in later.values()} == {ClaimStatus.IN_PROGRESS}
         assert set(later) == {"free0", "free1", "free2"}
 
     def test_batch_of_nothing_but_refused_claims_comes_to_an_end(self, ledger: Ledger) -> None:
@@ -79,7 +81,9 @@ class TestClaims:
         ledger.claim(claims, NOW, DEADLINE)
         ledger.record(claims[:3], [], NOW)
         refused = ledger.claim(claims, NOW, DEADLINE)
-        assert [refused[f"e{n}"].refusal for n in range(5)] == [Refusal.OVER] * 3 + [Refusal.BUSY] * 2
+        assert [refused[f"e{n}"].status for n in range(5)] == [ClaimStatus.ALREADY_PUBLISHED] * 3 + [
+            ClaimStatus.IN_PROGRESS
+        ] * 2
 
 
 class TestPublishedBefore:
@@ -87,19 +91,19 @@ class TestPublishedBefore:
         ledger.claim([FAILED], NOW, DEADLINE)
         ledger.record([FAILED], [], NOW)
         found_now = replace(FAILED, event_id="a:completed")
-        assert ledger.claim([found_now], NOW, DEADLINE)["a"].refusal is Refusal.OVER
+        assert ledger.claim([found_now], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
 
     @pytest.mark.parametrize("event_id", ["a:completed", "a:failed:OBJECT_MISSING"])
     def test_watch_after_a_published_completion_publishes_nothing(self, ledger: Ledger, event_id: str) -> None:
         ledger.claim([COMPLETED], NOW, DEADLINE)
         ledger.record([COMPLETED], [], NOW)
         late = NOW + 30 * 86400
-        assert ledger.claim([Claim("a", event_id, "m2")], late, late + 45)["a"].refusal is Refusal.OVER
+        assert ledger.claim([Claim("a", event_id, "m2")], late, late + 45)["a"].status is ClaimStatus.ALREADY_PUBLISHED
 
     def test_watch_after_a_failure_publishes_an_event_with_a_new_id(self, ledger: Ledger) -> None:
         ledger.claim([FAILED], NOW, DEADLINE)
         ledger.record([FAILED], [], NOW)
-        assert ledger.claim([again(FAILED, 2)], NOW, DEADLINE)["a"].refusal is Refusal.OVER
+        assert ledger.claim([again(FAILED, 2)], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
         assert ledger.claim([Claim("a", "a:failed:TIMED_OUT", "m3")], NOW, DEADLINE) == {}
         ledger.record([Claim("a", "a:failed:TIMED_OUT", "m3")], [], NOW)
         assert ledger.claim([again(COMPLETED, 4)], NOW, DEADLINE) == {}
@@ -108,7 +112,7 @@ class TestPublishedBefore:
         ledger.claim([FAILED], NOW, DEADLINE)
         ledger.record([FAILED], [], NOW)
         ledger.record([], [again(FAILED, 2)], NOW)
-        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].refusal is Refusal.OVER
+        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
         assert ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE) == {}
 
     def test_record_gives_the_claim_back(self, ledger: Ledger) -> None:
@@ -119,7 +123,7 @@ class TestPublishedBefore:
     def test_end_of_a_repeated_watch_leaves_the_claim_of_another_alone(self, ledger: Ledger) -> None:
         ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE)
         ledger.record([], [again(FAILED, 2)], NOW)
-        assert ledger.claim([again(COMPLETED, 4)], NOW, DEADLINE)["a"].refusal is Refusal.BUSY
+        assert ledger.claim([again(COMPLETED, 4)], NOW, DEADLINE)["a"].status is ClaimStatus.IN_PROGRESS
 
     def test_what_was_published_is_kept_for_more_than_thirty_days(self, ledger: Ledger, client: Any) -> None:
         others = [Claim("b", "b:completed", "m2")]
@@ -127,14 +131,14 @@ class TestPublishedBefore:
         ledger.record([COMPLETED], others, NOW + 5)
         for export_id in "ab":
             kept = int(item(client, export_id)["expires_at"]["N"]) - NOW
-            assert kept == pytest.approx(KEPT_SECONDS + 5, abs=1)
-        assert KEPT_SECONDS >= 30 * 86400
+            assert kept == pytest.approx(TTL_SECONDS + 5, abs=1)
+        assert TTL_SECONDS >= 30 * 86400
         assert item(client)["sent"] == {"SS": ["a:completed"]}
         assert item(client)["ended"] == {"SS": ["m1"]}
 
     def test_claim_keeps_the_item_for_as_long(self, ledger: Ledger, client: Any) -> None:
         ledger.claim([COMPLETED], NOW, DEADLINE)
-        assert int(item(client)["expires_at"]["N"]) == int(NOW + KEPT_SECONDS)
+        assert int(item(client)["expires_at"]["N"]) == int(NOW + TTL_SECONDS)
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -172,7 +176,7 @@ class TestConflicts:
         )
 
     def test_cancelled_claims_are_tried_again_after_a_pause(self) -> None:
-        calls = InTurn()
+        calls = SynchronousCalls()
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CONFLICT, self.NONE)
             stub.add_client_error("transact_write_items", "TransactionInProgressException")
@@ -186,7 +190,7 @@ class TestConflicts:
             self.cancelled(stub, self.CHECK, self.CONFLICT)
             stub.add_response("update_item", {})
             refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert refused == {"a": RefusedClaim(Refusal.OVER, published="a:completed")}
+        assert refused == {"a": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published="a:completed")}
 
     @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
     def test_claims_that_meet_others_each_time_wait_as_busy(self, claims: tuple[Claim, ...]) -> None:
@@ -195,23 +199,23 @@ class TestConflicts:
             for _ in range(4):
                 stub.add_client_error(call, "TransactionConflictException")
             refused = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
-        assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in claims}
+        assert refused == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in claims}
 
     def test_conflicting_claims_wait_for_their_poll_interval_where_no_time_is_left_to_try_again(self) -> None:
-        class Late(InTurn):
-            def pause(self, seconds: float) -> None:
-                raise LateError(begun=False)
+        class Late(SynchronousCalls):
+            def backoff(self, seconds: float) -> None:
+                raise CallTimeoutError(started=False)
 
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CONFLICT, self.NONE)
             refused = Ledger(Table(Late(), lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
-        assert refused == {claim.export_id: RefusedClaim(Refusal.BUSY) for claim in self.BOTH}
+        assert refused == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in self.BOTH}
 
     def test_claim_that_is_refused_without_the_item_waits_for_its_poll_interval(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             stub.add_client_error("update_item", "ConditionalCheckFailedException")
             refused = Ledger(exports(client)).claim(self.BOTH[:1], NOW, DEADLINE)
-        assert refused == {"a": RefusedClaim(Refusal.BUSY, None)}
+        assert refused == {"a": RejectedClaim(ClaimStatus.IN_PROGRESS, None)}
 
     @pytest.mark.parametrize("reasons", [[{"Code": "None"}], [{"Code": "None"}, {"Message": "?"}]])
     def test_transaction_that_was_cancelled_for_no_given_reason_is_not_taken_for_written(
@@ -230,7 +234,7 @@ class TestConflicts:
             Ledger(exports(client)).record(self.BOTH[:1], self.BOTH[1:], NOW)
 
     def test_record_that_keeps_meeting_others_is_written_one_by_one_until_all_is(self) -> None:
-        calls = InTurn()
+        calls = SynchronousCalls()
         with stubbed("dynamodb") as (client, stub):
             for _ in range(3):
                 self.cancelled(stub, self.CONFLICT, self.NONE)
@@ -245,16 +249,16 @@ class TestConflicts:
         return {"TableName": TABLE, "Key": {"export_id": {"S": export_id}}, **dict.fromkeys(others, ANY)}
 
     def test_record_that_fails_for_any_reason_is_tried_as_long_as_there_is_time(self) -> None:
-        class Ending(InTurn):
-            def pause(self, seconds: float) -> None:
-                super().pause(seconds)
+        class Conclusion(SynchronousCalls):
+            def backoff(self, seconds: float) -> None:
+                super().backoff(seconds)
                 if len(self.pauses) == 5:
-                    raise LateError(begun=False)
+                    raise CallTimeoutError(started=False)
 
         with stubbed("dynamodb") as (client, stub):
             for call in ["transact_write_items"] * 3 + ["update_item"] * 4:
                 stub.add_client_error(call, "ProvisionedThroughputExceededException")
-            assert Ledger(Table(Ending(), lambda: client, TABLE)).record(self.BOTH, [], NOW) == {"a", "b"}
+            assert Ledger(Table(Conclusion(), lambda: client, TABLE)).record(self.BOTH, [], NOW) == {"a", "b"}
 
     def test_exports_that_can_never_be_recorded_are_returned(self) -> None:
         def away() -> Any:
@@ -263,7 +267,7 @@ class TestConflicts:
         class Away:
             update_item = transact_write_items = staticmethod(lambda **_: away())
 
-        calls = InTurn()
+        calls = SynchronousCalls()
         assert Ledger(Table(calls, Away, TABLE)).record(self.BOTH, [], NOW) == {"a", "b"}  # type: ignore[arg-type]
         # Together longer than any invocation of the template's function has for it.
         assert sum(calls.pauses) > 45
@@ -275,16 +279,16 @@ class TestConflicts:
             stub.add_client_error(call, "AccessDeniedException")
             refused = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
         for claim in claims:
-            assert refused[claim.export_id].refusal is Refusal.UNKNOWN
-            assert refused[claim.export_id].wait_seconds == 45
-            assert "AccessDenied" in refused[claim.export_id].because
+            assert refused[claim.export_id].status is ClaimStatus.UNKNOWN
+            assert refused[claim.export_id].retry_after_seconds == 45
+            assert "AccessDenied" in refused[claim.export_id].cause
 
     def test_lost_claims_stay_lost_where_the_next_try_fails(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.NONE)
             stub.add_client_error("update_item", "InternalServerError")
             refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert [refused[export_id].refusal for export_id in "ab"] == [Refusal.OVER, Refusal.UNKNOWN]
+        assert [refused[export_id].status for export_id in "ab"] == [ClaimStatus.ALREADY_PUBLISHED, ClaimStatus.UNKNOWN]
 
     def test_live_claim_of_a_cancelled_transaction_says_how_long_to_wait(self) -> None:
         live = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW + 30) * 1000))}}}
@@ -293,6 +297,6 @@ class TestConflicts:
             self.cancelled(stub, live, lapsed)
             refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
         assert refused == {
-            "a": RefusedClaim(Refusal.BUSY, pytest.approx(30, abs=0.002)),
-            "b": RefusedClaim(Refusal.BUSY, 0.0),
+            "a": RejectedClaim(ClaimStatus.IN_PROGRESS, pytest.approx(30, abs=0.002)),
+            "b": RejectedClaim(ClaimStatus.IN_PROGRESS, 0.0),
         }

@@ -32,11 +32,11 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def test_line_is_one_json_object_with_its_fields_but_those_without_a_value() -> None:
     with telemetry() as (told, _, stream):
-        told.note("export_looked_at", export_id="a", delay_seconds=0, state=None)
-        told.warn("message_set_aside", error="export_id: is needed")
+        told.info("export_polled", export_id="a", delay_seconds=0, state=None)
+        told.warning("message_dead_lettered", error="export_id: is needed")
     note, warning = lines(stream)
     assert (note["level"], note["message"], note["export_id"], note["delay_seconds"]) == (
-        "INFO", "export_looked_at", "a", 0,
+        "INFO", "export_polled", "a", 0,
     )  # fmt: skip
     assert "state" not in note
     assert (warning["level"], warning["error"]) == ("WARNING", "export_id: is needed")
@@ -50,7 +50,7 @@ def test_traceback_is_in_the_line_itself() -> None:
         try:
             go_wrong()
         except LookupError as error:
-            told.traceback("unforeseen_error", error, message_ids=["m"])
+            told.exception("unexpected_error", error, message_ids=["m"])
     [line] = lines(stream)
     assert line["level"] == "ERROR"
     assert line["exception_name"] == "LookupError"

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from export_monitor.adapters.http import HttpExchange, HttpRequest, NoAnswerError
+from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpTransport, TransportError
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def server(certificate: Path) -> Server:
 
 
 def send(url: str) -> None:
-    HttpExchange().send(HttpRequest("GET", url, {"X-SBG-Auth-Token": "s3cret"}), 5.0)
+    HttpTransport().send(HttpRequest("GET", url, {"X-SBG-Auth-Token": "s3cret"}), 5.0)
 
 
 def test_server_is_sound_to_who_trusts_it(server: Server, certificate: Path) -> None:
@@ -81,7 +81,7 @@ def test_server_is_sound_to_who_trusts_it(server: Server, certificate: Path) -> 
 
 
 def test_server_that_no_authority_vouches_for_gets_no_request(server: Server) -> None:
-    with pytest.raises(NoAnswerError, match="SSLError"):
+    with pytest.raises(TransportError, match="SSLError"):
         send(server.url)
     assert server.received == b""
 
@@ -92,6 +92,6 @@ def test_variable_of_the_environment_vouches_for_nobody(
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, str(certificate))
-    with pytest.raises(NoAnswerError, match="SSLError"):
+    with pytest.raises(TransportError, match="SSLError"):
         send(server.url)
     assert server.received == b""

@@ -1,0 +1,59 @@
+"""Reads from the calls that reach AWS what was published and what was recorded."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from chaos.run import Publication, Record
+from local.aws_calls import called
+from local.aws_proxy import ForwardedCall
+from local.faults import Disconnect, Drip, Fault
+
+# The function's clients wait five seconds for an answer; whoever hangs for so long was given up.
+_GIVEN_UP_SECONDS = 4.5
+_EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}:(completed|failed:[A-Z_]+)")
+
+
+class Witness:
+    """Keeps what the workers' proxies report, from any thread."""
+
+    def __init__(self) -> None:
+        self.publications: list[Publication] = []
+        self.records: list[Record] = []
+
+    def reached(self, worker: int, reached: ForwardedCall) -> None:
+        """Take down a call of this worker that reached its service."""
+        if reached.status != 200:
+            return
+        operation, at, content = called(reached.request).operation, reached.asked_at, reached.request.content
+        if operation in ("Publish", "PublishBatch"):
+            call = reached.request.headers.get("amz-sdk-invocation-id", "")
+            lost = answer_is_lost(reached.fault, reached.replied_at - at)
+            self.publications.extend([Publication(one, worker, at, call, lost) for one in published_ids(content)])
+        elif operation in ("UpdateItem", "TransactWriteItems"):
+            self.records.extend([Record(one, at) for one in recorded_ids(content)])
+
+
+def answer_is_lost(fault: Fault | None, seconds: float) -> bool:
+    """Whether a call that met this fault and took so long left the function without an answer, as far as one knows."""
+    return isinstance(fault, Disconnect | Drip) or seconds >= _GIVEN_UP_SECONDS
+
+
+def published_ids(body: bytes) -> list[str]:
+    """The ids of the events in a call of SNS."""
+    messages = [value for name, value in parse_qsl(body.decode()) if name.rpartition(".")[2] == "Message"]
+    return [str(json.loads(json.loads(message)["default"])["id"]) for message in messages]
+
+
+def recorded_ids(body: bytes) -> list[str]:
+    """The ids of the events that a write of the ledger adds to what was sent: they stand in string sets."""
+    return [text for text in _set_members(json.loads(body)) if _EVENT_ID.fullmatch(text)]
+
+
+def _set_members(asked: Mapping[str, Any]) -> Iterator[str]:
+    updates = [next(iter(item.values())) for item in asked.get("TransactItems", ())] or [asked]
+    for update in updates:
+        for value in update.get("ExpressionAttributeValues", {}).values():
+            yield from value.get("SS", ())

@@ -1,0 +1,1 @@
+"""The AWS services, through boto3."""

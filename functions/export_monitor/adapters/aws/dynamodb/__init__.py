@@ -1,0 +1,1 @@
+"""The two DynamoDB tables: exports and groups."""

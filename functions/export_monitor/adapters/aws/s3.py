@@ -1,0 +1,246 @@
+"""Exported objects in S3: what HeadObject says of them, a few of their bytes, their grants; or missing, or refused."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from export_monitor.adapters.aws.calls import AWS_ERRORS, AwsCalls
+from export_monitor.adapters.timeouts import CallTimeoutError
+from export_monitor.domain import canned_acls, integrity
+from export_monitor.domain.model import (
+    ExportJob,
+    Grant,
+    HeadAndTail,
+    ObjectAcl,
+    ObjectAnswer,
+    ObjectForbidden,
+    ObjectNotFound,
+    StoredObject,
+    Unavailable,
+    Unread,
+    Volume,
+)
+from export_monitor.domain.object_location import candidate_keys
+from export_monitor.domain.unexpected import Unexpected
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import GetObjectAclOutputTypeDef, GetObjectOutputTypeDef, HeadObjectOutputTypeDef
+
+# An object in one of these must be restored before it can be read.
+_ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
+_CHECKSUM = "Checksum"
+# How the codes of KMS's errors begin, which S3 hands on with 400 (a key that is disabled or pending deletion) or 403.
+_KMS = "KMS."
+_BUCKET_REMEMBERED_SECONDS = 900.0
+
+
+class _OtherBytesError(Exception):
+    """S3 answered a ranged request with something else than the bytes asked for, which says nothing of the object."""
+
+
+class ExportedObjects:
+    """Inspects objects in the buckets that it is given, and asks for no others. `count` takes the name of a metric."""
+
+    def __init__(
+        self,
+        calls: AwsCalls,
+        client: "Callable[[], S3Client]",
+        buckets: Collection[str],
+        count: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._calls = calls
+        self._client = client
+        self._buckets = frozenset(buckets)
+        self._count = count
+        self._monotonic = monotonic
+        self._without_acls: dict[str, tuple[float, bool]] = {}
+        self._owners: dict[str, tuple[float, str]] = {}
+
+    def inspect(
+        self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float
+    ) -> list[ObjectAnswer | Unexpected]:
+        """For each, the first of the keys that the job's location may mean and that exists, as its checks need it.
+
+        An error of S3 (neither 403 nor 404) is an Obstacle and counts in the metric S3Errors.
+        """
+        looks = [partial(self._look, volume, job) for volume, job in wanted]
+        answers = [_answer(outcome) for outcome in self._calls.call_all(looks, within_seconds)]
+        for answer in answers:
+            if isinstance(answer, Unavailable) and not answer.not_attempted:
+                self._count("S3Errors")
+        return answers
+
+    def _look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
+        if volume.bucket not in self._buckets:
+            return ObjectForbidden(volume.bucket, f"The bucket {volume.bucket} is not one of ExportBuckets.")
+        keys = candidate_keys(volume.prefix, job.location or "")
+        refused: ObjectForbidden | None = None
+        for key in keys:
+            try:
+                return self._read(self._head(volume.bucket, key), job)
+            except ClientError as error:
+                if _status(error) == 403:
+                    refused = ObjectForbidden(volume.bucket, f"S3 refuses to show s3://{volume.bucket}/{key}.")
+                elif _status(error) != 404:
+                    return Unavailable(f"S3 answers {error.response['Error']['Code']} for s3://{volume.bucket}/{key}")
+            except BotoCoreError as error:
+                return Unavailable(f"S3 cannot be reached ({type(error).__name__})")
+            except _OtherBytesError as error:
+                return Unavailable(f"S3 did not answer with the bytes asked for of s3://{volume.bucket}/{key}: {error}")
+        # A key that may not be seen may be the one, so nothing is missing while any was refused.
+        return refused or ObjectNotFound(volume.bucket, keys)
+
+    def _head(self, bucket: str, key: str) -> StoredObject:
+        client = self._client()
+        try:
+            head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            # S3 shows the checksums of an object under a KMS key only where that key may be used: else 403, or 400 for
+            # a disabled key. The rest of the head needs no key. A HEAD answer has no body, so no code tells more.
+            if _status(error) not in (400, 403):
+                raise
+            head = client.head_object(Bucket=bucket, Key=key)
+        return _stored_object(bucket, key, head)
+
+    def _read(self, found: StoredObject, job: ExportJob) -> StoredObject:
+        asked_acl = job.properties.get("aws_canned_acl")
+        if asked_acl in canned_acls.CANNED_ACLS:
+            found = replace(found, acl=self._access(found, str(asked_acl)))
+        return replace(found, head_and_tail=self._ends(found))
+
+    def _ends(self, found: StoredObject) -> HeadAndTail | Unread:
+        if not found.readable:
+            return Unread("the object is archived, and would have to be restored first")
+        if integrity.is_unmarked_format(found.key):
+            return Unread("a format of this name has no end-of-file marker")
+        if not found.size:
+            return HeadAndTail(b"", b"")
+        try:
+            first = self._bytes(found, 0, min(found.size, integrity.FIRST_BYTES))
+            if found.size == len(first) or not integrity.expects_eof_marker(first):
+                return HeadAndTail(first, first[-integrity.LAST_BYTES :])
+            return HeadAndTail(first, self._bytes(found, found.size - integrity.LAST_BYTES, found.size))
+        except ClientError as error:
+            return Unread(_refusal(error, found, "S3 refuses to show the object's bytes"))
+
+    def _bytes(self, found: StoredObject, start: int, end: int) -> bytes:
+        """The bytes from `start` to before `end`, of the very version, or content, that was looked at."""
+        span = f"bytes={start}-{end - 1}"
+        if found.version_id:
+            answer = self._client().get_object(
+                Bucket=found.bucket, Key=found.key, Range=span, VersionId=found.version_id
+            )
+        else:
+            answer = self._client().get_object(
+                Bucket=found.bucket, Key=found.key, Range=span, IfMatch=f'"{found.etag}"'
+            )
+        with answer["Body"] as body:
+            _check_range(answer, f"bytes {start}-{end - 1}/{found.size}")
+            # Whatever the server sends, no more than was asked for is read.
+            content = body.read(end - start)
+        if len(content) < end - start:
+            raise _OtherBytesError(f"{len(content)} bytes in place of {end - start}")
+        return content
+
+    def _access(self, found: StoredObject, canned_acl: str) -> ObjectAcl | Unread:
+        try:
+            if self._has_acls_disabled(found.bucket):
+                return Unread("the bucket has ACLs disabled")
+            acl = self._acl(found)
+            bucket_owner = self._bucket_owner(found.bucket) if canned_acls.needs_bucket_owner(canned_acl) else None
+        except ClientError as error:
+            words = "S3 refuses to show the ACL, its bucket's or the bucket's object ownership"
+            return Unread(_refusal(error, found, words))
+        given = (
+            Grant(grant["Grantee"].get("ID") or grant["Grantee"].get("URI", "?"), grant["Permission"])
+            for grant in acl["Grants"]
+        )
+        return ObjectAcl(acl["Owner"]["ID"], frozenset(given), bucket_owner)
+
+    def _acl(self, found: StoredObject) -> "GetObjectAclOutputTypeDef":
+        if found.version_id:
+            return self._client().get_object_acl(Bucket=found.bucket, Key=found.key, VersionId=found.version_id)
+        return self._client().get_object_acl(Bucket=found.bucket, Key=found.key)
+
+    def _has_acls_disabled(self, bucket: str) -> bool:
+        read_at, known = self._without_acls.get(bucket, (float("-inf"), False))
+        if self._monotonic() - read_at < _BUCKET_REMEMBERED_SECONDS:
+            return known
+        try:
+            controls = self._client().get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+            disabled = any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in controls["Rules"])
+        except ClientError as error:
+            # Buckets from before the setting existed have none, and have ACLs.
+            if _status(error) != 404:
+                raise
+            disabled = False
+        self._without_acls[bucket] = (self._monotonic(), disabled)
+        return disabled
+
+    def _bucket_owner(self, bucket: str) -> str:
+        read_at, known = self._owners.get(bucket, (float("-inf"), ""))
+        if self._monotonic() - read_at < _BUCKET_REMEMBERED_SECONDS:
+            return known
+        owner = self._client().get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
+        self._owners[bucket] = (self._monotonic(), owner)
+        return owner
+
+
+def _answer(outcome: ObjectAnswer | Exception) -> ObjectAnswer | Unexpected:
+    if isinstance(outcome, AWS_ERRORS):
+        return Unavailable(
+            f"S3: {outcome}", not_attempted=isinstance(outcome, CallTimeoutError) and not outcome.started
+        )
+    return Unexpected(outcome) if isinstance(outcome, Exception) else outcome
+
+
+def _check_range(answer: "GetObjectOutputTypeDef", expected: str) -> None:
+    """Raise _OtherBytesError unless the answer is partial content (206) of exactly the expected Content-Range."""
+    status, given = answer["ResponseMetadata"]["HTTPStatusCode"], answer.get("ContentRange")
+    if status != 206 or given != expected:
+        raise _OtherBytesError(f"HTTP {status}, Content-Range {given!r:.100} in place of {expected!r}")
+
+
+def _refusal(error: ClientError, found: StoredObject, words: str) -> str:
+    """Why something of an object was refused. Raises the error where it is no refusal: neither 403 nor one of KMS."""
+    code = error.response["Error"].get("Code", "")
+    if code.startswith(_KMS):
+        return f"S3 cannot use the object's KMS key {found.kms_key_id or '(unknown)'} ({code})"
+    if _status(error) != 403:
+        raise error
+    return words
+
+
+def _status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _stored_object(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> StoredObject:
+    storage_class = head.get("StorageClass", "STANDARD")
+    restored = 'ongoing-request="false"' in head.get("Restore", "")
+    archived = storage_class in _ARCHIVED or "ArchiveStatus" in head
+    checksums = {
+        name.removeprefix(_CHECKSUM): str(value)
+        for name, value in head.items()
+        if name.startswith(_CHECKSUM) and name != "ChecksumType"
+    }
+    version_id = head.get("VersionId")
+    return StoredObject(
+        bucket=bucket,
+        key=key,
+        size=head["ContentLength"],
+        etag=head["ETag"].strip('"'),
+        last_modified_at=head["LastModified"].timestamp(),
+        version_id=None if version_id == "null" else version_id,
+        storage_class=storage_class,
+        encryption=head.get("ServerSideEncryption"),
+        kms_key_id=head.get("SSEKMSKeyId"),
+        checksums=checksums,
+        readable=restored or not archived,
+    )

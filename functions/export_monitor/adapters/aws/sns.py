@@ -1,0 +1,93 @@
+"""The topic that events are published to, by ten and within SNS's size limit for a batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from export_monitor.adapters.aws.calls import AWS_ERRORS, AwsCalls
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, SnsMessage, Unpublished
+
+if TYPE_CHECKING:
+    from types_boto3_sns import SNSClient
+    from types_boto3_sns.type_defs import (
+        MessageAttributeValueTypeDef,
+        PublishBatchRequestEntryTypeDef,
+        PublishBatchResponseTypeDef,
+    )
+
+_BATCH_ENTRIES = 10
+
+
+class EventsTopic:
+    """Publishes messages."""
+
+    def __init__(self, calls: AwsCalls, client: "Callable[[], SNSClient]", topic_arn: str) -> None:
+        self._calls = calls
+        self._client = client
+        self._topic_arn = topic_arn
+
+    def publish(self, messages: Sequence[SnsMessage]) -> dict[str, Unpublished]:
+        """Publish; returns those that were not published, by the id of their event."""
+        return self._publish(list(_batches(messages)))
+
+    def _publish(self, batches: Sequence[Sequence[SnsMessage]]) -> dict[str, Unpublished]:
+        failures: dict[str, Unpublished] = {}
+        suspects: list[SnsMessage] = []
+        answers = self._calls.call_all([self._call(batch) for batch in batches])
+        for batch, answer in zip(batches, answers, strict=True):
+            if not isinstance(answer, Exception):
+                failures |= {
+                    batch[int(failed["Id"])].event_id: Unpublished(f"SNS: {failed['Code']}")
+                    for failed in answer.get("Failed", ())
+                }
+            elif len(batch) > 1 and _concerns_the_content(answer):
+                suspects += batch
+            else:
+                failures |= {message.event_id: _unpublished(answer) for message in batch}
+        # One message may be what the others were refused for, so each is tried by itself.
+        return failures | (self._publish([[message] for message in suspects]) if suspects else {})
+
+    def _call(self, batch: Sequence[SnsMessage]) -> "Callable[[], PublishBatchResponseTypeDef]":
+        entries = [_entry(number, message) for number, message in enumerate(batch)]
+        return lambda: self._client().publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+
+
+def _concerns_the_content(error: Exception) -> bool:
+    """Whether a call failed for what was in it: nothing was published then, and another content may pass."""
+    if isinstance(error, ClientError):
+        refused = error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        return refused and "Throttl" not in error.response["Error"]["Code"]
+    return not isinstance(error, AWS_ERRORS)
+
+
+def _unpublished(error: Exception) -> Unpublished:
+    unexpected = None if isinstance(error, AWS_ERRORS) else error
+    return Unpublished(f"SNS: {type(error).__name__}: {error}", unexpected)
+
+
+def _batches(messages: Sequence[SnsMessage]) -> Iterator[list[SnsMessage]]:
+    batch: list[SnsMessage] = []
+    size = 0
+    for message in messages:
+        if batch and (len(batch) == _BATCH_ENTRIES or size + message.size_bytes > MAX_MESSAGE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += message.size_bytes
+    if batch:
+        yield batch
+
+
+def _entry(number: int, message: SnsMessage) -> "PublishBatchRequestEntryTypeDef":
+    return {
+        "Id": str(number),
+        "Subject": message.subject,
+        "Message": message.body,
+        "MessageStructure": "json",
+        "MessageAttributes": {name: _attribute(value) for name, value in message.attributes.items()},
+    }
+
+
+def _attribute(value: str | int) -> "MessageAttributeValueTypeDef":
+    return {"DataType": "Number" if isinstance(value, int) else "String", "StringValue": str(value)}

@@ -1,0 +1,1 @@
+"""The Seven Bridges API v2 over HTTP."""

@@ -1,0 +1,78 @@
+"""Where moto differs from AWS in ways that this stack would notice."""
+
+import copy
+import threading
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+
+@cache
+def patch_moto() -> None:
+    """Mend moto in this process, for the emulator and for mocked clients alike."""
+    from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 -- the emulator's parent has no use for moto
+    from moto.dynamodb.models.table import Table  # noqa: PLC0415 -- likewise
+    from moto.sqs.models import SQSBackend  # noqa: PLC0415 -- likewise
+
+    _undo_transactions_by_item(DynamoDBBackend, Table)
+    _make_writes_atomic(DynamoDBBackend)
+    _keep_messages(SQSBackend)
+
+
+def _undo_transactions_by_item(backend: Any, table: Any) -> None:
+    """Let a cancelled transaction put its own items back.
+
+    moto copies every item of the table for each item of the transaction, and undoes one by restoring the table.
+    """
+    transact = backend.transact_write_items
+
+    @wraps(transact)
+    def transact_write_items(self: Any, transact_items: list[dict[str, Any]]) -> None:
+        touched = [_touched(self, operation) for one in transact_items for operation in one.values()]
+        before = [copy.deepcopy(its_table.get_item(*keys)) for its_table, keys in touched]
+        try:
+            transact(self, transact_items)
+        except Exception:
+            for (its_table, keys), item in zip(touched, before, strict=True):
+                _put_back(its_table, keys, item)
+            raise
+
+    table.__deepcopy__ = lambda self, _: self
+    backend.transact_write_items = transact_write_items
+
+
+def _touched(backend: Any, operation: dict[str, Any]) -> tuple[Any, tuple[Any, Any]]:
+    """The table and the key of the item that an operation of a transaction touches."""
+    table = backend.get_table(operation["TableName"])
+    return table, backend.get_keys_value(table, operation.get("Key") or operation["Item"])
+
+
+def _put_back(table: Any, keys: tuple[Any, Any], item: Any) -> None:
+    hash_key, range_key = keys
+    if item is None:
+        table.delete_item(hash_key, range_key)
+    elif range_key is None:
+        table.items[hash_key] = item
+    else:
+        table.items[hash_key][range_key] = item
+
+
+def _make_writes_atomic(backend: Any) -> None:
+    """Let DynamoDB's writes take turns: in AWS each is atomic."""
+    lock = threading.RLock()
+
+    def taking_turns(write: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(write)
+        def locked(*arguments: Any, **named: Any) -> Any:
+            with lock:
+                return write(*arguments, **named)
+
+        return locked
+
+    for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
+        setattr(backend, name, taking_turns(getattr(backend, name)))
+
+
+def _keep_messages(backend: Any) -> None:
+    """Let SQS keep each message: to see whether one is too old, moto counts the whole queue each time."""
+    backend.is_message_valid_based_on_retention_period = lambda *_: True

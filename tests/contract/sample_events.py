@@ -1,0 +1,142 @@
+"""One way for a watch to end for each reason, and for a completed export; what is published of them is exemplary.
+
+`python -m tests.contract.sample_events` with `functions` on the path writes the examples anew.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from export_monitor.adapters.sevenbridges.responses import parse_denial, parse_job
+from export_monitor.domain.assessment import Snapshot, assess
+from export_monitor.domain.canned_acls import EVERYONE
+from export_monitor.domain.events import SnsMessage, build_message
+from export_monitor.domain.grace import Conclude, GracePolicy, decide
+from export_monitor.domain.model import (
+    Denied,
+    ExportJob,
+    Grant,
+    ObjectAcl,
+    ObjectForbidden,
+    ObjectNotFound,
+    SourceFile,
+    StoredObject,
+    Unavailable,
+    Unread,
+    Volume,
+    Watch,
+)
+from export_monitor.domain.poll_schedule import PollSchedule
+from export_monitor.domain.start_events import parse_event
+from export_monitor.domain.timestamps import parse_rfc3339
+from local.export_jobs import Job, documented_completed, documented_failed, error_body
+from tests.contract.schema_files import DIRECTORY
+
+API = "https://cgc-api.sbgenomics.com/v2"
+# What is not waited for ends a watch at its first look.
+IMPATIENT = GracePolicy(PollSchedule(5, 900, 0), timeout=0, object_grace=0, not_found_grace=0, refusal_grace=0)
+
+
+def job_answer(job: Job, **fields: Any) -> ExportJob:
+    """A simulated job as the API shows it once its script is over."""
+    started = job.started(0)
+    body = started.body(now=started.steps[-1][0], href=f"{API}/storage/exports/{job.id}", result=None)
+    answer = parse_job({**body, **fields}, job.id)
+    assert answer
+    return answer
+
+
+def denied(status: int, code: int, message: str) -> Denied:
+    """The API's denial, read from the simulated platform's error."""
+    answer = parse_denial(status, error_body(status, code, message))
+    assert answer
+    return answer
+
+
+def ending(answers: Snapshot, watch: Watch, now: float) -> SnsMessage | None:
+    """The message that ends a watch which has no patience, by the app's own way there; None where it goes on."""
+    verdict, evidence = assess(answers, now)
+    decision = decide(verdict, watch, now, now, IMPATIENT, random=0.5)
+    return build_message(watch, evidence, decision.failure, now, API) if isinstance(decision, Conclude) else None
+
+
+def published(message: SnsMessage) -> Any:
+    """The event that a message carries, as a subscriber parses it: by JSON's own rules."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(json.loads(message.body)["default"], parse_constant=refuse)
+
+
+def _at(text: str) -> float:
+    at = parse_rfc3339(text)
+    assert at is not None
+    return at
+
+
+def example_watch(export_id: str, sent_at: float = _at("2016-06-15T19:17:39Z"), **detail: Any) -> Watch:
+    """A watch that was polled three times; it began with the documented COMPLETED export, or at `sent_at`."""
+    start = parse_event({"export_id": export_id, **detail}, "cgc.exports")
+    return Watch(start, message_id="m", sent_at=sent_at, receive_count=3)
+
+
+COMPLETED = job_answer(documented_completed())
+FAILED = job_answer(documented_failed())
+RUNNING = job_answer(documented_completed(steps=((0, "RUNNING"),)))
+FILE = SourceFile("576159f7f53e9e1de6ae7b5f0", "output.vcf", "rfranklin/my-project", 1234)
+FAILED_FILE = SourceFile("57679b78f5b039a7e7fde6a9", "_4_s3_file.jpg", "rfranklin/my-project", 1234)
+VOLUME = Volume("rfranklin/output", "s3", "bucket", "")
+OBJECT = StoredObject(
+    bucket="bucket",
+    key="output.vcf",
+    size=1234,
+    etag="81051bcc2cf1bedf378224b0a93e2877",
+    last_modified_at=_at("2016-06-15T19:17:41Z"),
+    encryption="AES256",
+    head_and_tail=Unread("a format of this name has no end-of-file marker"),
+    acl=ObjectAcl("owner", frozenset({Grant("owner", "FULL_CONTROL"), Grant(EVERYONE, "READ")})),
+)
+REFUSED = "S3 refuses to show s3://bucket/output.vcf."
+
+# By the schema and the name of the example.
+ENDINGS: Mapping[tuple[str, str], Snapshot] = {
+    ("cgc.export.completed.v1", "documented-job"): Snapshot(COMPLETED, VOLUME, FILE, OBJECT),
+    ("cgc.export.completed.v1", "volume-not-on-amazon-s3"): Snapshot(COMPLETED, replace(VOLUME, type="gcs"), FILE),
+    ("cgc.export.failed.v1", "documented-job"): Snapshot(FAILED, file=FAILED_FILE),
+    ("cgc.export.failed.v1", "EXPORT_NOT_FOUND"): Snapshot(denied(404, 9008, "Job not found.")),
+    ("cgc.export.failed.v1", "EXPORT_FORBIDDEN"): Snapshot(denied(403, 9005, "No right on this job.")),
+    ("cgc.export.failed.v1", "VOLUME_UNAVAILABLE"): Snapshot(COMPLETED, denied(403, 9020, "No right."), FILE),
+    ("cgc.export.failed.v1", "OBJECT_MISSING"): Snapshot(
+        COMPLETED, VOLUME, FILE, ObjectNotFound("bucket", ("output.vcf",))
+    ),
+    ("cgc.export.failed.v1", "OBJECT_MISMATCH"): Snapshot(COMPLETED, VOLUME, FILE, replace(OBJECT, size=1000)),
+    ("cgc.export.failed.v1", "OBJECT_FORBIDDEN"): Snapshot(COMPLETED, VOLUME, FILE, ObjectForbidden("bucket", REFUSED)),
+    ("cgc.export.failed.v1", "TIMED_OUT"): Snapshot(RUNNING),
+    ("cgc.export.failed.v1", "TIMED_OUT-after-completion"): Snapshot(COMPLETED, Unavailable("HTTP 503"), FILE),
+}
+
+
+def example(schema: str, name: str) -> Any:
+    """The exemplary event of this name."""
+    answers = ENDINGS[schema, name]
+    job = answers.job if isinstance(answers.job, ExportJob) else COMPLETED
+    began_at = job.started_at
+    assert began_at
+    detail = {} if name == "documented-job" else {"context": {"sample": "S1"}, "group": {"id": "run-42", "size": 250}}
+    message = ending(answers, example_watch(job.id, began_at, **detail), now=began_at + 5)
+    assert message
+    return published(message)
+
+
+def example_file(schema: str, name: str) -> Path:
+    return DIRECTORY / "examples" / "valid" / schema / f"{name}.json"
+
+
+if __name__ == "__main__":
+    for key in ENDINGS:
+        example_file(*key).parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(example(*key), indent=2, ensure_ascii=False)
+        example_file(*key).write_text(text + "\n", "utf-8")

@@ -1,0 +1,135 @@
+"""A run in which everything happens that an operator hears of, on the `stack` fixture."""
+
+import json
+import time
+from dataclasses import replace
+
+from local.aws_calls import ServiceError
+from local.export_jobs import documented_failed
+from local.faults import Match, Status
+from local.lambda_runtime import Invocation
+from local.simulated_platform import Platform
+from local.stack import TOKEN, Stack, deliver_to
+from tests.integration.steps import completed
+
+
+def surprise(stack: Stack) -> Invocation:
+    """An invocation by hand with a message as SQS would not give it: not understood, and not to be set aside either."""
+    record = {
+        "eventSource": "aws:sqs",
+        "messageId": "made-by-hand",
+        "receiptHandle": "none",
+        "body": "not understood",
+        "attributes": {"SentTimestamp": str(int(time.time() * 1000)), "ApproximateReceiveCount": "1"},
+        "messageAttributes": {"trace": {}},
+    }
+    return stack.invoke({"Records": [record]})
+
+
+def direct(stack: Stack, export_id: str) -> Invocation:
+    """A start event handed straight to the function."""
+    return stack.invoke({"detail-type": "Export Started", "source": "cgc.exports", "detail": {"export_id": export_id}})
+
+
+def send(stack: Stack, *export_ids: str) -> dict[str, str]:
+    """Announce exports by the queue; their messages' ids."""
+    return {export_id: stack.send(json.dumps({"export_id": export_id})) for export_id in export_ids}
+
+
+def log_of(stack: Stack) -> list[str]:
+    """Every line so far, complete once the processes that wrote it have ended."""
+    for environment in stack.environments:
+        environment.kill()
+    return list(stack.log_lines)
+
+
+def run_eventfully(stack: Stack) -> dict[str, str]:
+    """Let it all happen; the ids of the messages by their exports, those that are not understood by their body.
+
+    done completes, failed and unknown fail, sealed waits for a bucket that the function may not read, slow and slower
+    wait, the latter for less long; held has ended, but S3 fails
+    once, and then SNS takes no event. A direct start event is understood, one is
+    not. Then the API fails, its rate limit is used up, and at last it refuses the token.
+    """
+    platform = stack.platform
+    _begin_afresh(stack)
+    _prepare(platform)
+    messages = send(stack, "slow")
+    time.sleep(0.2)
+    messages |= send(stack, "done", "failed", "unknown", "sealed", "slower")
+    messages["not understood"] = stack.send("not understood")
+    _look(stack)
+    stack.aws.fault_for = lambda call: ServiceError(503, "SlowDown") if call.operation == "HeadObject" else None
+    messages |= send(stack, "held")
+    _look(stack)
+    stack.aws.fault_for = lambda call: (
+        ServiceError(403, "AuthorizationError") if call.operation == "PublishBatch" else None
+    )
+    while not any(line.get("outcome") == "deferred" for line in stack.logs()):
+        _look(stack)
+    stack.aws.fault_for = lambda _: None
+    platform.fail(Match(), Status(500, "out of order"), times=1)
+    _look(stack)
+    platform.fail(Match(), Status(429, headers={"X-RateLimit-Reset": str(int(time.time()) + 1)}), times=1)
+    _look(stack)
+    direct(stack, "announced")
+    direct(stack, "../not-understood")
+    surprise(stack)
+    # A new process, which knows nothing of the rate limit; and all that wait are to be due.
+    stack.environments[0].kill()
+    platform.tokens = set()
+    _wait_for_messages(stack, 4)
+    _look(stack)
+    platform.tokens = {TOKEN}
+    return messages
+
+
+def run_group_and_discovery(stack: Stack) -> None:
+    """A group of one is concluded; discovery finds an export that nobody announced, and then gets no answer."""
+    stack.send(json.dumps({"export_id": "failed", "group": {"id": "of-one", "size": 1}}))
+    while not any(line.get("message") == "group_concluded" for line in stack.logs()):
+        _look(stack)
+    stack.platform.add_job(replace(completed("forgotten"), started_at=None), age_seconds=300)
+    stack.discover()
+    stack.platform.fail(Match(), Status(500, "out of order"), times=1)
+    stack.discover()
+
+
+def _begin_afresh(stack: Stack) -> None:
+    """Leave nothing of what tests did before."""
+    stack.platform.faults.clear()
+    stack.platform.tokens = {TOKEN}
+    stack.platform.deliver = deliver_to(stack)
+    stack.aws.fault_for = lambda _: None
+    stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=TOKEN)
+    stack.environments[0].kill()
+    stack.log_lines.clear()
+
+
+def _prepare(platform: Platform) -> None:
+    platform.add_volume("rfranklin/elsewhere", bucket="somebody-else-s")
+    for export_id in ("done", "held"):
+        platform.add_job(completed(export_id))
+    for export_id in ("slow", "slower"):
+        platform.add_job(replace(completed(export_id), steps=((0, "RUNNING"),)))
+    platform.add_job(documented_failed(id="failed"))
+    platform.add_job(replace(completed("sealed"), volume="rfranklin/elsewhere", delivers=False))
+
+
+def _look(stack: Stack) -> None:
+    """One invocation of the mapping's, as soon as a message is visible."""
+    while stack.mapping.run_once() is None:
+        time.sleep(0.1)
+
+
+def _wait_for_messages(stack: Stack, count: int) -> None:
+    """Wait until so many messages are visible."""
+    name = "ApproximateNumberOfMessages"
+    for _ in range(300):
+        answer = stack.client("sqs").get_queue_attributes(
+            QueueUrl=stack.deployment.outputs["ExportQueueUrl"], AttributeNames=[name]
+        )
+        if int(answer["Attributes"][name]) >= count:
+            return
+        time.sleep(0.1)
+    raise TimeoutError("too few messages came to light")

@@ -1,0 +1,261 @@
+import base64
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local.artifact import runtime_client
+from local.emulator import emulator
+from local.event_source_mapping import EventSourceMapping, MappingConfiguration, reported_failures
+from local.lambda_runtime import ExecutionEnvironment, FunctionConfiguration
+
+# Does what each body says, and answers what the first body with an answer says.
+FUNCTION = """
+import json, os, signal, time
+from pathlib import Path
+
+def handler(event, context):
+    with Path("seen.jsonl").open("a") as seen:
+        print(json.dumps(event), file=seen)
+    failures = []
+    for record in event["Records"]:
+        body = json.loads(record["body"])
+        if body.get("do") == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if body.get("do") == "sleep":
+            time.sleep(60)
+        if body.get("do") == "raise":
+            raise ValueError(body)
+        if "answer" in body:
+            return body["answer"]
+        if body.get("do") == "fail":
+            failures.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failures}
+"""
+CONFIGURATION = MappingConfiguration(queue_arn="", batch_size=100, reports_batch_item_failures=True)
+
+
+@pytest.fixture(scope="module")
+def aws():
+    with emulator() as running:
+        yield running
+
+
+class Bench:
+    """A queue, a tiny function and the mapping between them, stepped by hand."""
+
+    def __init__(self, aws, folder: Path, configuration=CONFIGURATION, *, workers=1, timeout_seconds=None, **options):
+        (folder / "tiny.py").write_text(FUNCTION)
+        self.folder = folder
+        self.sqs = aws.client("sqs")
+        # No message comes back by itself while a test looks, unless it was shown again.
+        attributes = {"VisibilityTimeout": "600"}
+        self.url = self.sqs.create_queue(QueueName=f"queue-{time.monotonic_ns()}", Attributes=attributes)["QueueUrl"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+        self.arn = answer["Attributes"]["QueueArn"]
+        function = FunctionConfiguration(name="tiny", arn="arn", handler="tiny.handler", environment={})
+        self.environments = [
+            ExecutionEnvironment(
+                function,
+                folder,
+                runtime_client(),
+                endpoint_url=aws.endpoint_url,
+                timeout_seconds=timeout_seconds or 20,
+                log=[].append,
+            )
+            for _ in range(workers)
+        ]
+        configuration = replace(configuration, queue_arn=self.arn)
+        self.mapping = EventSourceMapping(configuration, self.sqs, self.environments, **options)
+
+    def send(self, *bodies, **arguments):
+        for body in bodies:
+            self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body), **arguments)
+
+    def events(self):
+        lines = (self.folder / "seen.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def counts(self):
+        """Visible and hidden messages."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return tuple(int(attributes[name]) for name in names)
+
+    def close(self):
+        for environment in self.environments:
+            environment.kill()
+
+
+@pytest.fixture
+def bench(aws, tmp_path):
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Bench(aws, tmp_path, *arguments, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_the_record_of_a_message_has_the_shape_that_lambda_gives_it(bench):
+    one = bench()
+    attributes = {
+        "text": {"DataType": "String", "StringValue": "ø"},
+        "bytes": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
+    }
+    one.send({"do": ""}, MessageAttributes=attributes)
+    one.mapping.run_once()
+    [record] = one.events()[0]["Records"]
+    assert record["body"] == '{"do": ""}'
+    assert record["eventSource"] == "aws:sqs"
+    assert record["eventSourceARN"] == one.arn
+    assert record["awsRegion"] == "us-east-1"
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert record["attributes"]["SentTimestamp"].isdigit()
+    empty = {"stringListValues": [], "binaryListValues": []}
+    assert record["messageAttributes"] == {
+        "text": {"stringValue": "ø", "dataType": "String", **empty},
+        "bytes": {"binaryValue": base64.b64encode(b"\x00\xff").decode(), "dataType": "Binary", **empty},
+    }
+    assert record.keys() == {
+        "messageId", "receiptHandle", "body", "attributes", "messageAttributes", "md5OfBody", "eventSource",
+        "eventSourceARN", "awsRegion",
+    }  # fmt: skip
+
+
+def test_an_empty_queue_invokes_nothing(bench):
+    one = bench()
+    assert one.mapping.run_once() is None
+    assert not (one.folder / "seen.jsonl").exists()
+
+
+def test_messages_that_were_handled_are_deleted_and_those_that_failed_stay_hidden(bench):
+    one = bench()
+    one.send({"do": ""}, {"do": "fail"}, {"do": ""}, {"do": "fail"})
+    one.mapping.run_once()
+    assert one.counts() == (0, 2)
+
+
+def test_a_batch_holds_more_than_one_receive_gives_and_no_more_than_its_size(bench):
+    one = bench(replace(CONFIGURATION, batch_size=12))
+    one.send(*[{"do": ""}] * 15)
+    one.mapping.run_once()
+    one.mapping.run_once()
+    assert [len(event["Records"]) for event in one.events()] == [12, 3]
+    assert one.counts() == (0, 0)
+
+
+def test_a_batch_keeps_within_the_payload_that_lambda_takes(bench):
+    one = bench()
+    # A quarter of a mebibyte each as SQS counts it, and twice that in the event.
+    for _ in range(24):
+        one.sqs.send_message(QueueUrl=one.url, MessageBody=json.dumps({"text": "\\" * 60_000 + "x" * 130_000}))
+    while one.mapping.run_once():
+        pass
+    sizes = [len(json.dumps(event, ensure_ascii=False).encode()) for event in one.events()]
+    assert len(sizes) > 1
+    assert max(sizes) <= 6 * 1024 * 1024
+    assert sum(len(event["Records"]) for event in one.events()) == 24
+
+
+def test_the_window_waits_for_messages_that_come_after_the_first(bench):
+    one = bench(replace(CONFIGURATION, batch_size=2, batching_window_seconds=20))
+    one.send({"do": ""})
+    one.mapping.start()
+    one.send({"do": ""})
+    while one.counts() != (0, 0):
+        time.sleep(0.02)
+    one.mapping.stop()
+    assert [len(event["Records"]) for event in one.events()] == [2]
+
+
+@pytest.mark.parametrize("what", ["raise", "die", "sleep"])
+def test_an_invocation_that_ended_without_an_answer_leaves_the_whole_batch(bench, what):
+    one = bench(timeout_seconds=1 if what == "sleep" else 20)
+    one.send({"do": ""}, {"do": what})
+    one.mapping.run_once()
+    assert one.counts() == (0, 2)
+
+
+@pytest.mark.parametrize("what", ["die", "sleep"])
+def test_a_killed_batch_can_be_shown_again_at_once(bench, what):
+    one = bench(timeout_seconds=1 if what == "sleep" else 20, redeliver_immediately=True)
+    one.send({"do": ""}, {"do": what})
+    one.mapping.run_once()
+    assert one.counts() == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "response", [None, {}, "", {"batchItemFailures": None}, {"batchItemFailures": []}, {"other": 1}]
+)
+def test_a_response_without_failures_is_a_complete_success(bench, response):
+    one = bench()
+    one.send({"answer": response}, {"do": "fail"})
+    one.mapping.run_once()
+    assert one.counts() == (0, 0)
+
+
+@pytest.mark.parametrize("identifier", ["", None, "no-such-message"])
+def test_an_identifier_that_names_no_message_is_a_complete_failure(bench, identifier):
+    one = bench()
+    one.send({"answer": {"batchItemFailures": [{"itemIdentifier": identifier}]}}, {"do": ""})
+    one.mapping.run_once()
+    assert one.counts() == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"{", b'"text"', b"[1]", b'{"batchItemFailures": {"a": 1}}', b'{"batchItemFailures": [{"id": "a"}]}',
+        b'{"batchItemFailures": ["a"]}', b'{"batchItemFailures": [{"itemIdentifier": 7}]}',
+    ],
+)  # fmt: skip
+def test_a_response_of_another_shape_is_not_valid(response):
+    assert reported_failures(response) is None
+
+
+def test_without_report_batch_item_failures_whatever_is_returned_is_a_success(bench):
+    one = bench(replace(CONFIGURATION, reports_batch_item_failures=False))
+    one.send({"do": "fail"}, {"do": ""})
+    one.mapping.run_once()
+    assert one.counts() == (0, 0)
+
+
+def test_workers_together_handle_every_message_once(bench):
+    one = bench(replace(CONFIGURATION, batch_size=5), workers=2)
+    one.send(*[{"number": number} for number in range(40)])
+    one.mapping.start()
+    while one.counts() != (0, 0):
+        time.sleep(0.02)
+    one.mapping.stop()
+    bodies = [json.loads(record["body"]) for event in one.events() for record in event["Records"]]
+    assert sorted(body["number"] for body in bodies) == list(range(40))
+
+
+def test_stop_ends_invocations_that_are_under_way_and_loses_no_message(bench):
+    one = bench()
+    one.send({"do": "sleep"})
+    one.mapping.start()
+    while not (one.folder / "seen.jsonl").exists():
+        time.sleep(0.02)
+    one.mapping.stop()
+    assert one.counts() == (0, 1)
+
+
+def test_the_properties_of_the_template_become_the_configuration():
+    properties = {
+        "EventSourceArn": "arn",
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 2,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": 3},
+    }
+    assert MappingConfiguration.from_properties(properties) == MappingConfiguration("arn", 100, 2, 3, True)
+    assert MappingConfiguration.from_properties({"EventSourceArn": "arn"}) == MappingConfiguration(
+        "arn", 10, 0, 2, False
+    )

@@ -1,0 +1,196 @@
+"""The queue: hiding by ten, and setting aside with the reason."""
+
+import base64
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.stub import ANY
+from moto import mock_aws
+
+from export_monitor.adapters.aws.sqs import ExportQueue
+from export_monitor.domain.model import QueueMessage, UnavailableError
+from tests.fakes import REGION, SYNCHRONOUS, stubbed
+
+URL = "https://sqs.us-east-1.amazonaws.com/123456789012/exports"
+DEAD_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters"
+
+
+def message(number: int = 0, body: str = "{}", attributes: dict[str, Any] | None = None) -> QueueMessage:
+    return QueueMessage(f"m{number}", f"r{number}", body, 1_700_000_000.0, 1, attributes or {})
+
+
+def text(value: str, data_type: str = "String") -> dict[str, Any]:
+    """A message attribute as Lambda hands it over."""
+    return {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": data_type}
+
+
+def hidden(*entries: tuple[int, int, int]) -> dict[str, Any]:
+    """The request that hides: position, number of the message, seconds."""
+    return {
+        "QueueUrl": URL,
+        "Entries": [
+            {"Id": str(position), "ReceiptHandle": f"r{number}", "VisibilityTimeout": seconds}
+            for position, number, seconds in entries
+        ],
+    }
+
+
+def failure(position: int) -> dict[str, Any]:
+    return {"Id": str(position), "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}
+
+
+class TestHide:
+    def test_nothing_to_hide_asks_nothing(self) -> None:
+        with stubbed("sqs") as (client, _):
+            assert ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).change_visibility([]) == []
+
+    def test_delay_is_rounded_up_to_whole_seconds_and_never_none(self) -> None:
+        delays = [0.0, 0.2, 1.0, 4.01, 43_000.0]
+        with stubbed("sqs") as (client, stub):
+            request = hidden(*((n, n, whole) for n, whole in enumerate([1, 1, 1, 5, 43_000])))
+            stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
+            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
+            assert queue.change_visibility([(message(n), delay) for n, delay in enumerate(delays)]) == []
+
+    def test_messages_are_hidden_by_ten(self) -> None:
+        with stubbed("sqs") as (client, stub):
+            for first, last in ((0, 10), (10, 20), (20, 21)):
+                request = hidden(*((n, n, 5) for n in range(first, last)))
+                stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
+            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
+            assert queue.change_visibility([(message(n), 5.0) for n in range(21)]) == []
+
+    def test_message_that_was_not_hidden_is_tried_again_alone(self) -> None:
+        answers = [{"Successful": [], "Failed": [failure(1)]}, {"Successful": [], "Failed": []}]
+        with stubbed("sqs") as (client, stub):
+            stub.add_response("change_message_visibility_batch", answers[0], hidden((0, 0, 5), (1, 1, 7), (2, 2, 9)))
+            stub.add_response("change_message_visibility_batch", answers[1], hidden((1, 1, 7)))
+            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
+            assert queue.change_visibility([(message(0), 5.0), (message(1), 7.0), (message(2), 9.0)]) == []
+
+    def test_message_that_cannot_be_hidden_is_told(self) -> None:
+        answer = {"Successful": [], "Failed": [failure(1)]}
+        with stubbed("sqs") as (client, stub):
+            stub.add_response("change_message_visibility_batch", answer, hidden((0, 0, 5), (1, 1, 5)))
+            stub.add_response("change_message_visibility_batch", answer, hidden((1, 1, 5)))
+            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
+            assert queue.change_visibility([(message(0), 5.0), (message(1), 5.0)]) == [message(1)]
+
+    def test_refused_request_does_not_keep_the_next_ten_from_being_hidden(self) -> None:
+        messages = [message(n) for n in range(11)]
+        first_ten = hidden(*((n, n, 5) for n in range(10)))
+        with stubbed("sqs") as (client, stub):
+            for request in (first_ten, hidden((10, 10, 5)), first_ten):
+                if request == first_ten:
+                    stub.add_client_error("change_message_visibility_batch", "Throttled", expected_params=request)
+                else:
+                    stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
+            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
+            assert queue.change_visibility([(one, 5.0) for one in messages]) == messages[:10]
+
+    def test_sqs_that_cannot_be_reached_hides_nothing(self) -> None:
+        def unreachable() -> Any:
+            raise EndpointConnectionError(endpoint_url=URL)
+
+        assert ExportQueue(SYNCHRONOUS, unreachable, URL, DEAD_URL).change_visibility([(message(), 5.0)]) == [message()]
+
+    def test_real_queue_s_refusals_are_read(self) -> None:
+        with mock_aws():
+            client = boto3.client("sqs", region_name=REGION)
+            url = client.create_queue(QueueName="exports")["QueueUrl"]
+            client.send_message(QueueUrl=url, MessageBody="{}")
+            [received] = client.receive_message(QueueUrl=url, VisibilityTimeout=1)["Messages"]
+            good = QueueMessage("good", received["ReceiptHandle"], "{}", 0.0, 1)
+            queue = ExportQueue(SYNCHRONOUS, lambda: client, url, url)
+            assert queue.change_visibility([(good, 60.0), (message(1), 60.0)]) == [message(1)]
+            counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            assert counts["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+class TestSetAside:
+    def test_body_and_attributes_are_unchanged_but_for_the_error(self) -> None:
+        attributes = {
+            "trace": text("a-trace"),
+            "weight": text("1.50", "Number.float"),
+            "seal": {"binaryValue": base64.b64encode(b"\x00\xff").decode(), "dataType": "Binary.png"},
+        }
+        body = 'not JSON: {"ü": \r\n\t'
+        expected = {
+            "QueueUrl": DEAD_URL,
+            "MessageBody": body,
+            "MessageAttributes": {
+                "trace": {"DataType": "String", "StringValue": "a-trace"},
+                "weight": {"DataType": "Number.float", "StringValue": "1.50"},
+                "seal": {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"},
+                "error": {"DataType": "String", "StringValue": "body: must be JSON"},
+            },
+        }
+        with stubbed("sqs") as (client, stub):
+            stub.add_response("send_message", {"MessageId": "m"}, expected)
+            ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).dead_letter(
+                message(0, body, attributes), "body: must be JSON"
+            )
+
+    @pytest.mark.parametrize("number", [9, 10])
+    def test_error_replaces_an_attribute_only_where_ten_are_taken(self, number: int) -> None:
+        attributes = {f"a{n}": text(str(n)) for n in range(number)}
+        with mock_aws():
+            sent = self._set_aside(attributes)
+        assert set(sent) == {*(f"a{n}" for n in range(9)), "error"}
+
+    def test_error_of_the_sender_s_own_gives_way_and_the_nine_others_stay(self) -> None:
+        attributes = {f"a{n}": text(str(n)) for n in range(9)}
+        with mock_aws():
+            sent = self._set_aside({"error": text("theirs"), **attributes})
+        assert set(sent) == {*attributes, "error"}
+        assert sent["error"]["StringValue"] == "a reason"
+
+    def test_characters_that_sqs_refuses_do_not_keep_the_error_from_being_told(self) -> None:
+        error = "export_id: must be \x00 \ud800 \ufffe \r\n é"
+        with stubbed("sqs") as (client, stub):
+            stub.add_response("send_message", {"MessageId": "m"}, {
+                "QueueUrl": DEAD_URL,
+                "MessageBody": ANY,
+                "MessageAttributes": {
+                    "error": {"DataType": "String", "StringValue": "export_id: must be ? ? ? ?? é"}
+                },
+            })  # fmt: skip
+            ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).dead_letter(message(), error)
+
+    def test_long_error_is_cut(self) -> None:
+        with mock_aws():
+            assert self._set_aside({}, "x" * 5000)["error"]["StringValue"] == "x" * 1000
+
+    def test_queue_that_does_not_take_the_message_raises(self) -> None:
+        with stubbed("sqs") as (client, stub):
+            stub.add_client_error("send_message", "AccessDenied")
+            with pytest.raises(ClientError, match="AccessDenied"):
+                ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).dead_letter(message(), "a reason")
+
+    def _set_aside(self, attributes: dict[str, Any], error: str = "a reason") -> dict[str, Any]:
+        client = boto3.client("sqs", region_name=REGION)
+        url = client.create_queue(QueueName="dead-letters")["QueueUrl"]
+        ExportQueue(SYNCHRONOUS, lambda: client, URL, url).dead_letter(message(0, "{}", attributes), error)
+        [letter] = client.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+        return dict(letter["MessageAttributes"])
+
+
+def test_start_event_is_sent_as_its_detail() -> None:
+    detail = {"export_id": "a", "context": {"who": "ö\u2028"}, "group": {"id": "g", "size": 2}}
+    with mock_aws():
+        client = boto3.client("sqs", region_name=REGION)
+        url = client.create_queue(QueueName="exports")["QueueUrl"]
+        message_id = ExportQueue(SYNCHRONOUS, lambda: client, url, DEAD_URL).send(detail)
+        [sent] = client.receive_message(QueueUrl=url)["Messages"]
+    assert sent["MessageId"] == message_id
+    assert json.loads(sent["Body"]) == detail
+
+
+def test_group_whose_message_sqs_does_not_take_is_not_begun() -> None:
+    with stubbed("sqs") as (client, stub):
+        stub.add_client_error("send_message", "ServiceUnavailable")
+        with pytest.raises(UnavailableError, match=r"SQS: .*ServiceUnavailable"):
+            ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).send_group("run")
