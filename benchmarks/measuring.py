@@ -40,7 +40,7 @@ class Measured:
 class Warm:
     """Rounds of a process that has seen it all before, by kind, and the process's peak memory after them in bytes."""
 
-    split_unique_exports: Mapping[Kind, Measured]
+    rounds: Mapping[Kind, Measured]
     peak_bytes: float
 
 
@@ -79,10 +79,10 @@ def warm(
                 asked = [(one, worker) for one, worker in workers.items() if kind in variants[one]]
                 for _, worker in asked:  # opens connections, reads the volume
                     _round(stand_in, worker, kind, exports, 0.0)
-                for latency, times, split_unique_exports in ((0.0, _QUICK_ROUNDS, quick), (LATENCY_SECONDS, 1, slow)):
+                for latency, times, rounds in ((0.0, _QUICK_ROUNDS, quick), (LATENCY_SECONDS, 1, slow)):
                     for variant, worker in asked * times:
                         ran = _round(stand_in, worker, kind, exports, latency)
-                        split_unique_exports.setdefault((variant.name, kind), []).append(ran)
+                        rounds.setdefault((variant.name, kind), []).append(ran)
     return {variant.name: _warm(variant.name, kinds, quick, slow) for variant, kinds in variants.items()}
 
 
@@ -101,18 +101,18 @@ def _warm(name: str, kinds: Sequence[Kind], quick: _Rounds, slow: _Rounds) -> Wa
 
 def cold(stand_in: StandIn, variants: Sequence[Variant], repetitions: int) -> dict[str, Cold]:
     """New processes that look at one unfinished export, answered at once."""
-    split_unique_exports: dict[str, list[Round]] = {variant.name: [] for variant in variants}
+    rounds: dict[str, list[Round]] = {variant.name: [] for variant in variants}
     for _ in range(repetitions):
         for variant in variants:
             with Worker(variant, stand_in.address) as worker:
-                split_unique_exports[variant.name].append(_round(stand_in, worker, "running", 1, 0.0)[0])
+                rounds[variant.name].append(_round(stand_in, worker, "running", 1, 0.0)[0])
     return {
         name: Cold(
             median(one.cpu_since_start for one in ran),
             median(one.wall_since_start for one in ran),
             median(one.import_cpu for one in ran),
         )
-        for name, ran in split_unique_exports.items()
+        for name, ran in rounds.items()
     }
 
 
@@ -134,15 +134,13 @@ def growth(stand_in: StandIn, variant: Variant, numbers: Sequence[int]) -> list[
                 stand_in.begin(0.0)
                 polled = workers[watched][turn % _WORKERS].process_batch(batch)
                 ran[watched].append((len(batch), polled, stand_in.counts()))
-    return [_growth(watched, split_unique_exports) for watched, split_unique_exports in ran.items()]
+    return [_growth(watched, rounds) for watched, rounds in ran.items()]
 
 
-def _growth(watched: int, split_unique_exports: Sequence[tuple[int, Round, Counts]]) -> Growth:
-    looks = sum(number for number, _, _ in split_unique_exports)
-    cpu = sum(one.cpu for _, one, _ in split_unique_exports)
-    api, aws = (
-        sum(numbers) for numbers in zip(*((one.api, one.aws) for _, _, one in split_unique_exports), strict=True)
-    )
+def _growth(watched: int, rounds: Sequence[tuple[int, Round, Counts]]) -> Growth:
+    looks = sum(number for number, _, _ in rounds)
+    cpu = sum(one.cpu for _, one, _ in rounds)
+    api, aws = (sum(numbers) for numbers in zip(*((one.api, one.aws) for _, _, one in rounds), strict=True))
     return Growth(watched, cpu / looks, api / looks, aws / looks)
 
 

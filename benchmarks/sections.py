@@ -37,7 +37,7 @@ _MEASURES: Mapping[str, tuple[str, Unit, Callable[[Measured], float]]] = {
 def warm_section(warm: Mapping[str, Warm], cold: Mapping[str, Cold], sizes: Mapping[str, int], exports: int) -> Section:
     """The app compared with the naive function."""
     figures = [
-        _round_figure(measure, kind, exports, [warm[name].split_unique_exports[kind] for name in _NAMES])
+        _round_figure(measure, kind, exports, [warm[name].rounds[kind] for name in _NAMES])
         for measure in _MEASURES
         for kind in _KINDS
     ]
@@ -45,11 +45,11 @@ def warm_section(warm: Mapping[str, Warm], cold: Mapping[str, Cold], sizes: Mapp
     return Section("a plain function that reads each job by itself", "naive", tuple(figures))
 
 
-def _round_figure(measure: str, kind: Kind, exports: int, split_unique_exports: Iterable[Measured]) -> Figure:
+def _round_figure(measure: str, kind: Kind, exports: int, rounds: Iterable[Measured]) -> Figure:
     name, unit, of = _MEASURES[measure]
     most = _TARGETS[measure].get(kind) if exports == _EXPORTS else None
     target = None if most is None else Target(most, of_other=measure not in _COUNTED)
-    return _beside(name.format(f"{exports} {_KINDS[kind]}"), unit, map(of, split_unique_exports), target)
+    return _beside(name.format(f"{exports} {_KINDS[kind]}"), unit, map(of, rounds), target)
 
 
 def _of_processes(cold: Mapping[str, Cold], peaks: Mapping[str, float], sizes: Mapping[str, int]) -> Iterable[Figure]:
@@ -69,10 +69,8 @@ def _beside(name: str, unit: Unit, numbers: Iterable[float], target: Target | No
 
 def client_section(warm: Mapping[str, Warm], exports: int) -> Section:
     """The app beside the official client's polling loop, for unfinished exports."""
-    split_unique_exports = [warm[name].split_unique_exports["running"] for name in ("official client", "app", "floor")]
-    figures = {
-        measure: _round_figure(measure, "running", exports, split_unique_exports) for measure in ("api", "cpu", "wall")
-    }
+    rounds = [warm[name].rounds["running"] for name in ("official client", "app", "floor")]
+    figures = {measure: _round_figure(measure, "running", exports, rounds) for measure in ("api", "cpu", "wall")}
     figures["cpu"] = replace(figures["cpu"], target=Target(0.3) if exports == _EXPORTS else None)
     return Section("the official client's loop of `reload()`", "client", tuple(figures.values()))
 
@@ -127,5 +125,5 @@ def operations(warm: Mapping[str, Warm], exports: int) -> list[str]:
         f"{name}, {exports} {_KINDS[kind]}: "
         + ", ".join(f"{number} {operation}" for operation, number in sorted(measured.counts.requests.items()))
         for name, one in warm.items()
-        for kind, measured in one.split_unique_exports.items()
+        for kind, measured in one.rounds.items()
     ]

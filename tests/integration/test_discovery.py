@@ -256,12 +256,14 @@ def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: Worl
     wanted = recent(crowd)
     found = []
     seen = iter(range(10))
+    # A request whose kept connection breaks is repeated once.
+    broken = (2, 3) if isinstance(fault, Close) else (2,)
 
     class Third(Match):
         def meets(self, call: Call) -> bool:
-            return call.resource == "/storage/exports" and next(seen) == 2
+            return call.resource == "/storage/exports" and next(seen) in broken
 
-    crowd.platform.fail(Third(), fault)
+    crowd.platform.fail(Third(), fault, times=len(broken))
     found += search.run()
     assert crowd.report.counts["DiscoveryTruncated"] == 1
     assert 0 < len(found) < len(wanted)
