@@ -32,9 +32,10 @@ from export_monitor.adapters.sevenbridges.client import CgcApi
 from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
 from export_monitor.adapters.sevenbridges.session import ApiSession
 from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResponse, TransportError
-from export_monitor.application.batch import Invocation
+from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.model import QueueMessage
+from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.settings import read_settings
 from local.api_routes import answer
 from local.export_jobs import NEVER, Job, Steps
@@ -189,26 +190,25 @@ class Simulation:
 
     def _poller(self, line: Line) -> Poller:
         rate_limiter = RateLimiter(self.settings.requests_per_minute_and_worker, self.time)
-        watch = ExportWatcher(
+        grace, groups = self.settings.grace, NoGroups()
+        watcher = ExportWatcher(
             api=CgcApi(ApiSession(_BASE_URL, line, _Token(), rate_limiter, self.account.count, self.time), self.time),
             objects=VirtualObjects(self.time, _FILE_BYTES),
             queue=self.queue,
-            ledger=self.ledger,
             faults=self.ledger,
-            topic=self.topic,
+            groups=groups,  # type: ignore[arg-type]
+            concluder=Concluder(self.ledger, self.topic, groups, self.account, grace, _BASE_URL),  # type: ignore[arg-type]
             report=self.account,
-            groups=NoGroups(),  # type: ignore[arg-type]
-            grace=self.settings.grace,
+            grace=grace,
             start_event_source=self.settings.start_event_source,
-            api_base_url=_BASE_URL,
             random=self.dice.random,
         )
 
         def process_batch(batch: list[QueueMessage]) -> list[str]:
             self.time.sleep(self.dice.uniform(*_AROUND_SECONDS))
-            now = self.time()
-            deadline_at = now + FUNCTION_TIMEOUT_SECONDS
-            return watch.process_batch(batch, Invocation(now, deadline_at, lambda: deadline_at - self.time()))
+            deadline_at = self.time() + FUNCTION_TIMEOUT_SECONDS
+            budget = TimeBudget().start(self.time(), lambda: deadline_at - self.time())
+            return watcher.process_batch(batch, budget)
 
         return Poller(self.time, self.queue, process_batch, self.begun_at + self.load.seconds)
 

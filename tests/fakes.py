@@ -150,7 +150,7 @@ class AwsAccount:
         """The client of a service, the same for all accounts: making one takes longer than most tests."""
         return boto3.client(service, region_name=REGION)
 
-    def environment(self, base_url: str) -> dict[str, str]:
+    def environment(self, base_url: str, requests_per_minute: int = 200) -> dict[str, str]:
         """The function's variables, with the parameters' defaults."""
         resources = {
             "ExportQueue": self.queue_url,
@@ -162,7 +162,7 @@ class AwsAccount:
         return function_environment(
             resources,
             ApiBaseUrl=base_url,
-            ApiRequestsPerMinute="200",
+            ApiRequestsPerMinute=str(requests_per_minute),
             TokenSecretArn=self.secret_arn,
             ExportBuckets="bucket",
         )

@@ -1,5 +1,6 @@
-"""The composition root: the real parts, chosen once. Clients are made when they are first needed."""
+"""The composition root: it chooses every part of the app once. Clients are made when they are first needed."""
 
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,11 +13,10 @@ from urllib.parse import urlencode
 
 import boto3
 import botocore.session
-from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 from botocore.utils import parse_timestamp
 
-from export_monitor.adapters.aws.calls import MAX_CONCURRENCY, AwsCalls, Deadline
+from export_monitor.adapters.aws.calls import MAX_CONCURRENCY, AwsCalls
 from export_monitor.adapters.aws.dynamodb.fault_log import FaultLog
 from export_monitor.adapters.aws.dynamodb.group_ledger import GroupLedger
 from export_monitor.adapters.aws.dynamodb.ledger import Ledger
@@ -28,26 +28,27 @@ from export_monitor.adapters.aws.sns import EventsTopic
 from export_monitor.adapters.aws.sqs import ExportQueue
 from export_monitor.adapters.sevenbridges.client import CgcApi
 from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
-from export_monitor.adapters.sevenbridges.session import ApiSession
+from export_monitor.adapters.sevenbridges.session import ApiSession, Transport
 from export_monitor.adapters.sevenbridges.transport import HttpTransport
-from export_monitor.adapters.telemetry import Telemetry
+from export_monitor.application.concluding import Concluder
 from export_monitor.application.discovery import Discovery
 from export_monitor.application.enqueue import StartEventEnqueuer
 from export_monitor.application.groups import Groups
+from export_monitor.application.reporting import Reporter
 from export_monitor.application.watcher import ExportWatcher
+from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.settings import read_settings
 
-# AWS answers these calls in tens of milliseconds; how long both tries may take in all is for adapters.aws to say.
+# AWS answers these calls in tens of milliseconds; adapters.aws.calls limits both attempts together.
 _AWS_LIMITS = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=MAX_CONCURRENCY,
-    # Both would be done anew for each of a batch's hundred calls: tests check parameters, and the name suffices.
+    # Both would be computed for each of a batch's hundred calls. Tests validate parameters.
     parameter_validation=False,
     user_agent="cgc-export-monitor",
 )
-
 
 # The API's limit is 1,000 requests in five minutes; discovery takes a tenth of it at most, whatever its interval is.
 _DISCOVERY_REQUESTS = 100
@@ -56,23 +57,40 @@ _DISCOVERY_REQUESTS_PER_MINUTE = 20
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What an invocation may be for, and the deadline that it sets to calls of AWS."""
+    """What an invocation may ask for. The handler starts `budget`, which limits all calls of AWS."""
 
-    watch: ExportWatcher
+    watcher: ExportWatcher
     enqueuer: StartEventEnqueuer
     discovery: Discovery | None
-    deadline: Deadline
+    budget: TimeBudget
 
 
-def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) -> App:
-    """Build the parts from the environment. Raises SettingsError."""
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """The parts that tests, benchmarks and simulations replace; None is the real part.
+
+    `client` returns the client of an AWS service by its name and region; `calls` makes every call of AWS.
+    """
+
+    client: "Callable[[str, str | None], Any] | None" = None
+    calls: AwsCalls | None = None
+    transport: Callable[[], Transport] = HttpTransport
+    monotonic: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    random: Callable[[], float] = random.random
+
+
+_REAL = Overrides()
+
+
+def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overrides = _REAL) -> App:
+    """Build the app from the function's environment variables. Raises SettingsError."""
     settings = read_settings(environment)
-    telemetry = Telemetry(logger, metrics)
-    client = _clients()
-    deadline = Deadline()
-    calls = AwsCalls(deadline.for_work)
+    budget = TimeBudget()
+    calls = overrides.calls or AwsCalls(budget.for_work)
+    client = _lazy(overrides.client or _clients())
     queue = ExportQueue(
-        AwsCalls(deadline.for_visibility_changes),
+        overrides.calls or AwsCalls(budget.for_visibility_changes),
         client("sqs"),
         settings.export_queue_url,
         settings.dead_letter_queue_url,
@@ -80,62 +98,66 @@ def bootstrap(environment: Mapping[str, str], logger: Logger, metrics: Metrics) 
     token = ApiToken(calls, client("secretsmanager", settings.token_secret_region), settings.token_secret_arn)
 
     def api(requests_per_minute: int) -> CgcApi:
-        rate_limiter = RateLimiter(requests_per_minute, time.monotonic)
-        return CgcApi(ApiSession(settings.api_base_url, HttpTransport(), token, rate_limiter, telemetry.count))
+        limiter = RateLimiter(requests_per_minute, overrides.monotonic)
+        transport = overrides.transport()
+        session = ApiSession(
+            settings.api_base_url, transport, token, limiter, report.count, wall_clock=overrides.wall_clock
+        )
+        return CgcApi(session, overrides.monotonic)
 
     topic = EventsTopic(calls, client("sns"), settings.events_topic_arn)
     exports = Table(calls, client("dynamodb"), settings.ledger_table_name)
-    marks = WatchedExports(exports) if settings.discovery_minutes else None
-    watch = ExportWatcher(
+    group_ledger = GroupLedger(Table(calls, client("dynamodb"), settings.group_ledger_table_name))
+    groups = Groups(group_ledger, queue, topic, report, settings.api_base_url)
+    registry = WatchedExports(exports) if settings.discovery_minutes else None
+    watcher = ExportWatcher(
         api=api(settings.requests_per_minute_and_worker),
-        objects=ExportedObjects(calls, client("s3"), settings.export_buckets, telemetry.count),
+        objects=ExportedObjects(calls, client("s3"), settings.export_buckets, report.count, overrides.monotonic),
         queue=queue,
-        ledger=Ledger(exports),
         faults=FaultLog(exports),
-        topic=topic,
-        groups=Groups(
-            GroupLedger(Table(calls, client("dynamodb"), settings.group_ledger_table_name)),
-            queue,
-            topic,
-            telemetry,
-            settings.api_base_url,
-        ),
-        report=telemetry,
+        groups=groups,
+        concluder=Concluder(Ledger(exports), topic, groups, report, settings.grace, settings.api_base_url),
+        report=report,
         grace=settings.grace,
         start_event_source=settings.start_event_source,
-        api_base_url=settings.api_base_url,
-        marks=marks,
+        registry=registry,
+        random=overrides.random,
     )
-    enqueuer = StartEventEnqueuer(queue, settings.start_event_source, telemetry)
+    enqueuer = StartEventEnqueuer(queue, settings.start_event_source, report)
     discovery = None
-    if marks:
+    if registry:
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
-        discovery = Discovery(api(share), marks, queue, telemetry, settings.export_buckets)
-    return App(watch, enqueuer, discovery, deadline)
+        discovery = Discovery(api(share), registry, queue, report, settings.export_buckets)
+    return App(watcher, enqueuer, discovery, budget)
 
 
-def _clients() -> Callable[..., Callable[[], Any]]:
-    """For a service, and its region where it is not the function's own, what gives its client.
+def _lazy(client: Callable[[str, str | None], Any]) -> Callable[..., Callable[[], Any]]:
+    """For a service, and its region where it is not the function's own, a function that returns its client.
 
-    A client is made at the first call, from one session, then kept.
+    A client is made when it is first needed. Threads may share clients, but must not make them at the same time.
     """
-    session = cache(_session)
-    # Clients may be used by several threads, but not be made by them.
     making = Lock()
 
-    @cache
-    def made(service: str, region: str | None) -> Any:
-        # The stubs know a literal for each service; each adapter names its client's type itself.
-        client = session().client(service, region, config=_AWS_LIMITS)  # type: ignore[call-overload]
-        client.meta.events.register("before-call.sns.PublishBatch", _encode_once)
-        return client
-
-    def client(service: str, region: str | None = None) -> Callable[[], Any]:
+    def of(service: str, region: str | None = None) -> Callable[[], Any]:
         def given() -> Any:
             with making:
-                return made(service, region)
+                return client(service, region)
 
         return given
+
+    return of
+
+
+def _clients() -> Callable[[str, str | None], Any]:
+    """The real clients, all of one session, each made once."""
+    session = cache(_session)
+
+    @cache
+    def client(service: str, region: str | None) -> Any:
+        # The stubs know a literal for each service; each adapter names its client's type itself.
+        made = session().client(service, region, config=_AWS_LIMITS)  # type: ignore[call-overload]
+        made.meta.events.register("before-call.sns.PublishBatch", _encode_once)
+        return made
 
     return client
 
@@ -152,7 +174,7 @@ def _encode_once(params: dict[str, Any], **_: object) -> None:
 
 
 def _timestamp(value: Any) -> datetime:
-    """A date of an AWS answer. Headers have one form, for which botocore's parser, which knows many, takes long."""
+    """A date of an AWS response. Headers have one format; botocore's parser tries many, which takes long."""
     try:
         return parsedate_to_datetime(value)
     except (AttributeError, TypeError, ValueError):

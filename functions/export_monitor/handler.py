@@ -1,4 +1,4 @@
-"""Lambda's way in: a batch of the queue's messages, a start event handed straight to the function, or the schedule."""
+"""The Lambda handler: an SQS batch, a start event passed directly to the function, or the discovery schedule."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
-from export_monitor.application.batch import Invocation
+from export_monitor.adapters.telemetry import Telemetry
 from export_monitor.bootstrap import App, bootstrap
 from export_monitor.domain.model import QueueMessage
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 # What the schedule of the template invokes the function with.
 DISCOVER = {"discover": "exports"}
 
-# Powertools writes metrics out when a hundred values of one are there, and then misses them at the end.
+# Powertools flushes a metric at a hundred values, and then warns of an empty set at the end.
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
-# Where in this code a line was written says nothing that its name does not.
+# The message of a log line tells where it was written.
 logger = Logger(location=None)
 metrics = Metrics()
 
@@ -29,22 +29,21 @@ metrics = Metrics()
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
-    """Handle one invocation. A batch's answer names the messages that stay in the queue."""
-    parts = _parts()
-    invocation = _invocation(context)
-    parts.deadline.begin(invocation.time_left)
-    if parts.discovery and event == DISCOVER:
-        parts.discovery.discover(invocation.now, invocation.time_left)
+    """Handle one invocation. For a batch, return the messages that stay in the queue as batch item failures."""
+    app = _app()
+    budget = app.budget.start(time.time(), lambda: float(context.get_remaining_time_in_millis()) / 1000)
+    if app.discovery and event == DISCOVER:
+        app.discovery.discover(budget)
         return {}
     if not _is_batch(event):
-        return dict(parts.enqueuer.enqueue(event))
-    kept = parts.watch.process_batch([_message(record) for record in event["Records"]], invocation)
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in kept]}
+        return dict(app.enqueuer.enqueue(event))
+    staying = app.watcher.process_batch([_message(record) for record in event["Records"]], budget)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in staying]}
 
 
 @cache
-def _parts() -> App:
-    return bootstrap(os.environ, logger, metrics)
+def _app() -> App:
+    return bootstrap(os.environ, Telemetry(logger, metrics))
 
 
 def _is_batch(event: Any) -> bool:
@@ -62,11 +61,3 @@ def _message(record: dict[str, Any]) -> QueueMessage:
         receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
         attributes=record.get("messageAttributes", {}),
     )
-
-
-def _invocation(context: "LambdaContext") -> Invocation:
-    def time_left() -> float:
-        return float(context.get_remaining_time_in_millis()) / 1000
-
-    now = time.time()
-    return Invocation(now, now + time_left(), time_left)

@@ -33,6 +33,7 @@ from export_monitor.domain.start_events import parse_event
 from export_monitor.domain.timestamps import parse_rfc3339
 from local.export_jobs import Job, documented_completed, documented_failed, error_body
 from tests.contract.schema_files import DIRECTORY
+from tests.unit.builders import a_message
 
 API = "https://cgc-api.sbgenomics.com/v2"
 # What is not waited for ends a watch at its first look.
@@ -80,7 +81,7 @@ def _at(text: str) -> float:
 def example_watch(export_id: str, sent_at: float = _at("2016-06-15T19:17:39Z"), **detail: Any) -> Watch:
     """A watch that was polled three times; it began with the documented COMPLETED export, or at `sent_at`."""
     start = parse_event({"export_id": export_id, **detail}, "cgc.exports")
-    return Watch(start, message_id="m", sent_at=sent_at, receive_count=3)
+    return Watch(start, a_message(sent_at, 3, "m"))
 
 
 COMPLETED = job_answer(documented_completed())

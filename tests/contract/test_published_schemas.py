@@ -30,6 +30,7 @@ from tests.contract.sample_events import (
     published,
 )
 from tests.contract.schema_files import CONTENTS, example_files, validator
+from tests.unit.builders import a_message
 
 NOW = 1466018264.0
 PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE}
@@ -68,7 +69,7 @@ def test_event_with_new_fields_is_still_valid_for_a_consumer(key: tuple[str, str
 def test_event_of_a_job_too_large_for_sns_is_as_its_schema_says(too_large: str) -> None:
     job = replace(COMPLETED, body={**COMPLETED.body, too_large: {"a": "x" * MAX_MESSAGE_BYTES}})
     look = replace(ENDINGS[COMPLETED_TYPE, "documented-job"], job=job)
-    watch = Watch(parse_event({"export_id": job.id}, ""), "m", NOW, 1)
+    watch = Watch(parse_event({"export_id": job.id}, ""), a_message())
     message = ending(look, watch, NOW)
     assert message
     assert message.size_bytes <= MAX_MESSAGE_BYTES
@@ -79,7 +80,7 @@ def event_of(body: bytes) -> Any:
     """The event that ends the watch of export `a`, of the API's bytes."""
     job = parse_job(json_object(body) or {}, "a")
     answers = Snapshot(job or Unavailable("not the API's own answer"), VOLUME, FILE, OBJECT)
-    message = ending(answers, Watch(parse_event({"export_id": "a"}, ""), "m", NOW, 1), NOW)
+    message = ending(answers, Watch(parse_event({"export_id": "a"}, ""), a_message()), NOW)
     assert message
     return published(message)
 

@@ -3,27 +3,14 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from export_monitor.adapters.aws.dynamodb.fault_log import FaultLog
-from export_monitor.adapters.aws.dynamodb.group_ledger import GroupLedger
-from export_monitor.adapters.aws.dynamodb.ledger import Ledger
-from export_monitor.adapters.aws.dynamodb.table import Table
-from export_monitor.adapters.aws.s3 import ExportedObjects
-from export_monitor.adapters.aws.secrets import ApiToken
-from export_monitor.adapters.aws.sns import EventsTopic
-from export_monitor.adapters.aws.sqs import ExportQueue
-from export_monitor.adapters.sevenbridges.client import CgcApi
-from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
-from export_monitor.adapters.sevenbridges.session import ApiSession
-from export_monitor.adapters.sevenbridges.transport import HttpTransport
-from export_monitor.application.batch import Invocation
-from export_monitor.application.groups import Groups
 from export_monitor.application.watcher import ExportWatcher
+from export_monitor.bootstrap import Overrides, bootstrap
 from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.model import QueueMessage
-from export_monitor.settings import read_settings
+from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import AT_ONCE, Job, documented_completed
 from local.simulated_platform import Platform
 from tests.fakes import SYNCHRONOUS, AwsAccount, Clock, RecordingReporter
@@ -52,35 +39,16 @@ class World:
         self.watch = self.worker()
 
     def worker(self) -> ExportWatcher:
-        """A watch like that of another execution environment: nothing but AWS and the platform is shared."""
-        settings = read_settings(self.aws.environment(self.base_url))
-        aws = self.aws
-        token = ApiToken(SYNCHRONOUS, lambda: aws.client("secretsmanager"), aws.secret_arn)
-        rate_limiter = RateLimiter(self.share, self.monotonic)
-        queue = ExportQueue(SYNCHRONOUS, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
-        topic = EventsTopic(SYNCHRONOUS, lambda: aws.client("sns"), aws.topic_arn)
-        exports = Table(SYNCHRONOUS, lambda: aws.client("dynamodb"), settings.ledger_table_name)
-        session = ApiSession(self.base_url, HttpTransport(), token, rate_limiter, self.report.count, lambda: self.now)
-        return ExportWatcher(
-            api=CgcApi(session, self.monotonic),
-            objects=ExportedObjects(SYNCHRONOUS, lambda: aws.client("s3"), settings.export_buckets, self.report.count),
-            queue=queue,
-            ledger=Ledger(exports),
-            faults=FaultLog(exports),
-            topic=topic,
-            groups=Groups(
-                GroupLedger(Table(SYNCHRONOUS, lambda: aws.client("dynamodb"), settings.group_ledger_table_name)),
-                queue,
-                topic,
-                self.report,
-                settings.api_base_url,
-            ),
-            report=self.report,
-            grace=settings.grace,
-            start_event_source=settings.start_event_source,
-            api_base_url=settings.api_base_url,
+        """A watcher like that of another execution environment: it shares nothing but AWS and the platform."""
+        environment = self.aws.environment(self.base_url, requests_per_minute=2 * self.share)
+        overrides = Overrides(
+            client=lambda service, _: self.aws.client(service),
+            calls=SYNCHRONOUS,
+            monotonic=self.monotonic,
+            wall_clock=lambda: self.now,
             random=lambda: 0.5,
         )
+        return bootstrap(environment, self.report, overrides).watcher
 
     def announced(self, detail: dict[str, Any] | str, age: float = 0.0, receive_count: int = 1) -> QueueMessage:
         """The received message of a watch of this age in seconds; its detail may be just the export's id."""
@@ -98,8 +66,8 @@ class World:
         assert len(set(kept)) == len(kept)
         return [message for message in messages if message.message_id in kept]
 
-    def invocation(self) -> Invocation:
-        return Invocation(self.now, self.now + self.time_left, lambda: self.time_left)
+    def invocation(self) -> TimeBudget:
+        return TimeBudget().start(self.now, lambda: self.time_left)
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -119,6 +87,13 @@ class World:
     @property
     def asked(self) -> list[str]:
         return [f"{one.method} {one.path}" for one in self.platform.requests]
+
+
+def with_parts(watcher: ExportWatcher, **parts: Any) -> ExportWatcher:
+    """The watcher with other parts, those of its concluder among them."""
+    of_concluder = {name: parts.pop(name) for name in ("ledger", "topic") if name in parts}
+    of_concluder |= {name: parts[name] for name in ("groups", "report") if name in parts}
+    return replace(watcher, concluder=replace(watcher.concluder, **of_concluder), **parts)
 
 
 def completed(export_id: str, **changes: Any) -> Job:

@@ -1,7 +1,6 @@
 """Exports that nobody announced: found in the token owner's list, whatever its order, and watched once."""
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from local.export_jobs import AT_ONCE, NEVER, documented_completed
 from local.faults import Call, Close, Match, Status, html_page
 from local.simulated_platform import ListOrder
 from tests.fakes import SYNCHRONOUS
-from tests.integration.harness import HOUR, World
+from tests.integration.harness import HOUR, World, with_parts
 
 LIST = r"/storage/exports"
 WARNING = ("warn", "discovery_truncated")
@@ -47,7 +46,7 @@ class Searching:
         rate_limiter = RateLimiter(requests or self.requests, world.monotonic)
         session = ApiSession(world.base_url, HttpTransport(), token, rate_limiter, world.report.count)
         api = CgcApi(session, world.monotonic)
-        Discovery(api, marks_of(world), queue, world.report, ["bucket"]).discover(world.now, lambda: 60.0)
+        Discovery(api, marks_of(world), queue, world.report, ["bucket"]).discover(world.invocation())
         self.asked = [one.path for one in world.platform.requests[before:]]
         return world.report.logged("discovery_finished")[-1]["export_ids"] or []
 
@@ -143,7 +142,7 @@ def test_export_to_another_bucket_or_an_unknown_volume_is_none_of_ours(calm: Wor
 
 def test_announced_export_is_not_discovered_though_it_still_runs(calm: World, search: Searching) -> None:
     start(calm, "announced", age=HOUR, steps=NEVER)
-    watch = replace(calm.watch, marks=marks_of(calm))
+    watch = with_parts(calm.watch, registry=marks_of(calm))
     message = calm.announced("announced")
     assert watch.process_batch([message], calm.invocation()) == [message.message_id]
     assert search.run() == []
@@ -189,7 +188,7 @@ def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_orde
     crowd.platform.list_order = order
     search = Searching(crowd)
     announced = sorted(recent(crowd))[::10]
-    replace(crowd.watch, marks=marks_of(crowd)).process_batch(
+    with_parts(crowd.watch, registry=marks_of(crowd)).process_batch(
         [crowd.announced(one) for one in announced], crowd.invocation()
     )
     found = search.run()

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from export_monitor.application.batch import Invocation
 from export_monitor.application.watcher import ExportWatcher
+from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, Job, documented_completed, documented_failed, error_body
 from local.faults import Match, OmittedItem, Status
 from tests.integration.harness import (
@@ -19,6 +19,7 @@ from tests.integration.harness import (
     Vanishing,
     World,
     completed,
+    with_parts,
 )
 
 
@@ -215,7 +216,7 @@ class TestPublishedOnce:
     def test_message_that_meets_a_live_claim_waits_until_it_ends(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
-        crashed = replace(calm.worker(), topic=Vanishing())
+        crashed = with_parts(calm.worker(), topic=Vanishing())
         with pytest.raises(SystemExit):
             crashed.process_batch([message], calm.invocation())
         calm.pass_time(20)
@@ -258,7 +259,7 @@ class TestPublishedOnce:
     def test_event_that_sns_refused_is_published_after_the_claim_has_ended(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
-        refusing = replace(calm.worker(), topic=Refusing())
+        refusing = with_parts(calm.worker(), topic=Refusing())
         assert refusing.process_batch([message], calm.invocation()) == [message.message_id]
         assert calm.last_line["cause"] == "SNS: InternalError"
         assert calm.last_line["delay_seconds"] == pytest.approx(61, abs=0.1)
@@ -274,9 +275,7 @@ class TestPublishedOnce:
             # Asked in time, but the last answer took long.
             return 60.0 if len(calm.asked) < 3 else 7.0
 
-        assert calm.watch.process_batch([message], Invocation(calm.now, calm.now + 60, time_left)) == [
-            message.message_id
-        ]
+        assert calm.watch.process_batch([message], TimeBudget().start(calm.now, time_left)) == [message.message_id]
         assert len(calm.asked) == 3
         assert calm.last_line["cause"] == "the invocation's time is up"
         assert calm.events() == []

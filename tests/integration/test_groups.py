@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from export_monitor.application.batch import Invocation
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.groups import FailedMember, MemberResult
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
+from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, documented_failed
-from tests.integration.harness import FINAL_DEADLINE, HOUR, TIMEOUT, Refusing, World, completed
+from tests.integration.harness import FINAL_DEADLINE, HOUR, TIMEOUT, Refusing, World, completed, with_parts
 
 # Short, since what a dead worker has claimed waits for so long.
 INVOCATION_SECONDS = 4.0
@@ -127,7 +127,9 @@ class TestConcluded:
         jobs(world, done="a")
         message = member(world, "a", size=1)
         groups = replace(world.watch.groups, topic=Refusing())  # type: ignore[arg-type]
-        assert replace(world.watch, groups=groups).process_batch([message], world.invocation()) == [message.message_id]
+        assert with_parts(world.watch, groups=groups).process_batch([message], world.invocation()) == [
+            message.message_id
+        ]
         assert world.event_ids() == ["a:completed"]
         assert world.report.counts["PublishFailures"] == 1
         world.pass_time(61)
@@ -140,7 +142,7 @@ class TestConcluded:
         [message] = group_messages(world)
         world.pass_time(FINAL_DEADLINE + 1)
         left = iter([60.0])
-        late = Invocation(world.now, world.now + 60, lambda: next(left, 1.0))
+        late = TimeBudget().start(world.now, lambda: next(left, 1.0))
         assert world.watch.process_batch([message], late) == [message.message_id]
         assert concluded(world) == []
         world.pass_time(61)
@@ -246,7 +248,7 @@ class TestCrashes:
         jobs(world, done="a", failed="b")
         messages = [member(world, "a", size=2), member(world, "b", size=2)]
         ledger = Dying(world.watch.groups.ledger, step, moment)
-        dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+        dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
             dying.process_batch(messages, world.invocation())
         world.pass_time(61)
@@ -265,7 +267,7 @@ class TestCrashes:
         jobs(world, done="a")
         message = member(world, "a", size=1)
         ledger = Dying(world.watch.groups.ledger, "count", "before")
-        dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+        dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
             dying.process_batch([message], world.invocation())
         # Whatever it would find now:
@@ -277,7 +279,7 @@ class TestCrashes:
     def test_group_s_message_is_sent_before_the_group_is_recorded(self, world: World) -> None:
         jobs(world, done="a")
         ledger = Dying(world.watch.groups.ledger, "begin", "before")
-        dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+        dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
             dying.process_batch([member(world, "a")], world.invocation())
         assert len(group_messages(world)) == 1
@@ -342,7 +344,7 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
         groups = mortal(worker, dice, deaths, invocation).groups
         counted = [(Group("run", 1000), end) for end in batch]
         try:
-            groups.count(counted, invocation.now, invocation.deadline_at, lambda: invocation.time_left() > 1.0)
+            groups.count(counted, invocation)
         except (SystemExit, UnavailableError):
             return batch
         return []
@@ -357,7 +359,7 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
 @pytest.mark.once
 def test_hundred_exports_with_four_workers_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
     """No object is looked at here, and every tenth export has failed."""
-    world.share = 10_000
+    world.share = 100
     world.platform.rate.limit = 10**6
     world.platform.add_volume("rfranklin/elsewhere", bucket="b", service={"type": "gcs"})
     failed = {f"e{number}" for number in range(0, 100, 10)}
@@ -422,9 +424,8 @@ def assert_concluded_exactly(world: World, deaths: list[str], completed: int, fa
 
 def is_over(world: World) -> bool:
     """Look at the group as its own message does."""
-    invocation = short_invocation()
-    now, until = invocation.now, invocation.deadline_at
-    return world.watch.groups.is_over("run", now, FINAL_DEADLINE, now, until, lambda: True)
+    budget = short_invocation()
+    return world.watch.groups.has_ended("run", budget.now, FINAL_DEADLINE, budget)
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
@@ -435,14 +436,13 @@ def eventually(is_so: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def short_invocation() -> Invocation:
+def short_invocation() -> TimeBudget:
     """An invocation that begins now; Lambda kills it at its deadline, so whoever holds a claim then is dead."""
     now = time.time()
-    deadline_at = now + INVOCATION_SECONDS
-    return Invocation(now, deadline_at, lambda: deadline_at - time.time())
+    return TimeBudget().start(now, lambda: now + INVOCATION_SECONDS - time.time())
 
 
-def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Invocation) -> ExportWatcher:
+def mortal(world: World, dice: random.Random, deaths: list[str], invocation: TimeBudget) -> ExportWatcher:
     """A new worker, any of whose steps may be its last."""
     fresh = world.worker()
 
@@ -454,12 +454,7 @@ def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Inv
         ledger=mortal_part(fresh.groups.ledger),
         topic=mortal_part(fresh.groups.topic),
     )
-    return replace(
-        fresh,
-        groups=groups,
-        ledger=mortal_part(fresh.ledger),
-        queue=Unseen(),  # type: ignore[arg-type]
-    )
+    return with_parts(fresh, groups=groups, ledger=mortal_part(fresh.concluder.ledger), queue=Unseen())
 
 
 class Unseen:
@@ -469,7 +464,7 @@ class Unseen:
         return []
 
 
-def look(watch: ExportWatcher, batch: list[QueueMessage], invocation: Invocation) -> list[QueueMessage]:
+def look(watch: ExportWatcher, batch: list[QueueMessage], invocation: TimeBudget) -> list[QueueMessage]:
     """What stays of a batch; all of it where the worker dies."""
     try:
         kept = set(watch.process_batch(batch, invocation))

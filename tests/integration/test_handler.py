@@ -11,7 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools import Logger, Metrics
 from moto import mock_aws
 
 from export_monitor.bootstrap import bootstrap
@@ -21,7 +20,7 @@ from local.export_jobs import AT_ONCE, NEVER, documented_completed, documented_f
 from local.simulated_api import serve
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
-from tests.fakes import REGION, TOKEN, AwsAccount
+from tests.fakes import REGION, TOKEN, AwsAccount, RecordingReporter
 
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:123456789012:exports"
 # Powertools keeps loggers by their service's name, with the stream that they were first given.
@@ -249,9 +248,7 @@ def test_parts_are_made_once_and_reach_aws_only_when_they_are_needed(
     # Without a region no client can be made.
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.delenv("AWS_REGION", raising=False)
-    logger = Logger(service=f"handler-{next(_numbers)}")
-    parts = bootstrap(aws.environment("https://cgc-api.sbgenomics.com/v2"), logger, Metrics())
-    assert parts.watch.api_base_url == "https://cgc-api.sbgenomics.com/v2"
+    parts = bootstrap(aws.environment("https://cgc-api.sbgenomics.com/v2"), RecordingReporter())
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     for export_id in ("a", "b"):
         parts.enqueuer.enqueue({"export_id": export_id})

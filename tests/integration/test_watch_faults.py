@@ -1,6 +1,5 @@
 """An API that fails or lies, and errors that nobody foresaw, end no watch and lose no message."""
 
-from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
 
@@ -23,6 +22,7 @@ from tests.integration.harness import (
     Breaking,
     World,
     completed,
+    with_parts,
 )
 
 
@@ -158,7 +158,7 @@ class TestApi:
 class TestSurprises:
     def test_error_that_nobody_foresaw_keeps_the_message_and_is_told(self, world: World) -> None:
         world.platform.add_job(completed("a"))
-        world.watch = replace(world.watch, topic=Breaking())
+        world.watch = with_parts(world.watch, topic=Breaking())
         message = world.announced("a", age=1000)
         assert world.look(message) == [message]
         assert world.report.counts["UnexpectedErrors"] == 1
@@ -174,7 +174,7 @@ class TestSurprises:
         for export_id in "abc":
             world.platform.add_job(completed(export_id))
         surprising = Surprising(SYNCHRONOUS, lambda: world.aws.client("s3"), ["bucket"], world.report.count)
-        world.watch = replace(world.watch, objects=surprising)
+        world.watch = with_parts(world.watch, objects=surprising)
         messages = [world.announced(export_id) for export_id in "abc"]
         assert world.look(*messages) == [messages[1]]
         assert world.event_ids() == ["a:completed", "c:completed"]
@@ -194,7 +194,7 @@ class TestSurprises:
 
     def test_error_at_the_last_moment_sets_the_message_aside(self, world: World) -> None:
         world.platform.add_job(completed("a"))
-        world.watch = replace(world.watch, topic=Breaking())
+        world.watch = with_parts(world.watch, topic=Breaking())
         early, late = world.announced("a", age=FINAL_DEADLINE - 1), world.announced("a", age=FINAL_DEADLINE + 1)
         assert world.look(early, late) == [early]
         [letter] = world.aws.dead_letters()
@@ -215,7 +215,7 @@ class TestSurprises:
             raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
 
         world.platform.add_job(completed("slow", steps=NEVER))
-        world.watch = replace(world.watch, queue=ExportQueue(SYNCHRONOUS, away, "exports", "dead-letters"))
+        world.watch = with_parts(world.watch, queue=ExportQueue(SYNCHRONOUS, away, "exports", "dead-letters"))
         message = world.announced("slow")
         assert world.look(message) == [message]
         assert len(world.report.logged("visibility_change_failed")) == 1

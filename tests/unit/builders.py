@@ -8,6 +8,7 @@ from export_monitor.domain.model import (
     ExportJob,
     Group,
     JsonObject,
+    QueueMessage,
     SourceFile,
     StartEvent,
     StoredObject,
@@ -22,6 +23,11 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 
 
+def a_message(sent_at: float = NOW, receive_count: int = 1, message_id: str = "a-message") -> QueueMessage:
+    """A message as SQS hands it over; nothing asks for its body any more."""
+    return QueueMessage(message_id, "receipt", "{}", sent_at, receive_count)
+
+
 def a_watch(
     age: float = 600.0,
     receive_count: int = 1,
@@ -30,7 +36,7 @@ def a_watch(
     export_id: str = "an-export",
 ) -> Watch:
     """A watch that has this age, in seconds, at NOW."""
-    return Watch(StartEvent(export_id, context or {}, group), "a-message", NOW - age, receive_count)
+    return Watch(StartEvent(export_id, context or {}, group), a_message(NOW - age, receive_count))
 
 
 def a_grace_policy(

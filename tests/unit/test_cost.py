@@ -9,7 +9,7 @@ from export_monitor.domain.assessment import Snapshot, assess
 from export_monitor.domain.events import build_message
 from export_monitor.domain.model import StartEvent, Watch
 from local.artifact import ROOT
-from tests.unit.builders import HOUR, NOW, a_file, a_job, a_volume, an_object
+from tests.unit.builders import HOUR, NOW, a_file, a_job, a_message, a_volume, an_object
 
 SETTINGS = Settings.deployed()
 
@@ -67,7 +67,7 @@ def test_every_amount_has_a_price_and_every_price_an_amount() -> None:
 
 def test_event_is_as_long_as_assumed_and_ten_fit_into_one_publication() -> None:
     _, evidence = assess(Snapshot(a_job(), a_volume(), a_file(), an_object()), NOW)
-    watch = Watch(StartEvent("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"), "m", NOW - HOUR, 36)
+    watch = Watch(StartEvent("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2"), a_message(NOW - HOUR, 36))
     message = build_message(watch, evidence, None, NOW, "https://cgc-api.sbgenomics.com/v2")
     assert message.size_bytes == pytest.approx(EVENT_BYTES, rel=0.2)
     assert 10 * EVENT_BYTES <= 64 * 1024

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from export_monitor.adapters.sevenbridges import responses
 from export_monitor.application.discovery import RECENT_SECONDS, Discovery
 from export_monitor.domain.model import JobPage, Unavailable, UnavailableError, Volume, VolumeAnswer
+from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.timestamps import format_rfc3339
 from tests.fakes import RecordingReporter
 from tests.unit.property.strategies import JSON, bounded
@@ -131,7 +132,9 @@ class Searching:
 
     def run(self) -> "Searching":
         self.exports.asked.clear()
-        Discovery(self.exports, self.marks, self.queue, self.report, ["bucket"]).discover(NOW, lambda: 60.0)
+        Discovery(self.exports, self.marks, self.queue, self.report, ["bucket"]).discover(
+            TimeBudget().start(NOW, lambda: 60.0)
+        )
         return self
 
     @property

@@ -24,7 +24,7 @@ from export_monitor.domain.model import (
 )
 from export_monitor.domain.timestamps import parse_rfc3339
 from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failing, Failure, Reason, Verification
-from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
+from tests.unit.builders import NOW, a_failure, a_file, a_job, a_message, a_volume, a_watch, an_object
 
 BASE = "https://cgc-api.sbgenomics.com/v2"
 WATCH = a_watch(age=600, receive_count=7, context={"sample": "ü"}, group=Group("run-42", 250))
@@ -91,7 +91,7 @@ def test_every_end_has_an_id_of_its_own() -> None:
 
 
 def test_id_is_the_same_whenever_and_however_often_the_end_is_seen() -> None:
-    later = build_message(replace(WATCH, receive_count=9, message_id="other"), EVIDENCE, None, NOW + 1000, BASE)
+    later = build_message(replace(WATCH, message=a_message(NOW, 9, "other")), EVIDENCE, None, NOW + 1000, BASE)
     assert later.event_id == message().event_id == event()["id"] == "an-export:completed"
 
 

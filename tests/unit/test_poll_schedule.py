@@ -12,7 +12,7 @@ from export_monitor.domain.grace import Conclude, GracePolicy, decide
 from export_monitor.domain.model import StartEvent, Unavailable, Watch
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, add_jitter, jittered
 from export_monitor.domain.verdicts import Failing, Reason, Undetermined, Unfinished, Verdict
-from tests.unit.builders import DAY, HOUR, a_failure, a_grace_policy
+from tests.unit.builders import DAY, HOUR, a_failure, a_grace_policy, a_message
 
 SCHEDULE = a_grace_policy().schedule
 OUTAGE = Undetermined(Unavailable("outage"))
@@ -74,7 +74,7 @@ def live_through(
         verdict = answer(age)
         if isinstance(verdict, Failing) and first_seen is None:
             first_seen = age
-        watch = Watch(StartEvent("an-export"), "a-message", 0.0, receive_count)
+        watch = Watch(StartEvent("an-export"), a_message(0.0, receive_count))
         decision = decide(verdict, watch, age, first_seen, grace, dice.random())
         if isinstance(decision, Conclude):
             return age, receive_count, decision

@@ -7,11 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_monitor.application.publishing import Conclusion, PublishStatus, publish_once, split_unique_exports
+from export_monitor.application.reporting import PollResult
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.events import SnsMessage, Unpublished
+from export_monitor.domain.grace import Conclude
 from export_monitor.domain.model import StartEvent, Watch
+from export_monitor.domain.time_budget import TimeBudget
+from export_monitor.domain.verdicts import Completed, Evidence
+from tests.unit.builders import a_message
 
 NOW, DEADLINE = 1000.0, 1060.0
+BUDGET = TimeBudget().start(NOW, lambda: DEADLINE - NOW)
 
 
 class FakeLedger:
@@ -39,14 +45,15 @@ class FakeLedger:
 
 
 def ending(export_id: str, message_id: str = "m", sent_at: float = 0.0) -> Conclusion:
-    watch = Watch(StartEvent(export_id), message_id, sent_at, 1)
-    return Conclusion(watch, SnsMessage(f"{export_id}:completed", "subject", "body", {}))
+    watch = Watch(StartEvent(export_id), a_message(sent_at, 1, message_id))
+    result = PollResult(watch, NOW, Completed(), Evidence(), Conclude())
+    return Conclusion(result, SnsMessage(f"{export_id}:completed", "subject", "body", {}))
 
 
 def test_granted_claims_are_published_and_recorded_in_this_order() -> None:
     books = FakeLedger()
-    settled = publish_once([ending("a"), ending("b")], books, books, NOW, DEADLINE, lambda: True)
-    assert [one.fate for one in settled] == [PublishStatus.PUBLISHED, PublishStatus.PUBLISHED]
+    settled = publish_once([ending("a"), ending("b")], books, books, BUDGET)
+    assert [one.status for one in settled] == [PublishStatus.PUBLISHED, PublishStatus.PUBLISHED]
     assert books.notes == [
         ("claim", ["a", "b"], NOW, DEADLINE),
         ("publish", ["a:completed", "b:completed"]),
@@ -56,25 +63,25 @@ def test_granted_claims_are_published_and_recorded_in_this_order() -> None:
 
 def test_watch_whose_event_was_published_before_is_over_without_another() -> None:
     books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED)})
-    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
-    assert settled.fate is PublishStatus.ALREADY_PUBLISHED
+    [settled] = publish_once([ending("a")], books, books, BUDGET)
+    assert settled.status is PublishStatus.ALREADY_PUBLISHED
     assert books.notes[1:] == [("publish", []), ("record", [], ["m"])]
 
 
 def test_live_claim_keeps_the_message_until_it_ends() -> None:
     books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.IN_PROGRESS, retry_after_seconds=40)})
-    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
-    assert (settled.fate, settled.seconds) == (PublishStatus.DEFERRED, 41)
+    [settled] = publish_once([ending("a")], books, books, BUDGET)
+    assert (settled.status, settled.retry_after_seconds) == (PublishStatus.DEFERRED, 41)
     assert books.notes[1:] == [("publish", []), ("record", [], [])]
 
 
 def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_recorded() -> None:
     books = FakeLedger(failing={"a:completed": Unpublished("SNS: InternalError")})
-    settled = {one.ending.watch.start.export_id: one for one in publish_once(
-        [ending("a"), ending("b")], books, books, NOW, DEADLINE, lambda: True)}  # fmt: skip
-    assert settled["b"].fate is PublishStatus.PUBLISHED
-    assert (settled["a"].fate, settled["a"].cause) == (PublishStatus.FAILED, "SNS: InternalError")
-    assert settled["a"].seconds == DEADLINE - NOW + 1
+    settled = {one.conclusion.watch.export_id: one for one in publish_once(
+        [ending("a"), ending("b")], books, books, BUDGET)}  # fmt: skip
+    assert settled["b"].status is PublishStatus.PUBLISHED
+    assert (settled["a"].status, settled["a"].cause) == (PublishStatus.FAILED, "SNS: InternalError")
+    assert settled["a"].retry_after_seconds == DEADLINE - NOW + 1
     assert books.notes[2] == ("record", ["b:completed"], [])
 
 
@@ -82,8 +89,8 @@ def test_ending_that_could_not_be_recorded_holds_up_no_other() -> None:
     books = FakeLedger(refused={"over": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED)})
     books.unrecorded = {"a"}
     conclusions = [ending("a"), ending("b", "m2"), ending("over", "m3")]
-    settled = publish_once(conclusions, books, books, NOW, DEADLINE, lambda: True)
-    fates = {one.ending.watch.start.export_id: one.fate for one in settled}
+    settled = publish_once(conclusions, books, books, BUDGET)
+    fates = {one.conclusion.watch.export_id: one.status for one in settled}
     assert fates == {
         "a": PublishStatus.UNRECORDED,
         "b": PublishStatus.PUBLISHED,
@@ -93,8 +100,8 @@ def test_ending_that_could_not_be_recorded_holds_up_no_other() -> None:
 
 def test_claim_of_unknown_length_is_waited_for_by_the_poll_interval() -> None:
     books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.IN_PROGRESS)})
-    [settled] = publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
-    assert (settled.fate, settled.seconds) == (PublishStatus.DEFERRED, None)
+    [settled] = publish_once([ending("a")], books, books, BUDGET)
+    assert (settled.status, settled.retry_after_seconds) == (PublishStatus.DEFERRED, None)
 
 
 def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_recorded_as_sent() -> None:
@@ -106,12 +113,12 @@ def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_re
         failing={"failing:completed": Unpublished("SNS: Throttled")},
     )
     conclusions = [ending(name, f"m-{name}") for name in ("over", "busy", "failing", "sent")]
-    settled = publish_once(conclusions, books, books, NOW, DEADLINE, lambda: True)
-    assert [(one.ending.watch.message_id, one.fate) for one in settled] == [
-        ("m-sent", PublishStatus.PUBLISHED),
+    settled = publish_once(conclusions, books, books, BUDGET)
+    assert [(one.conclusion.watch.message.message_id, one.status) for one in settled] == [
         ("m-over", PublishStatus.ALREADY_PUBLISHED),
         ("m-busy", PublishStatus.DEFERRED),
         ("m-failing", PublishStatus.FAILED),
+        ("m-sent", PublishStatus.PUBLISHED),
     ]
     assert books.notes[1:] == [
         ("publish", ["failing:completed", "sent:completed"]),
@@ -129,7 +136,7 @@ class ClosedBooks(FakeLedger):
 def test_nothing_is_published_without_a_claim() -> None:
     books = ClosedBooks()
     with pytest.raises(ConnectionError):
-        publish_once([ending("a")], books, books, NOW, DEADLINE, lambda: True)
+        publish_once([ending("a")], books, books, BUDGET)
     assert books.notes == []
 
 
@@ -138,17 +145,19 @@ def test_rounds_hold_every_ending_once_and_each_export_s_oldest_watch_first(watc
     conclusions = [ending(export_id, f"m{number}", sent_at) for number, (export_id, sent_at) in enumerate(watches)]
     parts = [[one.watch for one in part] for part in split_unique_exports(conclusions)]
     for part in parts:
-        assert len({watch.start.export_id for watch in part}) == len(part) > 0
+        assert len({watch.export_id for watch in part}) == len(part) > 0
     flat = [watch for part in parts for watch in part]
-    assert sorted(watch.message_id for watch in flat) == sorted(one.watch.message_id for one in conclusions)
+    assert sorted(watch.message.message_id for watch in flat) == sorted(
+        one.watch.message.message_id for one in conclusions
+    )
     for export_id in "abc":
-        sent_at = [watch.sent_at for watch in flat if watch.start.export_id == export_id]
+        sent_at = [watch.message.sent_at for watch in flat if watch.export_id == export_id]
         assert sent_at == sorted(sent_at)
 
 
 def test_no_export_stands_twice_in_one_round_and_the_oldest_watch_comes_first() -> None:
     parts = list(split_unique_exports([ending("a", "new", 2), ending("b", "other", 3), ending("a", "old", 1)]))
-    assert [[one.watch.message_id for one in part] for part in parts] == [["old", "other"], ["new"]]
+    assert [[one.watch.message.message_id for one in part] for part in parts] == [["old", "other"], ["new"]]
 
 
 def test_round_holds_no_more_than_a_transaction_takes() -> None:

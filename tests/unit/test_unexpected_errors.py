@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from export_monitor.application.batch import Invocation
+from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.claims import Claim, RejectedClaim
 from export_monitor.domain.events import SnsMessage, Unpublished
@@ -24,6 +24,7 @@ from export_monitor.domain.model import (
     UnavailableError,
 )
 from export_monitor.domain.poll_schedule import PollSchedule
+from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected
 from tests.fakes import RecordingReporter
 
@@ -66,14 +67,14 @@ class World:
 
     def look(self, time_left: float = 60) -> list[str]:
         schedule = PollSchedule(5, 900, 96 * HOUR)
-        watch = ExportWatcher(
-            api=self, objects=self, queue=self, ledger=self, faults=self, topic=self, report=self.report, groups=self,  # type: ignore[arg-type]
-            grace=GracePolicy(schedule, 72 * HOUR, 120, 300, 24 * HOUR),
-            start_event_source="cgc.exports", api_base_url="https://api", random=lambda: 0.5,
+        grace = GracePolicy(schedule, 72 * HOUR, 120, 300, 24 * HOUR)
+        watcher = ExportWatcher(
+            api=self, objects=self, queue=self, faults=self, groups=self,  # type: ignore[arg-type]
+            concluder=Concluder(self, self, self, self.report, grace, "https://api"),  # type: ignore[arg-type]
+            report=self.report, grace=grace, start_event_source="cgc.exports", random=lambda: 0.5,
+            registry=self if self.discovers else None,
         )  # fmt: skip
-        if self.discovers:
-            watch = replace(watch, marks=self)
-        return watch.process_batch(self.messages, Invocation(NOW, NOW + 60, self.clock(time_left)))
+        return watcher.process_batch(self.messages, TimeBudget().start(NOW, self.clock(time_left)))
 
     def clock(self, time_left: float) -> Callable[[], float]:
         # The first look at the clock sets the reserve; then the time is up.
@@ -164,7 +165,7 @@ def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_lette
     assert world.published == ["a:failed:EXPORT_FAILED"]
     assert world.set_aside_with == {}
     assert world.report.counts["PublishFailures"] == 1
-    assert world.report.logged("export_polled")[0]["cause"] == "what was published could not be recorded"
+    assert world.report.logged("export_polled")[0]["cause"] == "the publication could not be recorded"
 
 
 def test_member_is_polled_though_its_group_cannot_be_recorded() -> None:

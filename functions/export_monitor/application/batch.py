@@ -1,6 +1,6 @@
-"""What becomes of the messages of one batch: kept for a while, set aside, or done with.
+"""What becomes of the messages of one batch: retried later, moved to the dead-letter queue, or complete.
 
-Here is the one boundary for errors that nobody foresaw: whatever they leave unsettled is kept.
+This is the one boundary for unexpected errors: whatever they leave undecided is retried.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,31 +10,16 @@ from typing import Protocol
 
 from export_monitor.application.reporting import Reporter
 from export_monitor.domain.grace import GracePolicy, poll_delay
-from export_monitor.domain.model import QueueMessage
+from export_monitor.domain.model import QueueMessage, UnavailableError
+from export_monitor.domain.time_budget import TimeBudget
+from export_monitor.domain.unexpected import Unexpected, attempt
 
-# What is left of the invocation when asking stops: enough to publish and to hand 100 messages back, if slowly.
-_RESERVE_SECONDS = 15.0
-_RESERVE_SHARE = 0.25
-# When a message that cannot even be set aside is tried again.
-_SET_ASIDE_AGAIN_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """When this look is made and when it must be over (epoch seconds), and how many seconds are left of it."""
-
-    now: float
-    deadline_at: float
-    time_left: Callable[[], float]
-
-    @property
-    def current_time(self) -> float:
-        """The time as it is by now, in epoch seconds."""
-        return self.deadline_at - self.time_left()
+# When a message is tried again that the dead-letter queue did not take.
+_DEAD_LETTER_RETRY_SECONDS = 60.0
 
 
 class Queue(Protocol):
-    """SQS: see adapters.export_queue."""
+    """SQS: see adapters.aws.sqs."""
 
     def change_visibility(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]: ...
     def dead_letter(self, message: QueueMessage, error: str) -> None: ...
@@ -42,27 +27,23 @@ class Queue(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """The messages of one invocation. `random` gives numbers from 0 to 1 that spread the delays."""
+    """The messages of one invocation. `random` returns numbers from 0 to 1 that spread the delays."""
 
-    invocation: Invocation
+    budget: TimeBudget
     queue: Queue
     grace: GracePolicy
     report: Reporter
     random: Callable[[], float]
-    _reserve: float = field(init=False)
-    _kept: list[tuple[QueueMessage, float]] = field(default_factory=list)
+    _retried: list[tuple[QueueMessage, float]] = field(default_factory=list)
     _handled: set[str] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self._reserve = min(_RESERVE_SECONDS, self.invocation.time_left() * _RESERVE_SHARE)
-
     def retry_after(self, message: QueueMessage, seconds: float) -> None:
-        """Keep a message, hidden for so long."""
-        self._kept.append((message, seconds))
+        """Let a message stay in the queue, hidden for these seconds."""
+        self._retried.append((message, seconds))
         self._handled.add(message.message_id)
 
     def retry_on_schedule(self, message: QueueMessage) -> None:
-        """Keep a message until it is looked at again by the poll schedule."""
+        """Let a message stay in the queue, hidden for its poll interval."""
         self.retry_after(message, self.poll_delay(message))
 
     def complete(self, message: QueueMessage) -> None:
@@ -70,54 +51,46 @@ class Batch:
         self._handled.add(message.message_id)
 
     def dead_letter(self, message: QueueMessage, error: str) -> None:
-        """Move a message to the dead-letter queue; where that fails, it is kept."""
+        """Move a message to the dead-letter queue; where that fails, retry it."""
         try:
             self.queue.dead_letter(message, error)
-        except Exception as unexpected:  # noqa: BLE001 -- as in `keeping`
+        except Exception as unexpected:  # noqa: BLE001 -- as in `retry_on_error`
             self.report_unexpected([message], unexpected)
-            self.retry_after(message, _SET_ASIDE_AGAIN_SECONDS)
+            self.retry_after(message, _DEAD_LETTER_RETRY_SECONDS)
         else:
             self.report.warning("message_dead_lettered", message_id=message.message_id, error=error)
             self.complete(message)
 
     def apply_visibility(self) -> list[str]:
-        """Hide what is kept until it is due; the ids."""
-        for message in self.queue.change_visibility(self._kept):
+        """Hide the messages that stay until they are due; returns their ids."""
+        for message in self.queue.change_visibility(self._retried):
             self.report.warning("visibility_change_failed", message_id=message.message_id)
-        return [message.message_id for message, _ in self._kept]
+        return [message.message_id for message, _ in self._retried]
 
     def poll_delay(self, message: QueueMessage) -> float:
-        """Seconds until a message is looked at again by the poll schedule."""
-        return poll_delay(message.age(self.invocation.now), message.receive_count, self.grace, self.random())
-
-    def request_seconds_left(self) -> float:
-        """For how many seconds the API and AWS may still be asked."""
-        return self.invocation.time_left() - self._reserve
-
-    def has_time_to_publish(self) -> bool:
-        """Whether there is time to publish and to record it."""
-        return self.invocation.time_left() > self._reserve / 2
+        """Seconds until a message is polled again by the schedule."""
+        return poll_delay(message.age(self.budget.now), message.receive_count, self.grace, self.random())
 
     @contextmanager
     def retry_on_error(self, messages: Sequence[QueueMessage], *, published: bool = False) -> Iterator[None]:
-        """Keep those of these messages that an error left unsettled.
+        """Retry those of these messages that an unexpected error leaves undecided.
 
-        At their final deadline they are set aside, except where their events are `published`.
+        After their final deadline they go to the dead-letter queue, unless their events are `published`.
         """
         try:
             yield
-        except Exception as error:  # noqa: BLE001 -- whatever it is, a message must not be lost or disturb others
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it must lose no message and disturb no other
             self.retry_after_unexpected(messages, error, published=published)
 
     def retry_after_unexpected(
         self, messages: Sequence[QueueMessage], error: Exception, *, published: bool = False
     ) -> None:
-        """Log an unexpected error, and keep or set aside those of its messages that are not settled; see `keeping`."""
+        """Log an unexpected error, and do with its messages as `retry_on_error` says."""
         self.report_unexpected(messages, error)
         for message in messages:
             if message.message_id in self._handled:
                 continue
-            if published or message.age(self.invocation.now) < self.grace.final_deadline:
+            if published or message.age(self.budget.now) < self.grace.final_deadline:
                 self.retry_on_schedule(message)
             else:
                 self.dead_letter(message, f"unexpected error: {type(error).__name__}: {error}")
@@ -126,3 +99,12 @@ class Batch:
         """Log an unexpected error with its traceback, and count it."""
         self.report.exception("unexpected_error", error, message_ids=[message.message_id for message in messages])
         self.report.count("UnexpectedErrors")
+
+    def cause_of_failure(self, step: Callable[[], None], messages: Sequence[QueueMessage]) -> str | None:
+        """Take a step whose failure must undo no other step. Returns why it failed, or None."""
+        outcome = attempt(step)
+        if not isinstance(outcome, Unexpected):
+            return None
+        if not isinstance(outcome.error, UnavailableError):
+            self.report_unexpected(messages, outcome.error)
+        return str(outcome.error)

@@ -14,12 +14,11 @@ from export_monitor.domain.assessment import has_valid_volume_name
 from export_monitor.domain.list_order import ListOrder, Stretch, goes_on, order_of, start_times, stretches
 from export_monitor.domain.model import JobPage, Unavailable, UnavailableError, Volume, VolumeAnswer
 from export_monitor.domain.start_events import is_id
+from export_monitor.domain.time_budget import TimeBudget
 
 RECENT_SECONDS = 24 * 3600.0
 # Whoever announces an export has done so by then.
 MIN_AGE_SECONDS = 120.0
-# What is kept of the invocation for sending and recording what was found.
-_RESERVE_SHARE = 0.25
 
 TimeLeft = Callable[[], float]
 
@@ -88,10 +87,10 @@ class Discovery:
     report: Reporter
     buckets: Collection[str]
 
-    def discover(self, now: float, time_left: TimeLeft) -> None:
+    def discover(self, budget: TimeBudget) -> None:
         """Read the list once, and deal with each page before the next is read."""
-        reserve = time_left() * _RESERVE_SHARE
-        run = _Run(now - RECENT_SECONDS, now - MIN_AGE_SECONDS, lambda: time_left() - reserve)
+        now = budget.now
+        run = _Run(now - RECENT_SECONDS, now - MIN_AGE_SECONDS, budget.for_requests)
         with self._isolated(run):
             try:
                 self._read_list(run, now)

@@ -1,10 +1,10 @@
-"""Groups: begun when a member is first looked at, counted as members end, concluded with one event.
+"""Groups: recorded when a member is first polled, counted as members end, concluded with one event.
 
-A group has a message of its own in the queue, sent before anything else is known of it. It ends a group whose members
-do not all come, and one whose last member was counted by somebody who then died.
+A group has a message of its own in the queue, sent before anything is recorded. It concludes a group whose members are
+not all announced, and one whose last member was counted by a worker that then crashed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from export_monitor.application.publishing import Topic
 from export_monitor.application.reporting import Reporter
 from export_monitor.domain.groups import FailedMember, GroupProgress, MemberResult, concluded_message
 from export_monitor.domain.model import Group, UnavailableError
+from export_monitor.domain.time_budget import TimeBudget
 
 
 class GroupLedger(Protocol):
@@ -56,17 +57,14 @@ class Groups:
         self.ledger.begin(group, first_requested_at, now)
         self._begun[group.id] = first_requested_at
 
-    def count(
-        self, ends: Sequence[tuple[Group, MemberResult]], now: float, until: float, has_time: Callable[[], bool]
-    ) -> None:
-        """Count members of one group whose watches are over, and conclude it if it is full by that.
+    def count(self, ends: Sequence[tuple[Group, MemberResult]], budget: TimeBudget) -> None:
+        """Count members of one group whose watches have ended, and conclude the group if it is full now.
 
-        `has_time` says whether enough is left to publish and to record it. Raises UnavailableError; it may be
-        repeated, since each member counts once.
+        Raises UnavailableError. It may be repeated, since each member counts once.
         """
         group_id = ends[0][0].id
         members = {end.export_id: end for _, end in reversed(ends)}
-        excess = self.ledger.count(group_id, list(members.values()), now)
+        excess = self.ledger.count(group_id, list(members.values()), budget.now)
         if excess:
             self.report.warning("group_overflow", group_id=group_id, export_ids=excess)
         progress = self.ledger.progress(group_id)
@@ -78,46 +76,38 @@ class Groups:
                 "group_size_differs", group_id=group_id, size=progress.group.size, announced_sizes=others
             )
         if not progress.missing and not progress.is_concluded:
-            self._conclude(progress, now, until, has_time)
+            self._conclude(progress, budget)
 
-    def is_over(
-        self,
-        group_id: str,
-        watched_since: float,
-        final_deadline: float,
-        now: float,
-        until: float,
-        has_time: Callable[[], bool],
-    ) -> bool:
-        """Look at a group: whether it is concluded, by this look or before. Raises UnavailableError.
+    def has_ended(self, group_id: str, watched_since: float, final_deadline: float, budget: TimeBudget) -> bool:
+        """Poll a group: whether it is concluded, now or earlier. Raises UnavailableError.
 
-        `last_moment` is the age, in seconds, at which it is concluded though members are missing.
+        `final_deadline` is the age, in seconds, at which it is concluded although members are missing.
         """
         progress = self.ledger.progress(group_id)
         if progress is None:
             # Its first member's watch died before it was recorded, and sends another message when it comes again.
-            return now - watched_since >= final_deadline
+            return budget.now - watched_since >= final_deadline
         if progress.is_concluded:
             return True
-        is_due = not progress.missing or now - progress.first_requested_at >= final_deadline
-        return is_due and self._conclude(progress, now, until, has_time)
+        is_due = not progress.missing or budget.now - progress.first_requested_at >= final_deadline
+        return is_due and self._conclude(progress, budget)
 
-    def _conclude(self, progress: GroupProgress, now: float, until: float, has_time: Callable[[], bool]) -> bool:
-        """Publish the group's event, once; false where somebody else is about to."""
-        if not self.ledger.claim(progress.group.id, now, until):
+    def _conclude(self, progress: GroupProgress, budget: TimeBudget) -> bool:
+        """Publish the group's event once; false where another worker is about to."""
+        if not self.ledger.claim(progress.group.id, budget.now, budget.deadline_at):
             return False
         # Read again: members may have been counted before the claim, and none is while it stands.
         progress = self.ledger.progress(progress.group.id) or progress
         failures = self.ledger.failures(progress.group.id) if progress.failed else []
-        message = concluded_message(progress, failures, now, self.api_base_url)
-        if not has_time():
+        message = concluded_message(progress, failures, budget.now, self.api_base_url)
+        if not budget.has_time_to_publish():
             # What is published now could not be recorded before the claim ends.
             raise UnavailableError("the invocation's time is up")
         unpublished = self.topic.publish([message]).get(message.event_id)
         if unpublished:
             self.report.count("PublishFailures")
             raise unpublished.error or UnavailableError(unpublished.cause)
-        self.ledger.record(progress.group.id, now)
+        self.ledger.record(progress.group.id, budget.now)
         self.report.count("GroupsConcluded")
         self.report.info(
             "group_concluded",

@@ -1,38 +1,54 @@
-"""Publishes the ends of watches once: claim, publish, record.
+"""Publishes each final event once: claim, publish, record.
 
-A crash before the publication lets the claim lapse, and the redelivered message begins anew. Between publishing and
-recording, a crash or a lost answer is the one way to a second copy of an event, and that has the same id.
+After a crash before publishing, the claim expires and the redelivered message starts over. A crash or a lost answer
+between publishing and recording is the only way to a second copy of an event, and the copy has the same id.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from export_monitor.application.reporting import PollResult
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.model import Watch
+from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected, attempt
 
-# A DynamoDB transaction takes so many items.
-_AT_ONCE = 100
-# A message waits so much longer than the claim that it waits for.
-_BEYOND_CLAIM_SECONDS = 1.0
+# How many items a DynamoDB transaction takes.
+_TRANSACTION_ITEMS = 100
+# A message waits this much longer than the claim that it waits for.
+_AFTER_CLAIM_SECONDS = 1.0
 _SOON_SECONDS = 1.0
 _NO_TIME = "the invocation's time is up"
-_UNRECORDED = "what was published could not be recorded"
+_UNRECORDED = "the publication could not be recorded"
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """A watch that is over, and the message that says so."""
+    """The result of a poll that ends its watch, and the message that says so."""
 
-    watch: Watch
+    result: PollResult
     message: SnsMessage
+
+    @property
+    def watch(self) -> Watch:
+        """The watch that ends."""
+        return self.result.watch
+
+    @property
+    def claim(self) -> Claim:
+        """The claim on publishing this."""
+        return Claim(self.watch.export_id, self.message.event_id, self.watch.message.message_id)
 
 
 class PublishStatus(Enum):
-    """What became of an ending: its event is out, perhaps not recorded; or it waits; or AWS did not do its part."""
+    """What became of a conclusion.
+
+    UNRECORDED is published, but DynamoDB does not know it yet. DEFERRED waits for another worker or for time. FAILED
+    is not published, because SNS or DynamoDB failed.
+    """
 
     PUBLISHED = auto()
     ALREADY_PUBLISHED = auto()
@@ -43,118 +59,108 @@ class PublishStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """An ending's fate; one that is not over is polled again after `seconds` (None: the poll interval).
+    """What became of a conclusion.
 
-    Of the others, `published` is the id of the event that ended the watch. `error` is an unexpected one that stood in
-    the way.
+    Where the watch has ended, `event_id` is the event that ended it. Otherwise it is polled again after
+    `retry_after_seconds` (None: the poll interval), and `cause` says why. `error` is an unexpected one.
     """
 
-    ending: Conclusion
-    fate: PublishStatus
-    seconds: float | None = 0.0
-    cause: str | None = None
-    published: str = ""
+    conclusion: Conclusion
+    status: PublishStatus
+    retry_after_seconds: float | None = None
+    cause: str = ""
+    event_id: str = ""
     error: Exception | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether the watch has ended, by this event or by an earlier one."""
-        return self.fate in (PublishStatus.PUBLISHED, PublishStatus.ALREADY_PUBLISHED)
+    def has_ended(self) -> bool:
+        """Whether the watch has ended, with this event or an earlier one."""
+        return self.status in (PublishStatus.PUBLISHED, PublishStatus.ALREADY_PUBLISHED)
 
 
 class ClaimLedger(Protocol):
-    """The ledger: see adapters.ledger."""
+    """Who may publish what: see adapters.aws.dynamodb.ledger."""
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RejectedClaim]: ...
     # Returns the ids of the exports that could not be recorded.
-    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> set[str]: ...
+    def record(self, published: Sequence[Claim], already_published: Sequence[Claim], now: float) -> set[str]: ...
 
 
 class Topic(Protocol):
-    """SNS: what could not be published comes back by event id, with why."""
+    """SNS: returns what could not be published, by event id."""
 
     def publish(self, messages: Sequence[SnsMessage]) -> dict[str, Unpublished]: ...
 
 
 def split_unique_exports(conclusions: Sequence[Conclusion]) -> Iterator[list[Conclusion]]:
-    """Split endings so that no export stands twice in one part, the oldest watch of each first."""
-    waiting = sorted(conclusions, key=lambda ending: ending.watch.sent_at)
+    """Split conclusions so that no part has an export twice; the oldest watch of each export comes first."""
+    waiting = sorted(conclusions, key=lambda one: one.watch.message.sent_at)
     while waiting:
         first: dict[str, Conclusion] = {}
-        for ending in waiting:
-            if len(first) < _AT_ONCE:
-                first.setdefault(ending.watch.start.export_id, ending)
+        for one in waiting:
+            if len(first) < _TRANSACTION_ITEMS:
+                first.setdefault(one.watch.export_id, one)
         yield list(first.values())
-        waiting = [ending for ending in waiting if first.get(ending.watch.start.export_id) is not ending]
+        waiting = [one for one in waiting if first.get(one.watch.export_id) is not one]
 
 
 def publish_once(
+    conclusions: Sequence[Conclusion], ledger: ClaimLedger, topic: Topic, budget: TimeBudget
+) -> list[PublishResult]:
+    """Publish conclusions of different exports, each once.
+
+    Raises only what claiming raises, and then nothing has been published.
+    """
+    if not budget.has_time_to_publish():
+        return [PublishResult(one, PublishStatus.DEFERRED, _SOON_SECONDS, _NO_TIME) for one in conclusions]
+    rejected = ledger.claim([one.claim for one in conclusions], budget.now, budget.deadline_at)
+    after_claim = budget.deadline_at - budget.now + _AFTER_CLAIM_SECONDS
+    if not budget.has_time_to_publish():
+        # The claims took all the time, and they stand. A publication could not be recorded any more.
+        return [PublishResult(one, PublishStatus.DEFERRED, after_claim, _NO_TIME) for one in conclusions]
+    return _publish_claimed(conclusions, rejected, ledger, topic, budget.now, after_claim)
+
+
+def _publish_claimed(
     conclusions: Sequence[Conclusion],
-    claims: ClaimLedger,
+    rejected: dict[str, RejectedClaim],
+    ledger: ClaimLedger,
     topic: Topic,
     now: float,
-    claim_until: float,
-    has_time: Callable[[], bool],
+    after_claim: float,
 ) -> list[PublishResult]:
-    """Publish endings of different exports, each once.
+    claimed = [one for one in conclusions if one.watch.export_id not in rejected]
+    failures = topic.publish([one.message for one in claimed])
+    ended = {one.watch.export_id: PublishStatus.PUBLISHED for one in claimed if one.message.event_id not in failures}
+    for export_id, claim in rejected.items():
+        if claim.status is ClaimStatus.ALREADY_PUBLISHED:
+            ended[export_id] = PublishStatus.ALREADY_PUBLISHED
+    published, already_published = (
+        [one.claim for one in conclusions if ended.get(one.watch.export_id) is status]
+        for status in (PublishStatus.PUBLISHED, PublishStatus.ALREADY_PUBLISHED)
+    )
+    unrecorded = attempt(lambda: ledger.record(published, already_published, now))
 
-    `claim_until` (epoch seconds) is the invocation's deadline; `has_time` says whether enough is left to publish and to
-    record it. Raises only what the claiming raises, when nothing has been published yet.
-    """
-    if not has_time():
-        return [PublishResult(ending, PublishStatus.DEFERRED, _SOON_SECONDS, _NO_TIME) for ending in conclusions]
-    refused = claims.claim([_claim(ending) for ending in conclusions], now, claim_until)
-    over, unclaimed, granted = _sorted(conclusions, refused)
-    beyond = claim_until - now + _BEYOND_CLAIM_SECONDS
-    if not has_time():
-        # The claims took it all, and stand; what is published now could not be recorded.
-        return [PublishResult(ending, PublishStatus.DEFERRED, beyond, _NO_TIME) for ending in conclusions]
-    failures = topic.publish([ending.message for ending in granted])
-    published = [ending for ending in granted if ending.message.event_id not in failures]
-    unrecorded = attempt(lambda: claims.record([_claim(one) for one in published], [_claim(one) for one in over], now))
-
-    def recorded(ending: Conclusion, fate: PublishStatus, event_id: str) -> PublishResult:
+    def result(one: Conclusion) -> PublishResult:
+        export_id = one.watch.export_id
+        if export_id not in ended:
+            failure = failures.get(one.message.event_id)
+            return _failed(one, failure, after_claim) if failure else _unclaimed(one, rejected[export_id])
         if isinstance(unrecorded, Unexpected):
-            return PublishResult(ending, PublishStatus.UNRECORDED, beyond, _UNRECORDED, error=unrecorded.error)
-        if ending.watch.start.export_id in unrecorded:
-            return PublishResult(ending, PublishStatus.UNRECORDED, beyond, _UNRECORDED)
-        return PublishResult(ending, fate, published=event_id)
+            return PublishResult(one, PublishStatus.UNRECORDED, after_claim, _UNRECORDED, error=unrecorded.error)
+        if export_id in unrecorded:
+            return PublishResult(one, PublishStatus.UNRECORDED, after_claim, _UNRECORDED)
+        event_id = rejected[export_id].published if export_id in rejected else one.message.event_id
+        return PublishResult(one, ended[export_id], event_id=event_id)
 
-    return [
-        *(recorded(ending, PublishStatus.PUBLISHED, ending.message.event_id) for ending in published),
-        *(recorded(one, PublishStatus.ALREADY_PUBLISHED, refused[one.watch.start.export_id].published) for one in over),
-        *(_unclaimed(ending, refused[ending.watch.start.export_id]) for ending in unclaimed),
-        *(
-            PublishResult(ending, PublishStatus.FAILED, beyond, failure.cause, error=failure.error)
-            for ending in granted
-            if (failure := failures.get(ending.message.event_id))
-        ),
-    ]
+    return [result(one) for one in conclusions]
 
 
-def _sorted(
-    conclusions: Sequence[Conclusion], refused: dict[str, RejectedClaim]
-) -> tuple[list[Conclusion], list[Conclusion], list[Conclusion]]:
-    """Endings that are over, those that may not be published yet, and those that may."""
-    over: list[Conclusion] = []
-    unclaimed: list[Conclusion] = []
-    granted: list[Conclusion] = []
-    for ending in conclusions:
-        claim = refused.get(ending.watch.start.export_id)
-        if claim is None:
-            granted.append(ending)
-        elif claim.status is ClaimStatus.ALREADY_PUBLISHED:
-            over.append(ending)
-        else:
-            unclaimed.append(ending)
-    return over, unclaimed, granted
+def _failed(one: Conclusion, failure: Unpublished, after_claim: float) -> PublishResult:
+    return PublishResult(one, PublishStatus.FAILED, after_claim, failure.cause, error=failure.error)
 
 
-def _unclaimed(ending: Conclusion, claim: RejectedClaim) -> PublishResult:
-    fate = PublishStatus.FAILED if claim.status is ClaimStatus.UNKNOWN else PublishStatus.DEFERRED
-    seconds = None if claim.retry_after_seconds is None else claim.retry_after_seconds + _BEYOND_CLAIM_SECONDS
-    return PublishResult(ending, fate, seconds, claim.cause)
-
-
-def _claim(ending: Conclusion) -> Claim:
-    return Claim(ending.watch.start.export_id, ending.message.event_id, ending.watch.message_id)
+def _unclaimed(one: Conclusion, claim: RejectedClaim) -> PublishResult:
+    status = PublishStatus.FAILED if claim.status is ClaimStatus.UNKNOWN else PublishStatus.DEFERRED
+    seconds = None if claim.retry_after_seconds is None else claim.retry_after_seconds + _AFTER_CLAIM_SECONDS
+    return PublishResult(one, status, seconds, claim.cause)

@@ -1,11 +1,11 @@
-"""What an operator hears of each look: one log line, one metric for its outcome, and what was measured on the way."""
+"""What an operator hears of each result: one log line, one metric for its outcome, and what was measured on the way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from export_monitor.domain.grace import Conclude, Wait
-from export_monitor.domain.model import QueueMessage, State, Watch
+from export_monitor.domain.model import State, Watch
 from export_monitor.domain.verdicts import (
     CheckStatus,
     Evidence,
@@ -17,7 +17,7 @@ from export_monitor.domain.verdicts import (
     Verdict,
 )
 
-# While these are waited for, somebody has to mend a right.
+# While a watch waits for one of these, somebody has to grant access.
 ACCESS_DENIED_REASONS = (Reason.EXPORT_FORBIDDEN, Reason.VOLUME_UNAVAILABLE, Reason.OBJECT_FORBIDDEN)
 
 
@@ -35,9 +35,8 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """A message, what its export was found to be at the time `now` (epoch seconds), and what follows."""
+    """A watch, what its poll found at the time `now` (epoch seconds), and what follows from it."""
 
-    message: QueueMessage
     watch: Watch
     now: float
     verdict: Verdict
@@ -46,70 +45,70 @@ class PollResult:
 
     @property
     def failure(self) -> Failure | None:
-        """What the watch ends with, or would end with if what it waits for does not come right."""
+        """The failure that ends the watch, or that will end it if the fault lasts."""
         if isinstance(self.decision, Conclude):
             return self.decision.failure
         return self.verdict.failure if isinstance(self.verdict, Failing) else None
 
 
-def report_waiting(look: PollResult, delay_seconds: float, cause: str, report: Reporter) -> None:
-    """The watch goes on: its message is hidden for so long."""
+def report_waiting(result: PollResult, delay_seconds: float, cause: str, report: Reporter) -> None:
+    """The watch goes on: its message is hidden for these seconds."""
     report.count("UnfinishedPolls")
-    if look.failure and look.failure.reason in ACCESS_DENIED_REASONS:
+    if result.failure and result.failure.reason in ACCESS_DENIED_REASONS:
         report.count("AccessDenied")
-    if isinstance(look.verdict, Unfinished) and look.verdict.state not in set(State):
-        report.warning("unknown_job_state", export_id=look.watch.start.export_id, state=look.verdict.state)
-    _tell(look, "waiting", report, delay_seconds, cause)
+    if isinstance(result.verdict, Unfinished) and result.verdict.state not in set(State):
+        report.warning("unknown_job_state", export_id=result.watch.export_id, state=result.verdict.state)
+    _log(result, "waiting", report, delay_seconds, cause)
 
 
-def report_deferred(look: PollResult, delay_seconds: float, cause: str, report: Reporter, *, failed: bool) -> None:
-    """The watch has ended, but its event is not published yet; `held_back` where AWS did not do its part."""
+def report_deferred(result: PollResult, delay_seconds: float, cause: str, report: Reporter, *, failed: bool) -> None:
+    """The watch has ended, but its event is not published yet; `failed` where SNS or DynamoDB failed."""
     report.count("UnfinishedPolls")
     if failed:
         report.count("PublishFailures")
-    _tell(look, "deferred", report, delay_seconds, cause)
+    _log(result, "deferred", report, delay_seconds, cause)
 
 
-def report_already_published(look: PollResult, report: Reporter) -> None:
+def report_already_published(result: PollResult, report: Reporter) -> None:
     """The watch has ended with an event that was published before."""
-    _tell(look, "already_published", report)
+    _log(result, "already_published", report)
 
 
-def report_published(look: PollResult, published_at: float, report: Reporter) -> None:
+def report_published(result: PollResult, published_at: float, report: Reporter) -> None:
     """The watch has ended, and its event was published at this time (epoch seconds)."""
-    evidence = look.evidence
+    evidence = result.evidence
     finished_at = evidence.job.finished_at if evidence.job else None
     lag_seconds = None if finished_at is None else max(0.0, published_at - finished_at)
-    report.count("ExportsFailed" if look.failure else "ExportsCompleted")
+    report.count("ExportsFailed" if result.failure else "ExportsCompleted")
     if lag_seconds is not None:
         report.measure_seconds("DetectionLagSeconds", lag_seconds)
     if evidence.object and evidence.verification and evidence.verification.status is CheckStatus.PASSED:
         report.count("ExportsVerified")
         report.measure_bytes("VerifiedBytes", evidence.object.size)
-    _tell(look, "failed" if look.failure else "completed", report, lag_seconds=lag_seconds)
+    _log(result, "failed" if result.failure else "completed", report, lag_seconds=lag_seconds)
 
 
-def _tell(
-    look: PollResult,
+def _log(
+    result: PollResult,
     outcome: str,
     report: Reporter,
     delay_seconds: float | None = None,
     cause: str | None = None,
     lag_seconds: float | None = None,
 ) -> None:
-    job, verification, failure = look.evidence.job, look.evidence.verification, look.failure
+    job, verification, failure = result.evidence.job, result.evidence.verification, result.failure
     report.info(
         "export_polled",
-        export_id=look.watch.start.export_id,
-        message_id=look.watch.message_id,
+        export_id=result.watch.export_id,
+        message_id=result.watch.message.message_id,
         state=job.state if job else None,
         outcome=outcome,
         reason=failure.reason.value if failure else None,
-        blocked_by=look.verdict.unavailable.text if isinstance(look.verdict, Undetermined) else None,
+        blocked_by=result.verdict.unavailable.text if isinstance(result.verdict, Undetermined) else None,
         cause=cause or (failure.message if failure else None),
         failed_checks=[check.name for check in verification.failed] if verification else None,
-        receive_count=look.watch.receive_count,
-        age_seconds=round(look.watch.age(look.now), 1),
+        receive_count=result.watch.receive_count,
+        age_seconds=round(result.watch.age(result.now), 1),
         delay_seconds=None if delay_seconds is None else round(delay_seconds, 1),
         lag_seconds=None if lag_seconds is None else round(lag_seconds, 1),
     )

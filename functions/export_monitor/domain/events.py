@@ -109,7 +109,7 @@ def _event(
             "failure": _failure(failure, evidence) if failure else None,
             "watch": {
                 "origin": watch.origin,
-                "requested_at": format_rfc3339(watch.sent_at),
+                "requested_at": format_rfc3339(watch.message.sent_at),
                 "concluded_at": format_rfc3339(now),
                 "polls": watch.receive_count,
             },

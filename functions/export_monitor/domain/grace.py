@@ -128,7 +128,7 @@ def _obstacle_delay(verdict: Undetermined, watch: Watch, now: float, grace: Grac
 
 
 def _patience_ends_at(failure: Failure, watch: Watch, first_seen_at: float, grace: GracePolicy) -> float:
-    final_deadline_at = watch.sent_at + grace.final_deadline
+    final_deadline_at = watch.message.sent_at + grace.final_deadline
     if failure.reason in _OBJECT_REASONS:
         ends_at = first_seen_at + grace.object_grace
         return min(ends_at, final_deadline_at) if first_seen_at < final_deadline_at else ends_at

@@ -27,7 +27,7 @@ class QueueMessage:
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def age(self, now: float) -> float:
-        """Seconds since the message was sent; clocks that disagree make none younger than that."""
+        """Seconds since the message was sent; never negative, even where clocks disagree."""
         return max(0.0, now - self.sent_at)
 
 
@@ -54,20 +54,28 @@ class StartEvent:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One message of the queue: it begins when the start event is sent and ends with one event.
+    """One export being watched: its message, and what the message announces.
 
-    `origin` says whether the export was announced or discovered.
+    It begins when the start event is sent and ends with one final event. `origin` is `announced` or `discovered`.
     """
 
     start: StartEvent
-    message_id: str
-    sent_at: float
-    receive_count: int
+    message: QueueMessage
     origin: str = "announced"
 
+    @property
+    def export_id(self) -> str:
+        """The export that is watched."""
+        return self.start.export_id
+
+    @property
+    def receive_count(self) -> int:
+        """How often SQS has handed the message over."""
+        return self.message.receive_count
+
     def age(self, now: float) -> float:
-        """Seconds since the start event was sent; clocks that disagree make no watch younger than that."""
-        return max(0.0, now - self.sent_at)
+        """Seconds since the start event was sent."""
+        return self.message.age(now)
 
 
 class State(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from export_monitor.adapters.aws.calls import MAX_CONCURRENCY, AwsCalls, Deadline
+from export_monitor.adapters.aws.calls import MAX_CONCURRENCY, AwsCalls
 from export_monitor.adapters.timeouts import CallTimeoutError
 
 REFUSED = ClientError({"Error": {"Code": "Throttling"}}, "Publish")
@@ -100,13 +100,3 @@ def test_pause_is_made_only_where_time_is_left_after_it() -> None:
     with pytest.raises(CallTimeoutError):
         some.backoff(3.0)
     assert pauses == [2.9]
-
-
-def test_deadline_keeps_time_for_handing_back_and_for_returning() -> None:
-    left = 60.0
-    deadline = Deadline()
-    assert deadline.for_work() == deadline.for_visibility_changes() == float("inf")
-    deadline.begin(lambda: left)
-    left = 20.0
-    assert deadline.for_work() == 15.0
-    assert deadline.for_visibility_changes() == 19.0

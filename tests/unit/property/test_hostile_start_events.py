@@ -15,7 +15,7 @@ from export_monitor.domain.start_events import StartEventError, parse_event, par
 from export_monitor.domain.verdicts import Evidence, Failure, Reason
 from tests.contract.sample_events import published
 from tests.contract.schema_files import validator
-from tests.unit.builders import NOW
+from tests.unit.builders import NOW, a_message
 from tests.unit.property.strategies import CHARACTERS, JSON, bounded, json_texts, mutated, nested, often
 
 pytestmark = pytest.mark.once
@@ -72,7 +72,7 @@ def comes_back(start: StartEvent) -> None:
     for body in (detail, json.dumps(envelope(to_detail(start))), json.dumps(notification(detail))):
         assert parse_start_event(body, SOURCE) == start
     failure = Failure(Reason.TIMED_OUT, "Its time was up.")
-    message = build_message(Watch(start, "m", NOW, 1), Evidence(), failure, NOW, BASE)
+    message = build_message(Watch(start, a_message()), Evidence(), failure, NOW, BASE)
     assert message.size_bytes <= MAX_MESSAGE_BYTES
     event = published(message)
     validator("cgc.export.failed.v1").validate(event)
