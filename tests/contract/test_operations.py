@@ -124,6 +124,12 @@ def test_log_lines_are_the_code_s_with_their_levels_and_fields() -> None:
     assert documented == written
 
 
+def test_error_of_a_dead_letter_that_kept_failing_starts_as_the_page_says() -> None:
+    [start] = re.findall(r"`error` that begins with `([^`]+)`", PAGE)
+    batch = (ROOT / "functions" / "export_monitor" / "application" / "batch.py").read_text("utf-8")
+    assert f'dead_letter(message, f"{start}: ' in batch
+
+
 def test_links_lead_to_headings() -> None:
     headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
