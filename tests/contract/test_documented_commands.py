@@ -144,8 +144,8 @@ def test_subscription_has_the_filter_policy_that_is_shown(world: World) -> None:
     queue_arn = f"arn:aws:sqs:{REGION}:123456789012:yours"
     world.client("sqs").create_queue(QueueName="yours")
     topic_arn = world.outputs["ExportEventsTopicArn"]
-    told = world.run(lines_with("aws sns subscribe"), EXPORT_EVENTS_TOPIC_ARN=topic_arn, YOUR_QUEUE_ARN=queue_arn)
-    subscription = json.loads(told)["SubscriptionArn"]
+    answer = world.run(lines_with("aws sns subscribe"), EXPORT_EVENTS_TOPIC_ARN=topic_arn, YOUR_QUEUE_ARN=queue_arn)
+    subscription = json.loads(answer)["SubscriptionArn"]
     attributes = world.client("sns").get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
     assert (attributes["TopicArn"], attributes["Endpoint"]) == (topic_arn, queue_arn)
     policy = {"type": ["cgc.export.failed.v1"], "project": ["rfranklin/my-project"]}

@@ -59,12 +59,12 @@ def alarm_of(namespace: str, metric: str, queue: str = "") -> list[str]:
 
 
 def test_metrics_and_their_units_are_the_code_s() -> None:
-    told = {quoted(name)[0]: unit for name, unit, *_ in tables(PAGE, "Metrics")[0]}
+    documented = {quoted(name)[0]: unit for name, unit, *_ in tables(PAGE, "Metrics")[0]}
     counted = {
         name: UNITS[method] for method, names, _ in calls() if method in UNITS for name in names if name[0].isupper()
     }
     assert len(counted) > 10
-    assert told == counted
+    assert documented == counted
 
 
 def test_metrics_are_those_of_the_dashboard() -> None:
@@ -77,8 +77,8 @@ def test_metrics_are_those_of_the_dashboard() -> None:
         "the dead-letter queue": ("QueueName", "${DeadLetterQueue.QueueName}"),
         "the function": ("FunctionName", "${ExportMonitorFunction}"),
     }
-    told = {(quoted(name)[0], of[what]) for name, what, *_ in of_aws}
-    assert told == {(one.name, *one.dimensions) for one in shown if one.namespace != "CgcExportMonitor"}
+    documented = {(quoted(name)[0], of[what]) for name, what, *_ in of_aws}
+    assert documented == {(one.name, *one.dimensions) for one in shown if one.namespace != "CgcExportMonitor"}
 
 
 def test_alarms_of_metrics_are_the_template_s() -> None:
@@ -108,7 +108,7 @@ def test_alarms_are_the_template_s_with_what_fires_them_and_what_to_do() -> None
         assert len(to_do) > 40
 
 
-def test_every_alarm_says_in_itself_what_to_do_and_tells_its_end() -> None:
+def test_every_alarm_says_in_itself_what_to_do_and_reports_its_end() -> None:
     for alarm in ALARMS.values():
         assert len(alarm["AlarmDescription"]) > 100
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
@@ -116,12 +116,18 @@ def test_every_alarm_says_in_itself_what_to_do_and_tells_its_end() -> None:
 
 def test_log_lines_are_the_code_s_with_their_levels_and_fields() -> None:
     [table] = [table for table in tables(PAGE, "The log") if len(table[0]) == 4]
-    told = {quoted(name)[0]: (level, set(quoted(fields))) for name, level, _, fields in table}
+    documented = {quoted(name)[0]: (level, set(quoted(fields))) for name, level, _, fields in table}
     written = {
         names[0]: (LEVELS[method], set(fields)) for method, names, fields in calls() if method in LEVELS and names
     }
     written["unexpected_error"][1].update({"exception_name", "exception", "stack_trace"})
-    assert told == written
+    assert documented == written
+
+
+def test_error_of_a_dead_letter_that_kept_failing_starts_as_the_page_says() -> None:
+    [start] = re.findall(r"`error` that begins with `([^`]+)`", PAGE)
+    batch = (ROOT / "functions" / "export_monitor" / "application" / "batch.py").read_text("utf-8")
+    assert f'dead_letter(message, f"{start}: ' in batch
 
 
 def test_links_lead_to_headings() -> None:
@@ -203,19 +209,19 @@ def test_limits_are_the_template_s_and_the_code_s(limit: str, says: str) -> None
     assert says in row
 
 
-def test_looks_that_the_costs_are_reckoned_with_are_the_schedule_s() -> None:
+def test_polls_that_the_page_counts_are_the_schedule_s() -> None:
     schedule = PollSchedule(min_seconds=5, max_seconds=900, horizon_seconds=96 * 3600)
 
-    def looks(length: float) -> int:
+    def polls(length: float) -> int:
         age, count = 2.0, 1
         while age < length:
             age, count = age + schedule.delay(age), count + 1
         return count
 
     text = " ".join(PAGE.split())
-    told = re.search(r"(\d+) for one of a minute, (\d+) for ten minutes, (\d+) for an hour, (\d+) for a day", text)
-    assert told is not None
-    assert [int(count) for count in told.groups()] == [looks(60), looks(600), looks(3600), looks(86400)]
+    counted = re.search(r"(\d+) for one of a minute, (\d+) for ten minutes, (\d+) for an hour, (\d+) for a day", text)
+    assert counted is not None
+    assert [int(count) for count in counted.groups()] == [polls(60), polls(600), polls(3600), polls(86400)]
 
 
 def test_dashboard_is_json_that_names_the_stack() -> None:

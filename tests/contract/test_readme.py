@@ -1,4 +1,4 @@
-"""The README's tables say what the template and the code say."""
+"""The tables of the README and of `docs/parameters.md` say what the template, the code and the benchmarks say."""
 
 import re
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from tools.build_function import AWS_OPERATIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()
+PARAMETERS = (ROOT / "docs" / "parameters.md").read_text()
+BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text()
 
 
 class Loader(yaml.SafeLoader):
@@ -27,12 +29,12 @@ TEMPLATE: Mapping[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Lo
 
 
 def test_parameters_are_the_template_s() -> None:
-    told = {row[0].strip("` "): row[1].strip("`") for row in tables(README, "Parameters")[0]}
+    documented = {row[0].strip("` "): row[1].strip("`") for row in tables(PARAMETERS, "All parameters")[0]}
     declared = {
         name: "none" if "Default" not in parameter else str(parameter["Default"]) or "empty"
         for name, parameter in TEMPLATE["Parameters"].items()
     }
-    assert told == declared
+    assert documented == declared
 
 
 def test_every_parameter_has_a_description() -> None:
@@ -46,6 +48,29 @@ def test_checks_are_the_code_s() -> None:
 def test_reasons_are_the_code_s() -> None:
     [_, reasons] = tables(README, "Subscribe")
     assert [row[0].strip("` ") for row in reasons] == list(Reason)
+
+
+def test_figures_are_the_benchmarks_page_s() -> None:
+    measured = {}
+    for block in BENCHMARKS.split("\n\n"):
+        if block.startswith(("<!-- bench:begin -->\n| Compared", "| Compared")):
+            lines = block.removeprefix("<!-- bench:begin -->\n").splitlines()
+            (title, _, *names), _, *rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+            for name, value, *values in rows:
+                cells = {"other": value, **dict(zip(names, values, strict=True))}
+                measured[title.removeprefix("Compared with "), name] = cells
+    [figures] = tables(README, "How fast")
+    assert len(figures) == 3
+    for compared_with, name, *shown in figures:
+        cells = measured[compared_with, name]
+        assert [cell.strip("*") for cell in shown] == [
+            cells[column].strip("*") for column in ("other", "this app", "at most", "met")
+        ]
+
+
+def test_idle_cost_is_the_cost_page_s() -> None:
+    [dollars] = re.findall(r"\[([\d.]+) dollars a month\]\(docs/cost\.md\)", README)
+    assert (ROOT / "docs" / "cost.md").read_text().count(f"**{dollars} dollars a month**") == 1
 
 
 def test_receives_that_the_schedule_counts_on_are_the_queue_s() -> None:

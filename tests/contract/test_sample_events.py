@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ def parsed(body: str) -> str:
 
 
 def test_every_sample_is_tested_here() -> None:
-    assert {path.stem for path in DIRECTORY.iterdir()} == {*BATCHES, "eventbridge-export-started"}
+    samples = {*BATCHES, "eventbridge-export-started"}
+    assert {path.stem for path in DIRECTORY.glob("*.json")} == samples
+    assert set(re.findall(r"^\| `(.+)\.json`", (DIRECTORY / "README.md").read_text("utf-8"), re.MULTILINE)) == samples
 
 
 @pytest.mark.parametrize("name", BATCHES)

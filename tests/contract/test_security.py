@@ -55,17 +55,17 @@ def test_every_threat_names_where_it_is_met_and_which_test_shows_it() -> None:
 
 
 def test_every_right_of_the_role_is_explained() -> None:
-    told = [(quoted(statement)[0], quoted(allows)) for statement, allows, *_ in rows("Least privilege")]
+    documented = [(quoted(statement)[0], quoted(allows)) for statement, allows, *_ in rows("Least privilege")]
     given = [
         (one["Sid"], one["Action"] if isinstance(one["Action"], list) else [one["Action"]]) for one in role_statements()
     ]
-    assert told == given
+    assert documented == given
 
 
-def test_everything_that_keeps_data_is_told_with_its_encryption() -> None:
+def test_everything_that_keeps_data_is_documented_with_its_encryption() -> None:
     keeps = {"AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
-    told = {name for what, *_ in rows("Encryption") for name in quoted(what)}
-    assert told - {"ExportMonitorFunction"} == {name for name, one in RESOURCES.items() if one["Type"] in keeps}
+    documented = {name for what, *_ in rows("Encryption") for name in quoted(what)}
+    assert documented - {"ExportMonitorFunction"} == {name for name, one in RESOURCES.items() if one["Type"] in keeps}
 
 
 def test_every_exception_from_the_scanner_s_rules_has_its_reason() -> None:
