@@ -1,4 +1,4 @@
-"""What one look says of an export, from the answers alone."""
+"""The verdict on an export, from the gathered answers alone."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Integrity, held against real files and against samtools' own quickcheck."""
+"""Integrity, compared with real files and with samtools quickcheck."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The e-mail: what happened, where the object is, what was checked, what to do."""
+"""The e-mail: what happened, what to do, where the object is, what was checked."""
 
 import json
 from dataclasses import replace
