@@ -89,7 +89,7 @@ def test_failed_check_shows_what_was_expected_and_what_was_found(
 
 def test_skipped_check_says_why() -> None:
     checks = Verification((*PASSED.checks, CheckResult("kms_key", CheckStatus.SKIPPED, reason="not requested")))
-    assert "skipped  the KMS key is the requested one: not requested" in mail(replace(EVIDENCE, verification=checks))
+    assert "skipped  the KMS key is as requested: not requested" in mail(replace(EVIDENCE, verification=checks))
 
 
 def test_mail_of_a_missing_object_says_so_in_words() -> None:

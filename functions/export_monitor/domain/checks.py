@@ -166,11 +166,11 @@ class Check:
 
 CHECKS: dict[str, Check] = {
     "exists": Check(exists, "the object exists"),
-    "size": Check(size, "the size in bytes is that of the source file"),
+    "size": Check(size, "the size is that of the source file, in bytes"),
     "freshness": Check(freshness, "the object was written by this export"),
     "encryption": Check(encryption, "the encryption is as requested"),
-    "kms_key": Check(kms_key, "the KMS key is the requested one"),
-    "storage_class": Check(storage_class, "the storage class is the requested one"),
+    "kms_key": Check(kms_key, "the KMS key is as requested"),
+    "storage_class": Check(storage_class, "the storage class is as requested"),
     "acl": Check(acl, "the access rights (ACL) are as requested"),
     "integrity": Check(integrity, "the file is complete (not truncated)"),
 }
