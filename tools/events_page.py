@@ -18,12 +18,12 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "asyncapi.yaml"
 PAGE = DOCUMENT.with_name("events.md")
 _WIDTH = 120
 _INTRODUCTION = """\
-What the app receives and sends, field by field. `make docs` writes this page from [`asyncapi.yaml`](asyncapi.yaml), the
-same for tools, and from the JSON Schemas in [`schemas/`](../schemas).
+The messages that the app receives and sends, field by field. `make docs` generates this page from
+[`asyncapi.yaml`](asyncapi.yaml), the machine-readable description, and the JSON Schemas in [`schemas/`](../schemas).
 
-* Ignore fields and values of `type` that you don't know: more may come. Within `v1`, no field is removed, renamed or
-  changed.
-* An event may come twice, with the same `source` and `id`. Drop the second.
+* Ignore unknown fields and events of an unknown `type`: later versions may add them. Within `v1` no field is removed,
+  renamed or changed.
+* An event can arrive twice, with the same `source` and `id`. Drop the second.
 * A field is always present, unless its type says 'or absent'."""
 
 # Resolved: without references, and `part` is the name of what was referred to, where that has fields of its own.
@@ -39,7 +39,7 @@ def page() -> str:
     blocks = ["# The events", _INTRODUCTION]
     for name, message in messages.items():
         blocks += _message(name, message, schemas[name], parts)
-    blocks += ["## Parts", "These occur in more than one message."]
+    blocks += ["## Parts", "Objects that several messages contain."]
     for name, part in parts.items():
         blocks += [f"### {name}", _text(part["description"]), _fields_table(part, parts)]
     return "\n\n".join(blocks) + "\n"
@@ -49,7 +49,7 @@ def _message(name: str, message: Mapping[str, Any], schema: Schema, parts: Mappi
     yield f"## `{name}`"
     yield _text(f"**{message['title']}.** {message['summary']} {message.get('description', '')}")
     if "headers" in message:
-        yield "Message attributes, for filter policies. An attribute without a value is left out:"
+        yield "Message attributes, for filter policies; an attribute without a value is omitted:"
         headers = message["headers"]["properties"].items()
         yield _table(
             ("Attribute", "Type", "Meaning"),
@@ -59,7 +59,7 @@ def _message(name: str, message: Mapping[str, Any], schema: Schema, parts: Mappi
             ),
         )
     yield _fields_table(schema, parts)
-    yield f"For example ([and more](../schemas/examples/valid/{name})):"
+    yield f"Example ([more](../schemas/examples/valid/{name})):"
     file = DOCUMENT.parent / message["examples"][0]["payload"]["$ref"]
     yield f"```json\n{_json(json.loads(file.read_text('utf-8')))}\n```"
 

@@ -1,19 +1,19 @@
 #!/bin/sh
-# Announce exports that were started already, as one group: one event comes when all of them are over.
+# Announce exports that were already started, as one group: one event is published when all of them have ended.
 #
 #   sh with_aws_cli.sh run-42 < export-ids.txt
 #
-# Each line of the input is an export's id. The stack's bus is $EVENT_BUS, or the default one.
+# Each line of the input is an export's id. The events are put on the bus $EVENT_BUS, or on the default bus.
 set -eu
-group=${1:?the id of the group is missing: a new one for each run}
-ids=$(grep . | sort -u) # a group waits for so many different exports
+group=${1:?missing the id of the group, a new one for each run}
+ids=$(grep . | sort -u) # the size of a group is its number of different exports
 if strange=$(printf '%s\n' "$group" "$ids" | grep -Evx '[A-Za-z0-9_-]{1,128}'); then
-  printf 'Nothing was announced: these are no ids: %s\n' "$strange" >&2
+  printf 'Nothing was announced: these are not valid ids: %s\n' "$strange" >&2
   exit 1
 fi
 size=$(printf '%s\n' "$ids" | grep -c .)
 
-entries_of() { # of so many ids, as JSON
+entries_of() { # the entries for these ids, as JSON
   printf '['
   comma=
   for id in "$@"; do
@@ -24,7 +24,7 @@ entries_of() { # of so many ids, as JSON
   printf ']'
 }
 
-# Ten is the most that one call takes. It may refuse some entries without failing; to send all ten again does no harm.
+# One request takes at most ten entries. It can reject some without failing; sending all ten again does no harm.
 printf '%s\n' "$ids" | xargs -n 10 | while read -r ten; do
   for pause in 1 2 4 0; do
     # shellcheck disable=SC2086 -- ten ids, ten arguments

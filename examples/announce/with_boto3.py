@@ -1,9 +1,9 @@
-"""Announce exports that were started already, as one group: one event comes when all of them are over.
+"""Announce exports that were already started, as one group: one event is published when all of them have ended.
 
     python with_boto3.py run-42 < export-ids.txt
 
-Each line of the input is an export's id, or a JSON object that has one as `export_id` or `id`: the API's own answer to
-'start an export job', or a detail object with a `context` of your own, which comes back in the event.
+Each line of the input is an export's id, or a JSON object with the id as `export_id` or `id`: the API's response to
+'start an export job', or a detail object with your own `context`, which is returned in the event.
 """
 
 import argparse
@@ -22,10 +22,10 @@ ATTEMPTS = 5
 
 
 def announce(events: Any, details: Sequence[Mapping[str, Any]], bus: str = "default") -> list[str]:
-    """Put a start event on the bus for each detail, ten at a time; gives the ids of exports that could not be.
+    """Put a start event on the bus for each detail, ten at a time. Returns the export ids of those that failed.
 
-    `events` is a boto3 client. An answer of EventBridge may take some entries and refuse others: those are sent again.
-    An entry that arrives twice does no harm.
+    `events` is a boto3 client. EventBridge can reject some entries of a request; those are sent again. An entry that
+    arrives twice does no harm.
     """
     waiting = list(details)
     for attempt in range(ATTEMPTS):
@@ -40,14 +40,14 @@ def announce(events: Any, details: Sequence[Mapping[str, Any]], bus: str = "defa
 def _refused(events: Any, ten: Sequence[Mapping[str, Any]], bus: str) -> list[Mapping[str, Any]]:
     entry = {"EventBusName": bus, "Source": SOURCE, "DetailType": "Export Started"}
     answer = events.put_events(Entries=[{**entry, "Detail": json.dumps(detail)} for detail in ten])
-    # Results come in the order of the entries. FailedEntryCount above 0 is no exception.
+    # Results are in the order of the entries. boto3 does not raise if FailedEntryCount is above 0.
     return [detail for detail, result in zip(ten, answer["Entries"], strict=True) if "ErrorCode" in result]
 
 
 def in_group(exports: Iterable[Mapping[str, Any]], group_id: str) -> list[dict[str, Any]]:
     """The details that announce these exports as one group.
 
-    The size counts each export once: a group waits for so many different ones.
+    Its size is the number of different exports, so a repeated one counts once.
     """
     distinct = {export["export_id"]: export for export in exports}
     group = {"id": group_id, "size": len(distinct)}
@@ -55,7 +55,7 @@ def in_group(exports: Iterable[Mapping[str, Any]], group_id: str) -> list[dict[s
 
 
 def checked_id(text: str) -> str:
-    """An id as exports and groups may have one; raises ValueError for another."""
+    """The text, if it is a valid id of an export or a group. Raises ValueError if not."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", text):
         raise ValueError(f"{text!r} is not 1 to 128 letters, digits, '-' or '_'")
     return text
@@ -65,13 +65,13 @@ def _read(line: str) -> dict[str, Any]:
     given = json.loads(line) if line.startswith("{") else {"export_id": line}
     export_id = given.get("export_id", given.get("id"))
     if not isinstance(export_id, str):
-        raise ValueError(f"{line} has no id")  # noqa: TRY004 -- what is wrong is the line
+        raise ValueError(f"{line} has no id")  # noqa: TRY004 -- the line is invalid, not a caller's type
     export = {"export_id": checked_id(export_id)}
     return export | ({"context": given["context"]} if "context" in given else {})
 
 
 def main() -> None:
-    """Announce what the input names; exits with 1 where some could not be announced, and names them."""
+    """Announce the exports of the input. Exits with 1 and their ids if some could not be announced."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("group", type=checked_id, help="the group's id: a new one for each run")
     parser.add_argument("--bus", default="default", help="the stack's EventBusName (default: %(default)s)")

@@ -1,13 +1,13 @@
-"""Export a folder of a project with everything in it, and announce the exports as one group.
+"""Export every file in a folder of a project and its sub-folders, and announce the exports as one group.
 
     python with_official_client.py rfranklin/my-project/results rfranklin/output --to 2026/run-42
 
-Each export that was started is written to a journal at once, and is announced once all were started, since the group's
-size has to be known by then. So after a crash, or where the API refused some, run the same again: what the journal has
-is announced if it was not yet, and is not started a second time.
+Each started export is written to a journal immediately. All are announced after the last one was started, because the
+announcement needs the group's size. So after a crash, or if the API rejected some files, run the same command again: it
+announces the journal's exports that were not announced yet, and starts none of them twice.
 
-The platform is that of SB_API_ENDPOINT and SB_AUTH_TOKEN, or else of the profile `default` in
-~/.sevenbridges/credentials.
+The platform is the one of SB_API_ENDPOINT and SB_AUTH_TOKEN, or of the profile `default` in
+~/.sevenbridges/credentials if those are not set.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from with_boto3 import MAX_GROUP_SIZE, announce, checked_id, in_group
 
 
 class Journal:
-    """A file of JSON lines: what was started, which group it became, and that this group was announced.
+    """A file of JSON lines: the started exports, the group they were announced as, and whether that succeeded.
 
-    `started` are all exports that were started, each as file, volume and location. `waiting` are those that were not
-    announced, and `group` is the id of the group that they were about to be announced as, if they were.
+    `started` has the file, volume and location of every started export. `waiting` has the exports that are not yet
+    announced, and `group` is the group's id if their announcement was interrupted.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +43,7 @@ class Journal:
             self._take(json.loads(line))
 
     def add(self, **entry: str) -> None:
-        """Write an entry; it is on the disk when this returns."""
+        """Write an entry; it is on disk when this returns."""
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
             file.flush()
@@ -63,12 +63,12 @@ class Journal:
 
 
 def files_in(api: Any, project: str, folder: str) -> Iterator[tuple[str, Any]]:
-    """Every file below a folder of a project (its top, where that is empty), with its path from there."""
+    """Every file below a folder of a project (an empty name is its top level), with its path relative to the folder."""
     where = {"project": project}
     for name in filter(None, folder.split("/")):
         found = [one for one in _listed(api, where) if one.is_folder() and one.name == name]
         if not found:
-            sys.exit(f"There is no folder {name} on the way to {project}/{folder}.")
+            sys.exit(f"There is no folder {name} in the path {project}/{folder}.")
         where = {"parent": found[0].id}
     yield from _below(api, where, "")
 
@@ -86,7 +86,7 @@ def _listed(api: Any, where: dict[str, str]) -> Iterator[Any]:
 
 
 def start(api: Any, journal: Journal, wanted: list[tuple[Any, str]], options: argparse.Namespace) -> int:
-    """Start an export of each file to its location; gives how many the API refused, having named them."""
+    """Start an export of each file to its location. Prints those that the API rejects, and returns how many."""
     refused = 0
     for file, location in wanted:
         try:
@@ -101,7 +101,7 @@ def start(api: Any, journal: Journal, wanted: list[tuple[Any, str]], options: ar
 
 
 def conclude(events: Any, journal: Journal, group: str, bus: str) -> None:
-    """Announce what is waiting as a group; exits with 1 where EventBridge did not take all of it."""
+    """Announce the waiting exports as a group. Exits with 1 if EventBridge rejects some of them."""
     if journal.group is None:
         journal.add(announcing=group)
     details = in_group([{"export_id": one["export_id"]} for one in journal.waiting], group)
@@ -112,26 +112,26 @@ def conclude(events: Any, journal: Journal, group: str, bus: str) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line asks for."""
+    """The command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", help="owner/project, or owner/project/folder")
     parser.add_argument("volume", help="owner/volume")
-    parser.add_argument("--to", default="", metavar="PREFIX", help="where on the volume (default: at its top)")
+    parser.add_argument("--to", default="", metavar="PREFIX", help="folder on the volume (default: its top level)")
     parser.add_argument("--move", action="store_true", help="let the platform remove its own copy of each file")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be started, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be started, and start nothing")
     parser.add_argument("--journal", type=Path, default=Path("exports.jsonl"), help="default: %(default)s")
     parser.add_argument(
         "--group",
         type=checked_id,
         default=f"export-{datetime.now(UTC):%Y%m%dT%H%M%SZ}",
-        help="the group's id, a new one for each run (default: made from the time)",
+        help="the group's id, a new one for each run (default: from the current time)",
     )
     parser.add_argument("--bus", default="default", help="the stack's EventBusName (default: %(default)s)")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Start and announce; exits with 1 where not all of it could be done."""
+    """Start and announce the exports. Exits with 1 if that was not possible for all of them."""
     options = arguments()
     api = sevenbridges.Api(timeout=60, error_handlers=[rate_limit_sleeper])
     events, journal = boto3.client("events"), Journal(options.journal)
@@ -145,9 +145,11 @@ def main() -> None:
         print(*[f"would start  {location}" for _, location in wanted], sep="\n")
         return
     if wanted and options.group in journal.groups:
-        sys.exit(f"{options.group} was announced already: give what is left ({len(wanted)}) another --group.")
+        sys.exit(f"{options.group} was already announced: use another --group for the remaining {len(wanted)} exports.")
     if len(wanted) + len(journal.waiting) > MAX_GROUP_SIZE:
-        sys.exit(f"Nothing was started: a group has at most {MAX_GROUP_SIZE} exports. Take sub-folders, one by one.")
+        sys.exit(
+            f"Nothing was started: a group has at most {MAX_GROUP_SIZE} exports. Export its sub-folders one by one."
+        )
     refused = start(api, journal, wanted, options)
     if journal.waiting:
         conclude(events, journal, options.group, options.bus)

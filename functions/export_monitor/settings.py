@@ -1,4 +1,4 @@
-"""The environment that the template gives the function, typed; all its faults are told at once."""
+"""Reads and validates the environment variables that the template sets, and reports all errors at once."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from export_monitor.domain.poll_schedule import PollSchedule
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HOUR = 3600.0
-# Two workers share what the stack may ask.
+# MaximumConcurrency in the template: this many workers share the stack's requests.
 _WORKERS = 2
-# What CloudFormation takes for a Number: `.5`, `5.`, `1e0` and `+1` too, and hands on as it was written.
+# What CloudFormation accepts as a Number (`.5`, `5.`, `1e0` and `+1` too) and passes on as written.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]*")
 
@@ -21,12 +21,12 @@ Value = TypeVar("Value")
 
 
 class SettingsError(ValueError):
-    """Variables of the environment that are missing or break a rule, one a line."""
+    """Environment variables that are missing or invalid, one per line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the parameters of the template say. Durations are in seconds."""
+    """The values of the template's parameters and resources. Durations are in seconds."""
 
     api_base_url: str
     requests_per_minute_and_worker: int
@@ -43,12 +43,12 @@ class Settings:
 
     @property
     def token_secret_region(self) -> str:
-        """The region of the secret, which need not be the function's own."""
+        """The region of the secret; it may differ from the function's."""
         return self.token_secret_arn.split(":")[3]
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the environment. Raises SettingsError, which names each variable and the rule that it breaks."""
+    """Read the environment. Raises SettingsError, which names each invalid variable and the rule that it breaks."""
     reader = _Reader(environment)
     api_base_url = reader.read("API_BASE_URL", _base_url)
     requests_per_minute = reader.read("API_REQUESTS_PER_MINUTE", _whole_number(range(10, 201)))
@@ -72,9 +72,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             "GROUP_LEDGER_TABLE_NAME",
         )
     }
-    # A faulty one is None.
+    # An invalid value is None.
     if min_poll and max_poll and max_poll < min_poll:
-        reader.faults.append(f"MAX_POLL_SECONDS: must not be less than MIN_POLL_SECONDS ({min_poll:g})")
+        reader.faults.append(f"MAX_POLL_SECONDS: must be at least MIN_POLL_SECONDS ({min_poll:g})")
     if reader.faults:
         raise SettingsError("\n".join(reader.faults))
     horizon = (timeout_hours + refusal_hours) * _HOUR + max(object_grace, OBJECT_POLL_SECONDS)
@@ -101,7 +101,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 class _Reader:
-    """Reads variables one by one and keeps what is wrong with them."""
+    """Reads variables one by one and collects their errors."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -112,19 +112,19 @@ class _Reader:
             return parse(self._environment.get(name, "").strip())
         except ValueError as error:
             self.faults.append(f"{name}: {error}")
-            # Never used: the faults are raised before anything is built.
+            # Never used: read_settings raises before it builds anything.
             return None  # type: ignore[return-value]
 
 
 def _text(value: str) -> str:
     if not value:
-        raise ValueError("is needed")
+        raise ValueError("is missing or empty")
     return value
 
 
 def _secret_arn(value: str) -> str:
     if not re.fullmatch(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+", value):
-        raise ValueError("must be the complete ARN of a secret")
+        raise ValueError("must be the complete ARN of a Secrets Manager secret")
     return value
 
 
@@ -147,11 +147,11 @@ def _number(least: float, most: float) -> Callable[[str], float]:
 
 def _whole_number(allowed: range, *, or_zero: bool = False) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        # Its length first: int() refuses thousands of digits with words of its own.
+        # Check the length first: int() rejects thousands of digits with a message of its own.
         number = int(value) if len(value) < 9 and _WHOLE_NUMBER.fullmatch(value) else -1
         if number not in allowed and not (or_zero and number == 0):
             zero = "0 or " if or_zero else ""
-            raise ValueError(f"must be {zero}a whole number from {allowed[0]} to {allowed[-1]}, in digits alone")
+            raise ValueError(f"must be {zero}a whole number from {allowed[0]} to {allowed[-1]}, digits only")
         return number
 
     return parse
@@ -161,5 +161,5 @@ def _base_url(value: str) -> str:
     parts = urlsplit(value)
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not safe or not parts.hostname or parts.username is not None or "?" in value or "#" in value:
-        raise ValueError("must be an https URL (http for loopback hosts alone) without user, query or fragment")
+        raise ValueError("must be an https URL (http only for loopback hosts) without user, query or fragment")
     return value.rstrip("/")

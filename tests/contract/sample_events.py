@@ -1,6 +1,6 @@
-"""One way for a watch to end for each reason, and for a completed export; what is published of them is exemplary.
+"""One watch for each reason to fail, and for a completed export; their events are the published examples.
 
-`python -m tests.contract.sample_events` with `functions` on the path writes the examples anew.
+`python -m tests.contract.sample_events` with `functions` on the path writes the example files.
 """
 
 import json
@@ -36,12 +36,12 @@ from tests.contract.schema_files import DIRECTORY
 from tests.unit.builders import a_message
 
 API = "https://cgc-api.sbgenomics.com/v2"
-# What is not waited for ends a watch at its first look.
+# Without grace periods, a fault ends a watch at its first poll.
 IMPATIENT = GracePolicy(PollSchedule(5, 900, 0), timeout=0, object_grace=0, not_found_grace=0, refusal_grace=0)
 
 
 def job_answer(job: Job, **fields: Any) -> ExportJob:
-    """A simulated job as the API shows it once its script is over."""
+    """A simulated job as the API returns it at the end of its script."""
     started = job.started(0)
     body = started.body(now=started.steps[-1][0], href=f"{API}/storage/exports/{job.id}", result=None)
     answer = parse_job({**body, **fields}, job.id)
@@ -50,14 +50,14 @@ def job_answer(job: Job, **fields: Any) -> ExportJob:
 
 
 def denied(status: int, code: int, message: str) -> Denied:
-    """The API's denial, read from the simulated platform's error."""
+    """The API's denial, parsed from the simulated platform's error."""
     answer = parse_denial(status, error_body(status, code, message))
     assert answer
     return answer
 
 
 def ending(answers: Snapshot, watch: Watch, now: float) -> SnsMessage | None:
-    """The message that ends a watch which has no patience, by the app's own way there; None where it goes on."""
+    """The final message of a watch without grace periods, as the app makes it; None if the watch goes on."""
     verdict, evidence = assess(answers, now)
     decision = decide(verdict, watch, now, now, IMPATIENT, random=0.5)
     return build_message(watch, evidence, decision.failure, now, API) if isinstance(decision, Conclude) else None

@@ -178,7 +178,7 @@ def test_what_the_api_refuses_is_named_and_the_others_still_go_on_and_can_follow
 
     add_file(stack.platform, project, "b.vcf")
     again = run("with_official_client.py", *arguments, "--group", "four", environment=environment, folder=tmp_path)
-    assert (again.returncode, "four was announced already" in again.stderr) == (1, True)
+    assert (again.returncode, "four was already announced" in again.stderr) == (1, True)
     left = run("with_official_client.py", *arguments, "--group", "one", environment=environment, folder=tmp_path)
     assert left.returncode == 0
     assert started(stack, "refused/") == [f"refused/{path}" for path in PATHS]
@@ -222,7 +222,7 @@ def test_an_announcement_that_broke_off_is_made_again_with_the_same_group(
 def test_a_folder_that_is_not_there_is_named(project: str, environment: dict[str, str], tmp_path: Path) -> None:
     done = run("with_official_client.py", f"{project}/results/no", VOLUME, environment=environment, folder=tmp_path)
     assert done.returncode == 1
-    assert f"There is no folder no on the way to {project}/results/no." in done.stderr
+    assert f"There is no folder no in the path {project}/results/no." in done.stderr
 
 
 def test_ids_and_the_api_s_own_answers_are_announced_with_boto3_each_once(

@@ -1,4 +1,4 @@
-"""What a user is told to do next."""
+"""The advice of failed events."""
 
 import re
 from itertools import product
@@ -18,7 +18,7 @@ from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, R
 from tests.unit.builders import a_failure, a_job
 
 COMPLETED = Evidence(a_job())
-# A watch ends with these once the job is COMPLETED, when the source may be gone.
+# The failures of a COMPLETED job, whose source may be gone.
 AFTER_COMPLETION = [
     Reason.VOLUME_UNAVAILABLE,
     Reason.OBJECT_MISSING,
@@ -30,7 +30,7 @@ EVERY_CODE = [None, 1, *sorted(BY_CODE | BY_CODE_OF_JOB | BY_CODE_OF_VOLUME)]
 
 
 def mismatch(**statuses: CheckStatus) -> Evidence:
-    """What was found of an object of which these checks came out so."""
+    """The evidence of an object whose checks had these results."""
     checks = tuple(CheckResult(name, status) for name, status in statuses.items())
     return Evidence(a_job(), verification=Verification(checks))
 
@@ -66,7 +66,7 @@ def test_object_in_the_way_is_answered_with_overwrite_or_another_location() -> N
 
 @pytest.mark.parametrize("reason", AFTER_COMPLETION)
 def test_after_completion_nothing_is_to_be_started_again_or_deleted(reason: Reason) -> None:
-    # A group's mail knows the reason and the code alone.
+    # A group's mail has only the reason and the code.
     for code, evidence in product(EVERY_CODE, (COMPLETED, Evidence())):
         text = advice(a_failure(reason, code=code), evidence)
         assert not re.search(r"\bstart\b", text, re.IGNORECASE)
@@ -80,7 +80,7 @@ def test_export_whose_state_is_unknown_is_not_to_be_started_again(reason: Reason
 
 
 @pytest.mark.parametrize("reason", [Reason.OBJECT_MISSING, Reason.OBJECT_MISMATCH])
-def test_wrong_object_is_looked_for_in_its_versions_and_on_the_platform_first(reason: Reason) -> None:
+def test_advice_on_a_wrong_object_names_its_versions_and_the_file_on_the_platform(reason: Reason) -> None:
     text = advice(a_failure(reason), COMPLETED)
     assert "versions" in text
     assert "file on the platform" in text

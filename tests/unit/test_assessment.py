@@ -1,4 +1,4 @@
-"""What one look says of an export, from the answers alone."""
+"""The verdict on an export, from the gathered answers alone."""
 
 from dataclasses import replace
 
@@ -73,19 +73,17 @@ def test_failed_job_has_failed_with_the_api_s_own_words() -> None:
     [
         (
             Snapshot(Denied(Denial.NOT_FOUND, "No such job.", 9008, 404, "http://more")),
-            Failure(
-                Reason.EXPORT_NOT_FOUND, "The API does not know this export: No such job.", 9008, 404, "http://more"
-            ),
+            Failure(Reason.EXPORT_NOT_FOUND, "The API has no such export: No such job.", 9008, 404, "http://more"),
         ),
         (
             Snapshot(Denied(Denial.FORBIDDEN, "Not yours.", 9005, 403)),
-            Failure(Reason.EXPORT_FORBIDDEN, "The API does not show this export: Not yours.", 9005, 403),
+            Failure(Reason.EXPORT_FORBIDDEN, "The API denies access to this export: Not yours.", 9005, 403),
         ),
         (
             Snapshot(JOB, Denied(Denial.NOT_FOUND, "No volume.", 9007, 404, "http://more"), FILE),
             Failure(
                 Reason.VOLUME_UNAVAILABLE,
-                "The volume o/v is unknown to the token: No volume.",
+                "The API has no volume o/v: No volume.",
                 9007,
                 404,
                 "http://more",

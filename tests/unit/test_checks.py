@@ -60,7 +60,7 @@ def test_what_was_not_asked_for_is_skipped(name: str, value: object) -> None:
     properties = dict.fromkeys(
         ("sse_algorithm", "sse_aws_kms_key_id", "sse_aws_kms_key_Id", "aws_storage_class", "aws_canned_acl"), value
     )
-    assert outcome(name, **properties) == Skipped("the export did not ask for one")
+    assert outcome(name, **properties) == Skipped("the export did not request one")
 
 
 @pytest.mark.parametrize(("found", "passed"), [("AES256", True), ("aws:kms", False), (None, False)])

@@ -146,7 +146,7 @@ def mail_about(*failures: FailedMember) -> str:
 
 
 def test_mail_does_not_say_to_start_an_export_again_whose_volume_was_denied() -> None:
-    text = mail_about(FailedMember("e", "VOLUME_UNAVAILABLE", "The volume is unknown to the token.", 9007))
+    text = mail_about(FailedMember("e", "VOLUME_UNAVAILABLE", "The API has no volume o/v.", 9007))
     assert f"What to do about VOLUME_UNAVAILABLE 9007: {BY_CODE_OF_VOLUME[9007]}\n" in text
     assert "start" not in text.lower()
 

@@ -1,4 +1,4 @@
-"""Integrity, held against real files and against samtools' own quickcheck."""
+"""Integrity, compared with real files and with samtools quickcheck."""
 
 import gzip
 from pathlib import Path
@@ -288,5 +288,5 @@ def test_object_of_any_other_name_is_read(name: str) -> None:
 
 def test_result_names_what_is_missing(files: dict[str, bytes]) -> None:
     assert outcome("reads.bam", files["reads.bam"][:-5]) == Compared(
-        False, "BAM with its end-of-file marker", "BAM without it"
+        False, "BAM with an end-of-file marker", "BAM without one"
     )

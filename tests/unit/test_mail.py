@@ -1,4 +1,4 @@
-"""The e-mail: what happened, where the object is, what was checked, what to do."""
+"""The e-mail: what happened, what to do, where the object is, what was checked."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def mail_of_check(name: str, expected: Any, actual: Any) -> str:
 
 def test_mail_of_a_completion_reads_like_this() -> None:
     assert mail() == (
-        "The export of reads.txt has completed, and its object is what was asked for.\n"
+        "The export of reads.txt has completed. Its object was checked: it exists, and no check failed.\n"
         "\n"
         "Export:   an-export\n"
         "File:     reads.txt (f)\n"
@@ -40,7 +40,7 @@ def test_mail_of_a_completion_reads_like_this() -> None:
         "Object:   s3://bucket/dir/reads.txt (1,234 bytes)\n"
         "Time:     2023-11-14T22:13:10Z\n"
         "\n"
-        "passed   the object is there\n"
+        "passed   the object exists\n"
     )
 
 
@@ -88,18 +88,18 @@ def test_failed_check_shows_what_was_expected_and_what_was_found(
 
 
 def test_skipped_check_says_why() -> None:
-    checks = Verification((*PASSED.checks, CheckResult("kms_key", CheckStatus.SKIPPED, reason="not asked for")))
-    assert "skipped  under the KMS key asked for: not asked for" in mail(replace(EVIDENCE, verification=checks))
+    checks = Verification((*PASSED.checks, CheckResult("kms_key", CheckStatus.SKIPPED, reason="not requested")))
+    assert "skipped  the KMS key is as requested: not requested" in mail(replace(EVIDENCE, verification=checks))
 
 
 def test_mail_of_a_missing_object_says_so_in_words() -> None:
     evidence = replace(EVIDENCE, object=None, verification=missing_object_result())
-    assert "FAILED   the object is there: expected yes, found no" in mail(evidence, a_failure(Reason.OBJECT_MISSING))
+    assert "FAILED   the object exists: expected yes, found no" in mail(evidence, a_failure(Reason.OBJECT_MISSING))
 
 
 def test_mail_of_a_completion_says_where_its_object_could_not_be_checked() -> None:
     unchecked = replace(EVIDENCE, object=None, verification=skip_all("not on Amazon S3"))
-    assert "could not be checked from here" in mail(unchecked)
+    assert "Its object was not checked; the reason is below." in mail(unchecked)
 
 
 def test_mail_names_the_location_or_the_export_where_the_file_is_unknown() -> None:

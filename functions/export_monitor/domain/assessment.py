@@ -107,7 +107,7 @@ def _assess_completed(job: ExportJob, answers: Snapshot, evidence: Evidence, now
         case Unavailable() as unavailable:
             return Undetermined(unavailable), evidence
         case _:
-            return Undetermined(Unavailable("the object was not looked at")), evidence
+            return Undetermined(Unavailable("the object was not read")), evidence
 
 
 def _assess_object(job: ExportJob, found: StoredObject, evidence: Evidence, now: float) -> tuple[Verdict, Evidence]:
@@ -116,7 +116,7 @@ def _assess_object(job: ExportJob, found: StoredObject, evidence: Evidence, now:
     if not verification.failed:
         return Completed(), evidence
     names = ", ".join(check.name for check in verification.failed)
-    message = f"The object is not what was asked for: {names}."
+    message = f"The object failed these checks: {names}."
     return Failing(Failure(Reason.OBJECT_MISMATCH, message)), evidence
 
 
@@ -130,8 +130,8 @@ def _unasked(answer: FileAnswer | None) -> bool:
 
 def _denied_job(answer: Denied) -> Failure:
     if answer.denial is Denial.NOT_FOUND:
-        return _denied(Reason.EXPORT_NOT_FOUND, "The API does not know this export", answer)
-    return _denied(Reason.EXPORT_FORBIDDEN, "The API does not show this export", answer)
+        return _denied(Reason.EXPORT_NOT_FOUND, "The API has no such export", answer)
+    return _denied(Reason.EXPORT_FORBIDDEN, "The API denies access to this export", answer)
 
 
 def _denied(reason: Reason, what: str, answer: Denied) -> Failure:
@@ -152,8 +152,9 @@ def _failed_job(job: ExportJob) -> Failure:
 
 def _no_volume(job: ExportJob, answer: Denied | None) -> Failure:
     if isinstance(answer, Denied):
-        return _denied(Reason.VOLUME_UNAVAILABLE, f"The volume {job.volume} is {answer.denial} to the token", answer)
-    return Failure(Reason.VOLUME_UNAVAILABLE, f"The job's volume, {job.volume!r:.100}, is not a name that can be read.")
+        what = "has no volume" if answer.denial is Denial.NOT_FOUND else "denies access to the volume"
+        return _denied(Reason.VOLUME_UNAVAILABLE, f"The API {what} {job.volume}", answer)
+    return Failure(Reason.VOLUME_UNAVAILABLE, f"The job's volume, {job.volume!r:.100}, is not a valid volume name.")
 
 
 def _missing(missing: ObjectNotFound) -> str:

@@ -1,7 +1,7 @@
-"""What a completed export's object is held against, in the order of the published list.
+"""The checks of a completed export's object, in the order in which they are published.
 
-A check is a function of what was gathered. It answers with a pair of expected and actual, which must be equal or
-stand in the relation that it names, or says why it was skipped. Adding one means: write it, name it in CHECKS.
+A check is a function of the gathered facts. It returns what was expected and what was found, and whether the two agree,
+or the reason why it was skipped. To add a check, write its function and list it in CHECKS.
 """
 
 from collections.abc import Callable
@@ -22,17 +22,17 @@ from export_monitor.domain.model import ExportJob, SourceFile, StoredObject, Unr
 from export_monitor.domain.timestamps import format_rfc3339
 from export_monitor.domain.verdicts import CheckResult, CheckStatus, Verification
 
-# S3's clock and the platform's may disagree by so much.
+# How far S3's clock and the platform's may differ.
 CLOCK_SKEW_SECONDS = 300
 _DAY_SECONDS = 24 * 3600
-_NOT_ASKED = "the export did not ask for one"
-# S3 uses a KMS key with these alone.
+_NOT_REQUESTED = "the export did not request one"
+# The only algorithms with which S3 uses a KMS key.
 _KMS_ALGORITHMS = ("aws:kms", "aws:kms:dsse")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckInput:
-    """What the checks see: the job, its object, and its source file where that could be read."""
+    """The facts that the checks use: the job, its object, and its source file if that could be read."""
 
     job: ExportJob
     object: StoredObject
@@ -40,13 +40,13 @@ class CheckInput:
     now: float
 
     def requested(self, name: str) -> str | None:
-        """The job's property of this name, where the export asked for one."""
+        """The job's property of this name, or None if the export did not request one."""
         return short_text(self.job.properties.get(name))
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A check that could be made."""
+    """The result of a check that could be made."""
 
     passed: bool
     expected: Any
@@ -55,25 +55,25 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A check that could not be made, or was not asked for."""
+    """The result of a check that could not be made, or that the export did not request."""
 
     reason: str
 
 
 def exists(_: CheckInput) -> Compared | Skipped:
-    """The object is there: whatever was gathered was gathered from it."""
+    """The object exists. Always passes: an object that was read exists."""
     return Compared(passed=True, expected=True, actual=True)
 
 
 def size(gathered: CheckInput) -> Compared | Skipped:
-    """The object is as long as the source file, in bytes."""
+    """The object has the size of the source file, in bytes."""
     if gathered.file is None or gathered.file.size is None:
         return Skipped("the size of the source file could not be read")
     return Compared(gathered.object.size == gathered.file.size, gathered.file.size, gathered.object.size)
 
 
 def freshness(gathered: CheckInput) -> Compared | Skipped:
-    """The object was written by this export: not before it started, give or take the clocks."""
+    """The object was written after this export started, within the tolerance for clocks."""
     if gathered.job.started_at is None:
         return Skipped("the job does not say when it started")
     earliest = gathered.job.started_at - CLOCK_SKEW_SECONDS
@@ -82,25 +82,25 @@ def freshness(gathered: CheckInput) -> Compared | Skipped:
 
 
 def encryption(gathered: CheckInput) -> Compared | Skipped:
-    """S3 encrypts the object as the export asked for."""
+    """The object has the encryption that the export requested."""
     asked = gathered.requested("sse_algorithm")
     if asked is None:
-        return Skipped(_NOT_ASKED)
+        return Skipped(_NOT_REQUESTED)
     return Compared(gathered.object.encryption == asked, asked, gathered.object.encryption)
 
 
 def kms_key(gathered: CheckInput) -> Compared | Skipped:
-    """The object is under the KMS key that was asked for, by key id or by key ARN."""
-    # The request's documentation spells the property with a capital I, the answers' examples do not.
+    """The object is encrypted with the requested KMS key, which may be given as a key id or an ARN."""
+    # The vendor documents the request's property with a capital I; its examples of responses have a small one.
     asked = gathered.requested("sse_aws_kms_key_id") or gathered.requested("sse_aws_kms_key_Id")
     if asked is None:
-        return Skipped(_NOT_ASKED)
+        return Skipped(_NOT_REQUESTED)
     algorithm = gathered.requested("sse_algorithm")
     if algorithm not in _KMS_ALGORITHMS:
-        asked_instead = "no encryption" if algorithm is None else f"{algorithm:.60}"
-        return Skipped(f"the export asked for {asked_instead}, not for aws:kms, so S3 ignores the key")
+        requested = "no encryption" if algorithm is None else f"{algorithm:.60}"
+        return Skipped(f"the export requested {requested}, not aws:kms, so S3 ignores the key")
     if asked.startswith("alias/") or ":alias/" in asked:
-        return Skipped("the key was asked for by an alias, which may point to another key by now")
+        return Skipped("the key was requested by an alias, which may point to a different key now")
     found = gathered.object.kms_key_id
     if found is None or asked.startswith("arn:") == found.startswith("arn:"):
         return Compared(found == asked, asked, found)
@@ -108,24 +108,24 @@ def kms_key(gathered: CheckInput) -> Compared | Skipped:
 
 
 def storage_class(gathered: CheckInput) -> Compared | Skipped:
-    """The object is in the storage class that was asked for."""
+    """The object is in the requested storage class."""
     asked = gathered.requested("aws_storage_class")
     if asked is None:
-        return Skipped(_NOT_ASKED)
+        return Skipped(_NOT_REQUESTED)
     found = gathered.object.storage_class
     # S3 runs lifecycle rules once a day, at midnight UTC.
     if found != asked and gathered.now // _DAY_SECONDS > gathered.object.last_modified_at // _DAY_SECONDS:
-        return Skipped(f"it is {found} now; a lifecycle rule may have moved it since it was written as {asked}")
+        return Skipped(f"it is {found} now; a lifecycle rule may have moved it after it was written as {asked}")
     return Compared(found == asked, asked, found)
 
 
 def acl(gathered: CheckInput) -> Compared | Skipped:
-    """The object's grants are those of the canned ACL that was asked for, in whatever order."""
+    """The object has exactly the grants of the requested canned ACL, in any order."""
     asked = gathered.requested("aws_canned_acl")
     if asked is None:
-        return Skipped(_NOT_ASKED)
+        return Skipped(_NOT_REQUESTED)
     if asked not in CANNED_ACLS:
-        return Skipped(f"{asked:.60} is no canned ACL that an object can have")
+        return Skipped(f"{asked:.60} is not a canned ACL for objects")
     access = gathered.object.acl
     if isinstance(access, Unread):
         return Skipped(access.reason)
@@ -135,7 +135,7 @@ def acl(gathered: CheckInput) -> Compared | Skipped:
 
 
 def integrity(gathered: CheckInput) -> Compared | Skipped:
-    """The object begins and ends as its format says: it was not cut off."""
+    """The object starts as its format requires and ends with its end-of-file marker: it was not truncated."""
     found = gathered.object
     head_and_tail, promised = found.head_and_tail, format_from_extension(found.key)
     if isinstance(head_and_tail, Unread):
@@ -143,53 +143,53 @@ def integrity(gathered: CheckInput) -> Compared | Skipped:
     begins = detect_format(head_and_tail)
     is_unseen = begins == NO_DATA and len(head_and_tail.first) < found.size
     if promised and not begins.startswith(promised) and not is_unseen:
-        return Compared(passed=False, expected=f"begins as {promised}", actual=f"begins as {begins}")
+        return Compared(passed=False, expected=f"begins like {promised}", actual=f"begins like {begins}")
     if not expects_eof_marker(head_and_tail.first):
-        return Skipped(f"its format has no end-of-file marker (it begins as {begins})")
+        return Skipped(f"its format has no end-of-file marker (it begins like {begins})")
     whole = has_eof_marker(head_and_tail)
     if not whole and not demands_end_marker(begins, found.key):
-        return Skipped(f"it is {begins} without an end-of-file marker, which common writers leave out")
+        return Skipped(f"it is {begins} without an end-of-file marker, which many programs do not write")
     if whole and promised and is_unseen:
         return Skipped(
-            f"its first {len(head_and_tail.first)} bytes are empty BGZF blocks, so how its data begins was not seen"
+            f"its first {len(head_and_tail.first)} bytes are empty BGZF blocks, so the start of its data was not read"
         )
-    return Compared(whole, f"{begins} with its end-of-file marker", f"{begins} {'with' if whole else 'without'} it")
+    return Compared(whole, f"{begins} with an end-of-file marker", f"{begins} {'with' if whole else 'without'} one")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check, and what it asks in a reader's words."""
+    """A check, and its name in the e-mail."""
 
     run: Callable[[CheckInput], Compared | Skipped]
     label: str
 
 
 CHECKS: dict[str, Check] = {
-    "exists": Check(exists, "the object is there"),
-    "size": Check(size, "as long as the source file, in bytes"),
-    "freshness": Check(freshness, "last modified by this export"),
-    "encryption": Check(encryption, "encrypted as asked"),
-    "kms_key": Check(kms_key, "under the KMS key asked for"),
-    "storage_class": Check(storage_class, "in the storage class asked for"),
-    "acl": Check(acl, "access granted as asked"),
-    "integrity": Check(integrity, "begins and ends as a whole file does"),
+    "exists": Check(exists, "the object exists"),
+    "size": Check(size, "the size is that of the source file, in bytes"),
+    "freshness": Check(freshness, "the object was written by this export"),
+    "encryption": Check(encryption, "the encryption is as requested"),
+    "kms_key": Check(kms_key, "the KMS key is as requested"),
+    "storage_class": Check(storage_class, "the storage class is as requested"),
+    "acl": Check(acl, "the access rights (ACL) are as requested"),
+    "integrity": Check(integrity, "the file is complete (not truncated)"),
 }
 
 
 def verify(gathered: CheckInput) -> Verification:
-    """Make every check of an object that was seen."""
+    """Run every check on an object that was read."""
     return Verification(tuple(_result(name, check.run(gathered)) for name, check in CHECKS.items()))
 
 
 def missing_object_result() -> Verification:
-    """The verification of an object that is not there: it fails, and there is nothing else to look at."""
+    """The verification of a missing object: `exists` failed, and every other check is skipped."""
     absent = CheckResult("exists", CheckStatus.FAILED, expected=True, actual=False)
     rest = (name for name in CHECKS if name != absent.name)
     return Verification((absent, *(_skipped(name, "the object is missing") for name in rest)))
 
 
 def skip_all(reason: str) -> Verification:
-    """The verification of an object that cannot be looked at here: every check is skipped."""
+    """The verification of an object that this app cannot read: every check is skipped."""
     return Verification(tuple(_skipped(name, reason) for name in CHECKS))
 
 

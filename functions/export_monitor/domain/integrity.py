@@ -1,26 +1,26 @@
-"""Whether an object's bytes begin and end as its format says, judged by a few bytes at either end.
+"""Detects a file's format and whether the file is complete, from a few bytes at either end.
 
-BAM, BCF, bgzipped VCF and CRAM end with a fixed marker, so one that was cut off shows. Other BGZF files may end with
-it: common writers of FASTQ leave it out. Sources: the SAM specification (sections 4.1 and 4.1.2) and the CRAM 2.1 and 3
-specifications (section 9, 'End of file container') of hts-specs; `samtools quickcheck` asks the same.
+BAM, BCF, bgzipped VCF and CRAM end with a fixed marker, so a truncated file is recognized. Other BGZF files may end
+with it; many programs that write FASTQ omit it. Sources: the SAM specification (sections 4.1 and 4.1.2) and the
+CRAM 2.1 and 3 specifications (section 9, 'End of file container') of hts-specs; `samtools quickcheck` checks the same.
 """
 
 import zlib
 
 from export_monitor.domain.model import HeadAndTail
 
-# Enough for the headers, for the first bytes that a first block inflates to, and for a hundred empty blocks before it.
+# Enough for the headers, the first bytes that the first block inflates to, and a hundred empty blocks before it.
 FIRST_BYTES = 4096
-# The longest of the markers.
+# The length of the longest marker.
 LAST_BYTES = 38
 
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _CRAM_2_END = bytes.fromhex("0b000000ffffffff0fe0454f460000000001000001000606010001000100")
 _CRAM_3_END = bytes.fromhex("0f000000ffffffff0fe0454f4600000000010005bdd94f0001000606010001000100ee63014b")
-# The high half of this byte differs between early writers of CRAM.
+# Early programs that write CRAM differ in the high half of this byte.
 _CRAM_VARYING_BYTE = 8
 
-# What the first bytes that a BGZF file inflates to make it.
+# The format of a BGZF file by the first bytes that it inflates to.
 _INFLATED = {b"BAM\x01": "BAM", b"BCF\x02": "BCF", b"##fileformat=VCF": "VCF"}
 _INFLATED_BYTES = max(map(len, _INFLATED))
 NO_DATA = "BGZF without data"
@@ -32,32 +32,32 @@ _GZIP_WITH_EXTRA = _GZIP + b"\x04"
 _GZIP_HEADER_BYTES = 12
 _BGZF_HEADER_BYTES = 18
 
-# Such a name promises plain text, so nothing is read.
+# Names of plain text files, whose bytes are not read.
 _PLAIN_SUFFIXES = (
     ".bed", ".csv", ".fa", ".fasta", ".fastq", ".fq", ".gff", ".gtf", ".html", ".json", ".log", ".maf", ".sam", ".tsv",
     ".txt", ".vcf",
 )  # fmt: skip
-# Such a name promises a format that demands the end marker.
+# Names of formats that require the end-of-file marker.
 _MARKED_SUFFIXES = (".bam", ".bcf", ".vcf.gz", ".vcf.bgz", ".gvcf.gz", ".gvcf.bgz")
 
 
 def is_unmarked_format(key: str) -> bool:
-    """Whether an object's name is that of a format without an end marker, so that its bytes need not be read."""
+    """Whether the name is that of a format without an end-of-file marker, so that no bytes need to be read."""
     return key.lower().endswith(_PLAIN_SUFFIXES)
 
 
 def expects_eof_marker(first: bytes) -> bool:
-    """Whether what begins so may end with a marker: BGZF, or CRAM from 2.1 on."""
+    """Whether a file with these first bytes may end with a marker: BGZF, or CRAM from 2.1 on."""
     return is_bgzf(first) or _cram_marker(first) is not None
 
 
 def demands_end_marker(begins: str, key: str) -> bool:
-    """Whether a file that may end with a marker has to, by the format that it begins as or that its name promises."""
+    """Whether the format, detected (`begins`) or given by the name, requires the end-of-file marker."""
     return begins in _INFLATED.values() or begins.startswith("CRAM") or key.lower().endswith(_MARKED_SUFFIXES)
 
 
 def format_from_extension(key: str) -> str | None:
-    """The format that an object's name promises and its first bytes must keep: BAM, CRAM, or None."""
+    """The format that an object's name implies and its first bytes must have: BAM, CRAM, or None."""
     name = key.lower()
     return "BAM" if name.endswith(".bam") else "CRAM" if name.endswith(".cram") else None
 
@@ -65,7 +65,7 @@ def format_from_extension(key: str) -> str | None:
 def detect_format(head_and_tail: HeadAndTail) -> str:
     """The format that the first bytes show: BAM, BCF, VCF, BGZF, CRAM with its version, gzip, empty, or unknown.
 
-    It is NO_DATA where they hold nothing but empty BGZF blocks.
+    NO_DATA if they are nothing but empty BGZF blocks.
     """
     first = head_and_tail.first
     if not first:
@@ -81,12 +81,12 @@ def detect_format(head_and_tail: HeadAndTail) -> str:
 
 
 def is_bgzf(first: bytes) -> bool:
-    """Whether the first gzip member has an extra field, no other, and in it the subfield BC that makes it BGZF."""
+    """Whether the first gzip member has an extra field, no other optional field, and in it BGZF's subfield BC."""
     return _block_bytes(first) is not None
 
 
 def has_eof_marker(head_and_tail: HeadAndTail) -> bool:
-    """Whether the last bytes are the marker that the first bytes ask for."""
+    """Whether the last bytes are the end-of-file marker of the format that the first bytes show."""
     marker = _BGZF_END if is_bgzf(head_and_tail.first) else _cram_marker(head_and_tail.first)
     if marker is None or len(head_and_tail.last) < len(marker):
         return False
@@ -106,7 +106,7 @@ def _cram_marker(first: bytes) -> bytes | None:
 
 
 def _block_bytes(block: bytes) -> int | None:
-    """How long the BGZF block is that begins here, header and trailer included; None where none does."""
+    """The length in bytes of the BGZF block that starts here, with header and trailer; None if none starts here."""
     if not block.startswith(_GZIP_WITH_EXTRA) or len(block) < _GZIP_HEADER_BYTES:
         return None
     extra = block[_GZIP_HEADER_BYTES : _deflated_from(block)]
@@ -123,7 +123,7 @@ def _deflated_from(block: bytes) -> int:
 
 
 def _inflated(first: bytes) -> bytes | None:
-    """The first bytes that BGZF blocks inflate to, past empty ones; None where the bytes at hand go no further."""
+    """The first bytes that the BGZF blocks inflate to, past empty ones; None if `first` ends before any data."""
     inflated = b""
     while len(inflated) < _INFLATED_BYTES and len(first) >= _BGZF_HEADER_BYTES:
         end = _block_bytes(first)

@@ -1,4 +1,4 @@
-"""An event as a person reads it: the subject line and the text of an e-mail."""
+"""The subject line and the text of the e-mail for an event."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.model import JsonObject
 
-# SNS takes fewer than 100 printable ASCII characters.
+# SNS accepts fewer than 100 printable ASCII characters.
 MAX_SUBJECT_CHARACTERS = 99
 
 
 def subject_line(event: JsonObject) -> str:
-    """What happened to which file, in the characters that SNS takes for a subject."""
+    """The outcome and the file, in the characters that SNS accepts in a subject."""
     failure = event["data"]["failure"]
     name = _file_name(event["data"])
     subject = f"Export failed ({failure['reason']}): {name}" if failure else f"Export completed: {name}"
@@ -19,7 +19,7 @@ def subject_line(event: JsonObject) -> str:
 
 
 def email_text(event: JsonObject) -> str:
-    """What happened, where the object is, what was checked, and what to do next; readable without any of the JSON."""
+    """What happened, what to do next, where the object is, and what was checked; readable without the JSON."""
     data = event["data"]
     failure = data["failure"]
     paragraphs = [
@@ -37,8 +37,8 @@ def _headline(data: JsonObject) -> str:
     if failure:
         return f"The export of {name} has failed ({failure['reason']})."
     if verification and verification["status"] == "passed":
-        return f"The export of {name} has completed, and its object is what was asked for."
-    return f"The export of {name} has completed. Its object could not be checked from here."
+        return f"The export of {name} has completed. Its object was checked: it exists, and no check failed."
+    return f"The export of {name} has completed. Its object was not checked; the reason is below."
 
 
 def _facts(event: JsonObject) -> Iterator[str]:
@@ -102,12 +102,12 @@ def _printable(line: str) -> str:
     return line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)
 
 
-# A mail with more lines than these is not read; the event itself has the others.
+# Nobody reads a longer mail; the event itself lists the others.
 _FAILURES_IN_A_MAIL = 50
 
 
 def group_subject_line(event: JsonObject) -> str:
-    """How a group has ended, in the characters that SNS takes for a subject."""
+    """How a group has ended, in the characters that SNS accepts in a subject."""
     data = event["data"]
     group = data["group"]
     label = {
@@ -119,7 +119,7 @@ def group_subject_line(event: JsonObject) -> str:
 
 
 def group_email_text(event: JsonObject, steps: JsonObject) -> str:
-    """How a group has ended, which exports failed and what to do next; `steps` are by the causes of its failures."""
+    """How a group has ended, what to do next and which exports failed; `steps` maps each cause to its advice."""
     data = event["data"]
     shown = data["failures"][:_FAILURES_IN_A_MAIL]
     more = data["failed"] - len(shown)
@@ -128,7 +128,7 @@ def group_email_text(event: JsonObject, steps: JsonObject) -> str:
         [f"Completed: {data['completed']}", f"Failed:    {data['failed']}", f"Missing:   {data['missing']}"],
         [f"What to do about {cause}: {step}" for cause, step in steps.items()],
         [line for one in shown for line in _failed_member(one)],
-        [f"… and {more} more, which the event's JSON lists as far as they fit."] if more > 0 else [],
+        [f"… and {more} more. The event's JSON lists as many as fit."] if more > 0 else [],
         [f"First announced: {data['first_requested_at']}", f"Concluded:       {data['concluded_at']}"],
     ]
     return _text(paragraphs)
@@ -146,7 +146,7 @@ def _group_headline(data: JsonObject) -> str:
         return f"{data['failed']} of the {size} exports of group {group} failed; the others completed."
     return (
         f"Group {group} is incomplete: of its {size} exports, {data['missing']} were not announced in time or have not "
-        "ended. Look at whether they were started, and announce them on their own."
+        "ended. Check that they were started, and announce each of them without a group."
     )
 
 

@@ -1,7 +1,7 @@
-"""Where an exported object is to be looked for.
+"""The S3 keys under which an exported object may be.
 
-The vendor documents that a volume's prefix is put before the location, and leaves open what stands between them
-(docs.cancergenomicscloud.org, 'Start an export job' and 'Volumes'), so there are candidates.
+The vendor documents that a volume's prefix comes before the location, but not what separates the two
+(docs.cancergenomicscloud.org, 'Start an export job' and 'Volumes'), so there are several candidates.
 """
 
 import re
@@ -15,7 +15,7 @@ _MAX_KEY_BYTES = 1024
 
 
 def is_volume_name(name: str) -> bool:
-    """Whether `owner/name` may enter a path: two segments of letters, digits, `_.@+-`, neither `.` nor `..`."""
+    """Whether `owner/name` is safe in a URL path: two segments of letters, digits and `_.@+-`, neither `.` nor `..`."""
     return _VOLUME_NAME.fullmatch(name) is not None
 
 
@@ -25,9 +25,9 @@ def is_on_amazon_s3(volume: Volume) -> bool:
 
 
 def candidate_keys(prefix: str, location: str) -> tuple[str, ...]:
-    """The keys that an object may have, the likeliest first, none twice; none where there is no location.
+    """The keys that an object may have, without duplicates, the likeliest first; empty if there is no location.
 
-    What S3 can hold no object under is left out: asking for it would be an error, not an answer.
+    Keys that S3 does not allow are left out: a request for one would be an error.
     """
     if not location:
         return ()
@@ -39,7 +39,7 @@ def candidate_keys(prefix: str, location: str) -> tuple[str, ...]:
 
 
 def _can_be_a_key(key: str) -> bool:
-    """Whether S3 can hold an object under it: 1 to 1,024 bytes of UTF-8. A location of slashes alone leaves less."""
+    """Whether S3 allows this key: 1 to 1,024 bytes of UTF-8. A location of only slashes gives an empty key."""
     try:
         return 0 < len(key.encode()) <= _MAX_KEY_BYTES
     except UnicodeEncodeError:
