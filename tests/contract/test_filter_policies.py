@@ -56,7 +56,7 @@ PASSING: Mapping[str, set[str]] = {
 def of_an_export(answers: Snapshot, **detail: object) -> SnsMessage:
     export_id = answers.job.id if isinstance(answers.job, ExportJob) else FAILED.id
     watch = example_watch(export_id, **detail)
-    message = ending(answers, watch, now=watch.sent_at + 5)
+    message = ending(answers, watch, now=watch.message.sent_at + 5)
     assert message
     return message
 
