@@ -1,4 +1,4 @@
-"""The exports of a campaign: what each one's job, file and object will be, and what must come of it."""
+"""The exports of a campaign: the job, file and object of each, and how it must end."""
 
 import string
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from local.demo import KEY, bam
 from local.export_jobs import Job, error_body
 
 BUCKET = "bucket"
-# A bucket that is no export bucket of the stack, and a volume that the platform does not have.
+# A bucket outside the stack's export buckets, and a volume that does not exist.
 OTHER_BUCKET = "elsewhere"
 GROUP = "run-42"
 VOLUME = "rfranklin/output"
@@ -28,12 +28,12 @@ _FULL = frozenset({"exists", "size", "freshness", "encryption", "storage_class"}
 
 @dataclass(frozen=True)
 class Conclude:
-    """What an export's event must say, and when it may come at the earliest.
+    """The expected content of an export's event, and its earliest time.
 
-    `reason` is None where it completed. Checks that are neither in `passed` nor in `failed` must be skipped; with both
-    empty nothing was verified. `patience` (seconds) counts from the job's end, or from the start event where the API
-    never shows one (`shows_job` false) or the job never ends. `file` tells whether the event must, may or cannot know
-    the source file. `denial` is the error with which the API denies the job or its volume.
+    `reason` is None if it completed. Checks that are neither in `passed` nor in `failed` must be skipped; if both are
+    empty, nothing was verified. `grace` (seconds) counts from the job's end, or from the start event if the API never
+    shows the job (`shows_job`) or the job never ends. `file` says whether the event must, may or cannot contain the
+    source file. `denial` is the API's error for the job or its volume.
     """
 
     reason: str | None = None
@@ -57,8 +57,8 @@ class Conclude:
 class Export:
     """One export.
 
-    The platform knows the job so many seconds after the start event (None: never); the object (`body`, None: never)
-    is put into the bucket so many seconds after the job's end, with the arguments `put` of S3's PutObject.
+    The platform knows the job `job_after` seconds after the start event (None: never). The object (`body`, None: never)
+    is put into the bucket `body_after` seconds after the job's end, with the arguments `put` of S3's PutObject.
     """
 
     id: str
@@ -85,7 +85,7 @@ class Export:
 
     @property
     def job_seconds(self) -> float:
-        """From the moment at which the platform knows the job to its end."""
+        """From when the platform knows the job to its end."""
         return self.job.steps[-1][0] if self.end.ends else 0
 
 
@@ -190,7 +190,7 @@ def _of_unknown_state(export: Export, times: Times) -> Export:
     return _with(endless, steps=((0, "PENDING"), (1, "ABORTED")))
 
 
-# How often each kind comes beside the one of each that every campaign has.
+# The weight of each kind among the exports that follow the first one of each kind.
 KINDS: dict[str, tuple[int, Maker]] = {
     "sound": (10, _sound),
     "bare": (3, _bare),
@@ -211,18 +211,18 @@ KINDS: dict[str, tuple[int, Maker]] = {
     "endless": (1, _endless),
     "unknown-state": (1, _of_unknown_state),
 }
-# Their patience would begin anew with a second start event, which is right, and long.
-PATIENT_KINDS = ("forbidden", "no-volume", "other-bucket")
+# A second start event would restart their long grace period.
+LONG_GRACE_KINDS = ("forbidden", "no-volume", "other-bucket")
 
 
 def make_exports(number: int, times: Times, random: Random) -> list[Export]:
-    """So many exports, one of each kind among them where there are enough, in any order."""
+    """This number of exports in random order, at least one of each kind if there are enough."""
     kinds = list(KINDS)[:number]
     weights = [weight for weight, _ in KINDS.values()]
     kinds += random.choices(list(KINDS), weights, k=number - len(kinds))
     random.shuffle(kinds)
     exports = [_export(kind, position, times, random) for position, kind in enumerate(kinds)]
-    # One in ten belongs to the one group, which is full when all of them have ended.
+    # One in ten belongs to the group, which is complete when all of them have ended.
     members = {export.id for export in random.sample(exports, max(1, len(exports) // 10))}
     group = {"id": GROUP, "size": len(members)}
     return [replace(export, group=group) if export.id in members else export for export in exports]
