@@ -4,8 +4,8 @@
         stack.announce({"export_id": "…"})
         [notification] = stack.receive(timeout_seconds=30)
 
-Parts that stand in for AWS: the emulator, the function in AWS's own runtime client, and the event source mapping.
-The platform stands in for CGC. Nothing of the function is changed or left out.
+AWS is simulated by an emulator, AWS's own runtime client and an event source mapping; CGC by the platform. The function
+is the one that is deployed.
 """
 
 import json
@@ -32,8 +32,7 @@ TOKEN = "a-token-of-the-simulated-platform"  # noqa: S105 -- opens nothing else
 class Notification:
     """A published event as an SQS subscriber of the topic gets it.
 
-    `event` is the CloudEvent, `attributes` are the message attributes by name, as text, and `envelope` is all that
-    SNS put into the queue.
+    `event` is the CloudEvent, `attributes` are the message attributes by name, `envelope` is SNS's whole notification.
     """
 
     event: Mapping[str, Any]
@@ -44,7 +43,7 @@ class Notification:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message of the dead-letter queue; `error` is the attribute of that name, empty where there is none."""
+    """A message in the dead-letter queue; `error` is the attribute of that name, empty if missing."""
 
     body: str
     error: str
