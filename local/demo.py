@@ -154,7 +154,7 @@ def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Resu
         _start(stack, all_exports)
         notifications = stack.receive(len(all_exports) + 1, timeout_seconds=RECEIVE_SECONDS)
         events = [one.event for one in notifications]
-        return files.Results(events, files.mails(stack), stack.dead_letters(), stack.log_lines)
+        return files.Results(events, stack.mails(), stack.dead_letters(), stack.log_lines)
 
 
 def _platform(all_exports: Iterable[Export]) -> Platform:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from local.artifact import ROOT
-from local.stack import DeadLetter, Stack
+from local.stack import DeadLetter
 
 FOLDER = ROOT / ".build" / "demo"
 
@@ -23,13 +23,6 @@ class Results:
     mails: Sequence[tuple[str, str, str]]
     dead_letters: Sequence[DeadLetter]
     log_lines: Sequence[str]
-
-
-def mails(stack: Stack) -> list[tuple[str, str, str]]:
-    """The e-mail for each published event: the event's id, the subject and the text."""
-    sent = stack.emulator.sent_notifications(stack.deployment.outputs["ExportEventsTopicArn"])
-    bodies = [(subject or "", json.loads(message)) for _, message, subject, _ in sent]
-    return [(json.loads(body["default"])["id"], subject, body["email"]) for subject, body in bodies]
 
 
 def empty_folder() -> None:

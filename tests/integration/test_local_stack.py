@@ -33,7 +33,7 @@ def test_an_announced_export_reaches_a_subscriber_and_the_mail(stack):
     assert notification.event["data"]["object"]["key"] == "results/output.vcf"
     assert notification.event["data"]["context"] == {"sample": "ø"}
     assert notification.attributes["type"] == "cgc.export.completed.v1"
-    subject, text = stack.mails()[-1]
+    _, subject, text = stack.mails()[-1]
     assert subject == notification.subject
     assert "s3://bucket/results/output.vcf" in text
 
