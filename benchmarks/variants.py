@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.exports import BUCKET
 from local.artifact import ROOT, built_once, function_artifact
-from local.emulator import ACCOUNT_ID, CREDENTIALS, REGION
+from local.emulator import ACCOUNT_ID, REGION
+from local.lambda_runtime import FunctionConfiguration, lambda_variables
 from local.template import function_environment
 
 _HERE = Path(__file__).parent
@@ -65,33 +66,18 @@ def zipped_bytes(variant: Variant) -> int:
 
 
 def environment(variant: Variant, address: str) -> dict[str, str]:
-    """The variables of the process: the template's, and those that Lambda sets. `address` is the stub server's."""
-    return {
-        **_template_variables(f"http://{address}/v2", f"http://{address}"),
-        **CREDENTIALS,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": f"http://{address}",
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-        "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_REGION": REGION,
-        "LANG": "en_US.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": ":".join(map(str, variant.path)),
-        # Lambda's code folder is read-only: modules without byte code are compiled at each start.
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "TZ": ":UTC",
-    }
-
-
-def _template_variables(api_base_url: str, endpoint: str) -> dict[str, str]:
+    """The environment variables of the process: the template's and Lambda's; `address` is the stub server's."""
+    endpoint = f"http://{address}"
     resources = {
         "ExportQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-queue",
         "DeadLetterQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-dead-letters",
         "ExportEventsTopic": f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:benchmark-events",
     }
-    return function_environment(resources, ApiBaseUrl=api_base_url, **_PARAMETERS)
+    variables = function_environment(resources, ApiBaseUrl=f"{endpoint}/v2", **_PARAMETERS)
+    function = FunctionConfiguration("benchmark", "arn", variant.handler, variables, memory_mb=512)
+    # Lambda's code folder is read-only: modules without byte code are compiled at each start.
+    own = {"PYTHONPATH": ":".join(map(str, variant.path)), "PYTHONDONTWRITEBYTECODE": "1"}
+    return lambda_variables(function, endpoint) | own
 
 
 def _built(name: str) -> Path:

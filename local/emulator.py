@@ -25,11 +25,7 @@ from local.moto_patches import patch_moto
 REGION = "us-east-1"
 # moto's account; it accepts any credentials.
 ACCOUNT_ID = "123456789012"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_SESSION_TOKEN": "testing",
-}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": "testing"}
 
 
 class Emulator:

@@ -98,29 +98,29 @@ class ExecutionEnvironment:
     def _start(self) -> "_Process":
         command = [sys.executable, "-S", "-m", "awslambdaric", self._function.handler]
         api = RuntimeApi(self._function.arn, self._timeout_seconds)
-        return _Process(command, self._artifact, self._variables(), api, self._log)
+        variables = lambda_variables(self._function, self._endpoint_url)
+        variables |= {"LAMBDA_TASK_ROOT": str(self._artifact), "PYTHONPATH": str(self._runtime_client)}
+        return _Process(command, self._artifact, variables, api, self._log)
 
-    def _variables(self) -> dict[str, str]:
-        """The environment of the process: Lambda's "defined runtime environment variables", and the template's own."""
-        function = self._function
-        lambda_sets = {
-            "_HANDLER": function.handler,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group or f"/aws/lambda/{function.name}",
-            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}",
-            "AWS_REGION": REGION,
-            "LAMBDA_TASK_ROOT": str(self._artifact),
-            "LANG": "en_US.UTF-8",
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": str(self._runtime_client),
-            "TZ": ":UTC",
-        }
-        return {**function.environment, **lambda_sets, **CREDENTIALS, "AWS_ENDPOINT_URL": self._endpoint_url}
+
+def lambda_variables(function: FunctionConfiguration, endpoint_url: str) -> dict[str, str]:
+    """A function's environment: Lambda's "defined runtime environment variables" and the template's variables."""
+    lambda_sets = {
+        "_HANDLER": function.handler,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group or f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}",
+        "AWS_REGION": REGION,
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "TZ": ":UTC",
+    }
+    return {**function.environment, **lambda_sets, **CREDENTIALS, "AWS_ENDPOINT_URL": endpoint_url}
 
 
 class _Process:

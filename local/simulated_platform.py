@@ -61,10 +61,7 @@ class Platform:
     """
 
     def __init__(
-        self,
-        *tokens: str,
-        clock: Callable[[], float] = time.time,
-        deliver: Callable[[Job], None] | None = None,
+        self, *tokens: str, clock: Callable[[], float] = time.time, deliver: Callable[[Job], None] | None = None
     ) -> None:
         self.lock = threading.RLock()
         self.clock = clock

@@ -71,12 +71,7 @@ def start(tmp_path: Path, lines: Lines):
         (tmp_path / "tiny.py").write_text(textwrap.dedent(code))
         started.append(
             ExecutionEnvironment(
-                CONFIGURATION,
-                tmp_path,
-                runtime_client(),
-                endpoint_url="http://127.0.0.1:1",
-                log=lines.take,
-                **options,
+                CONFIGURATION, tmp_path, runtime_client(), endpoint_url="http://127.0.0.1:1", log=lines.take, **options
             )
         )
         return started[-1]

@@ -314,10 +314,7 @@ class TestFaults:
 
     def test_fault_of_one_export_meets_single_and_bulk_reads_until_it_is_healed(self, served: Served) -> None:
         served.platform.fail(Match(export_id=FAILED), Status(500), times=None)
-        assert (served.bulk(COMPLETED, FAILED).status_code, served.bulk(COMPLETED).status_code) == (
-            500,
-            200,
-        )
+        assert (served.bulk(COMPLETED, FAILED).status_code, served.bulk(COMPLETED).status_code) == (500, 200)
         assert (served.read(FAILED).status_code, served.read().status_code) == (500, 200)
         served.platform.faults.clear()
         assert served.read(FAILED).status_code == 200

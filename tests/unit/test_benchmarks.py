@@ -2,19 +2,14 @@
 
 from collections.abc import Iterator
 
-import boto3
 import pytest
 import requests
-from botocore.config import Config
 
 from benchmarks import TOKEN
-from benchmarks.exports import BUCKET, SIZE_BYTES, export_id
 from benchmarks.results import BEGIN, END, Figure, Section, Target, replaced, table
 from benchmarks.runner import Cold, Growth, Measured, Warm
 from benchmarks.sections import growth_sections, warm_section
 from benchmarks.stub_server import Counts, StubServer
-from export_monitor.domain.integrity import detect_format, has_eof_marker
-from export_monitor.domain.model import HeadAndTail
 
 
 @pytest.fixture(scope="module")
@@ -27,87 +22,6 @@ def running() -> Iterator[StubServer]:
 def stub(running):
     running.begin(0.0)
     return running
-
-
-def client(stub, service):
-    return boto3.client(
-        service,
-        endpoint_url=f"http://{stub.address}",
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}, proxies={}),
-    )
-
-
-def test_queue_hides_every_message_of_a_batch(stub):
-    entries = [{"Id": str(n), "ReceiptHandle": "r", "VisibilityTimeout": 90} for n in range(10)]
-    answer = client(stub, "sqs").change_message_visibility_batch(QueueUrl="http://queue", Entries=entries)
-    assert [one["Id"] for one in answer["Successful"]] == [str(n) for n in range(10)]
-    assert not answer.get("Failed")
-    assert stub.counts() == Counts({"sqs ChangeMessageVisibilityBatch": 1})
-
-
-def test_topic_publishes_every_entry_of_a_batch(stub):
-    entries = [{"Id": f"e{n}", "Message": f"Id={n}&"} for n in range(10)]
-    sns = client(stub, "sns")
-    answer = sns.publish_batch(TopicArn="arn:aws:sns:us-east-1:123456789012:t", PublishBatchRequestEntries=entries)
-    assert [one["Id"] for one in answer["Successful"]] == [one["Id"] for one in entries]
-    assert answer["Failed"] == []
-    assert stub.counts().published == 10
-
-
-def test_topic_publishes_a_single_message(stub):
-    answer = client(stub, "sns").publish(TopicArn="arn:aws:sns:us-east-1:123456789012:t", Message="m")
-    assert answer["MessageId"]
-    assert stub.counts().published == 1
-
-
-def test_table_accepts_a_transaction_and_a_single_write(stub):
-    table = client(stub, "dynamodb")
-    update = {"TableName": "t", "Key": {"export_id": {"S": "e"}}, "UpdateExpression": "SET a = b"}
-    table.transact_write_items(TransactItems=[{"Update": update}] * 3)
-    table.update_item(**update)
-    assert stub.counts().requests == {"dynamodb TransactWriteItems": 1, "dynamodb UpdateItem": 1}
-
-
-def test_secret_is_the_token_that_the_api_accepts(stub):
-    secret = client(stub, "secretsmanager").get_secret_value(SecretId="arn")["SecretString"]
-    assert ask(stub, "GET", f"/storage/exports/{export_id('running', 1)}", secret).status_code == 200
-    assert ask(stub, "GET", f"/storage/exports/{export_id('running', 1)}", "another").status_code == 401
-
-
-def test_object_is_a_complete_bam_with_the_requested_encryption_and_storage_class(stub):
-    s3 = client(stub, "s3")
-    head = s3.head_object(Bucket=BUCKET, Key="a.bam", ChecksumMode="ENABLED")
-    assert (head["ContentLength"], head["ServerSideEncryption"]) == (SIZE_BYTES, "AES256")
-    assert "StorageClass" not in head
-    first = s3.get_object(Bucket=BUCKET, Key="a.bam", Range="bytes=0-4095")
-    last = s3.get_object(Bucket=BUCKET, Key="a.bam", Range=f"bytes={SIZE_BYTES - 38}-{SIZE_BYTES - 1}")
-    assert first["ContentRange"] == f"bytes 0-4095/{SIZE_BYTES}"
-    ends = HeadAndTail(first["Body"].read(), last["Body"].read())
-    assert (len(ends.first), len(ends.last)) == (4096, 38)
-    assert detect_format(ends) == "BAM"
-    assert has_eof_marker(ends)
-
-
-@pytest.mark.parametrize(
-    ("kind", "state"), [("running", "RUNNING"), ("completed", "COMPLETED"), ("failed", "FAILED"), ("bam", "COMPLETED")]
-)
-def test_job_is_the_same_in_single_and_bulk_reads_and_has_the_state_in_its_id(stub, kind, state):
-    job_id = export_id(kind, 7)
-    single = ask(stub, "GET", f"/storage/exports/{job_id}").json()
-    bulk = ask(stub, "POST", "/bulk/storage/exports/get", json={"export_ids": [job_id]}).json()
-    assert bulk == {"items": [{"resource": single}]}
-    assert (single["id"], single["state"], len(job_id)) == (job_id, state, 32)
-    assert stub.counts().api == 2
-
-
-def test_file_is_as_long_as_the_object(stub):
-    single = ask(stub, "GET", "/files/f").json()
-    bulk = ask(stub, "POST", "/bulk/files/get", json={"file_ids": ["f"]}).json()
-    assert bulk == {"items": [{"resource": single}]}
-    assert single["size"] == SIZE_BYTES
 
 
 def test_unknown_request_is_an_error(stub):
