@@ -28,17 +28,16 @@ def main() -> None:
     options = parser.parse_args()
     machine = this_machine()
     print(machine, flush=True)
-    measured, operations = measure(options.exports, options.repetitions, options.watched)
+    measured = measure(options.exports, options.repetitions, options.watched)
     tables = "\n\n".join("\n".join(table(section)) for section in measured)
-    print(f"\n{tables}\n\nRequests by operation")
-    print("\n".join(operations))
+    print(f"\n{tables}")
     if options.publish:
         page = options.publish.read_text()
         options.publish.write_text(replaced(page, f"{tables}\n\n`make bench` on {machine}."))
 
 
-def measure(exports: int, repetitions: int, watched: list[int]) -> tuple[list[Section], list[str]]:
-    """All sections, and the requests of each variant by operation."""
+def measure(exports: int, repetitions: int, watched: list[int]) -> list[Section]:
+    """All sections."""
     app, baseline, client = variants.app(), variants.baseline(), variants.official_client()
     functions = (baseline, app)
     with StubServer() as stub:
@@ -47,13 +46,12 @@ def measure(exports: int, repetitions: int, watched: list[int]) -> tuple[list[Se
         warm = runner.warm(stub, {**kinds, client: ("running",)}, exports, repetitions)
         growth = runner.growth(stub, app, watched)
     sizes = {variant.name: variants.zipped_bytes(variant) for variant in functions}
-    measured = [
+    return [
         sections.warm_section(warm, cold, sizes, exports),
         sections.client_section(warm, exports),
         *sections.growth_sections(growth),
         *sections.lag_sections(detection_lag.rows()),
     ]
-    return measured, sections.operations(warm, exports)
 
 
 def this_machine() -> str:

@@ -112,13 +112,3 @@ def lag_sections(rows: Sequence[Polling]) -> list[Section]:
         )
         for other in others
     ]
-
-
-def operations(warm: Mapping[str, Warm], exports: int) -> list[str]:
-    """The requests of each variant by operation, one line for each kind of export."""
-    return [
-        f"{name}, {exports} {_KINDS[kind]}: "
-        + ", ".join(f"{number} {operation}" for operation, number in sorted(measured.counts.requests.items()))
-        for name, one in warm.items()
-        for kind, measured in one.rounds.items()
-    ]

@@ -1,4 +1,4 @@
-"""What the comparison of schemas takes for a broken promise, and what not."""
+"""Which schema changes break a promise."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def accepted(*schemas: Any) -> list[str]:
         ({"anyOf": [fields(a=TEXT), {"type": "null"}]}, {"anyOf": [fields(a=TEXT, b=TEXT), {"type": "null"}]}),
     ],
 )
-def test_what_is_added_breaks_no_promise_in_either_direction(old: Any, new: Any) -> None:
+def test_addition_breaks_no_promise_in_either_direction(old: Any, new: Any) -> None:
     assert published(old, new) == []
     assert accepted(old, {**new, **({"required": old["required"]} if "required" in new else {})}) == []
 
@@ -72,7 +72,7 @@ def test_what_is_added_breaks_no_promise_in_either_direction(old: Any, new: Any)
         ),
     ],
 )
-def test_what_is_gone_or_changed_breaks_a_promise_in_either_direction(old: Any, new: Any, sentence: str) -> None:
+def test_removal_or_change_breaks_a_promise_in_either_direction(old: Any, new: Any, sentence: str) -> None:
     assert published(old, new) == [sentence]
     assert accepted(old, new) == [sentence]
 
@@ -100,7 +100,7 @@ def test_what_is_gone_or_changed_breaks_a_promise_in_either_direction(old: Any, 
         ),
     ],
 )
-def test_wider_is_a_broken_promise_of_published_events_alone(old: Any, new: Any, sentence: str) -> None:
+def test_wider_rule_breaks_a_promise_for_published_events_only(old: Any, new: Any, sentence: str) -> None:
     assert published(old, new) == [sentence]
 
 
@@ -119,7 +119,7 @@ def test_wider_is_a_broken_promise_of_published_events_alone(old: Any, new: Any,
         ({"additionalProperties": False}, {"additionalProperties": TEXT}),
     ],
 )
-def test_start_events_may_be_accepted_more_widely_and_not_again_as_narrowly(old: Any, new: Any) -> None:
+def test_start_events_may_be_accepted_more_widely_but_not_more_narrowly(old: Any, new: Any) -> None:
     assert accepted(old, new) == []
     assert accepted(new, old) != []
 
@@ -132,7 +132,7 @@ def test_start_events_may_be_accepted_more_widely_and_not_again_as_narrowly(old:
         ({"items": fields()}, {"items": fields("a")}, "[].a is needed"),
     ],
 )
-def test_start_event_that_needs_more_is_accepted_less(old: Any, new: Any, sentence: str) -> None:
+def test_new_required_field_of_a_start_event_breaks_a_promise(old: Any, new: Any, sentence: str) -> None:
     assert accepted(old, new) == [sentence]
     assert published(old, new) == []
 
@@ -151,16 +151,16 @@ def test_reference_within_the_shared_file_is_to_that_file() -> None:
     ]
 
 
-def test_what_stands_beside_a_reference_holds_as_well() -> None:
+def test_keywords_next_to_a_reference_apply_as_well() -> None:
     common = {"a": {**fields("b", b=TEXT, c=TEXT), "type": ["object", "null"]}}
-    beside = {"$ref": "common.schema.json#/$defs/a", **fields("c", b={"const": "x"})}
+    combined = {"$ref": "common.schema.json#/$defs/a", **fields("c", b={"const": "x"})}
     written_out = fields("b", "c", b={**TEXT, "const": "x"}, c=TEXT)
-    assert published(beside, written_out, common) == []
-    assert published(written_out, beside, common) == []
-    assert published(beside, {"$ref": "common.schema.json#/$defs/a"}, common) != []
+    assert published(combined, written_out, common) == []
+    assert published(written_out, combined, common) == []
+    assert published(combined, {"$ref": "common.schema.json#/$defs/a"}, common) != []
 
 
-def test_rules_that_meet_are_both_kept() -> None:
+def test_two_rules_for_the_same_keyword_are_both_kept() -> None:
     common = {"a": {"pattern": "a"}}
     both = {"$ref": "common.schema.json#/$defs/a", "pattern": "b"}
     assert published(both, both, common) == []
@@ -176,7 +176,7 @@ def test_forbidden_field_is_not_a_free_one() -> None:
     assert accepted(fields(a=True), fields(a=False)) != []
 
 
-def test_schema_may_come_but_not_go() -> None:
+def test_schema_may_be_added_but_not_removed() -> None:
     old, new = {"cgc.export.failed.v1": TEXT}, {"cgc.export.failed.v2": TEXT}
     assert changes(old, old | new) == []
     assert changes(old, new) == ["cgc.export.failed.v1: the schema is gone"]
