@@ -1,10 +1,9 @@
 """Deploy `template.yaml` to the emulator: by its CloudFormation, and by API calls where that ignores a resource.
 
-The emulator's CloudFormation passes over policies, subscriptions and alarms without a word. Those are taken out of
-the template beforehand and made with the calls that CloudFormation would make. Their properties refer to other
-resources; the emulator resolves these in outputs that are added to the template, one for each such resource. The
-event source mapping is not made, since the emulator would run the function in Docker: it is handed on to its
-stand-in. So is a schedule, which the emulator would not keep.
+The emulator's CloudFormation silently ignores policies, subscriptions and alarms. They are removed from the template and
+created with the calls that CloudFormation would make. Their properties refer to other resources; an output is added to
+the template for each, so that the emulator resolves the references. The event source mapping is not created, because
+the emulator would run the function in Docker; it is simulated here, and so is a schedule.
 """
 
 import io

@@ -1,7 +1,7 @@
 """AWS on this machine: moto's server in its own process, on a free port of the loopback interface.
 
-A child process keeps the emulator's work off this interpreter's lock. It ends when its standard input closes,
-so it cannot outlive the process that started it, however that one ended.
+A child process does not compete for this interpreter's lock. It ends when its standard input closes, so it cannot
+outlive the process that started it.
 """
 
 import json

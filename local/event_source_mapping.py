@@ -1,7 +1,6 @@
 """Lambda's SQS event source mapping: from the queue to the function, and its response back.
 
-It gathers messages, invokes, deletes what was handled and leaves the rest with the visibility that it has. Its rules
-are those of the AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event
+It gathers messages, invokes the function, deletes handled messages and leaves the others hidden. Its rules are those of the AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event
 source in Lambda".
 """
 

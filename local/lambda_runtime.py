@@ -1,7 +1,7 @@
 """One execution environment of Lambda: a process of AWS's own runtime client that runs the built artifact.
 
-The process sees the artifact and the runtime client, and of the environment that started it nothing: neither its
-packages (`-S`) nor its variables. So what the artifact lacks is missed here as it would be in AWS.
+The process sees only the artifact and the runtime client, not the packages (`-S`) or variables of the parent process. So
+a dependency that is missing from the artifact fails here as in AWS.
 """
 
 import json

@@ -1,8 +1,8 @@
 """A small HTTP server on the loopback interface: one function replies to every request.
 
 Flask's development server closes every connection after one reply, and `http.server` takes eight times as long to read
-a request's headers, which the benchmarks would measure. Both kept-alive connections and replies that break off are
-things to try a client with.
+a request's headers, which the benchmarks would measure. Clients are tested with kept-alive connections and
+with truncated replies, which this server supports.
 """
 
 import socket

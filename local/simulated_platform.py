@@ -136,7 +136,7 @@ class Platform:
             return job
 
     def jobs(self, volume: str | None = None, states: Iterable[str] = ()) -> list[Job]:
-        """The user's own jobs, in `list_order` ('none' sorts by id, which says nothing about time)."""
+        """The user's own jobs, in `list_order` ('none' sorts by id)."""
         wanted = set(states)
         with self.lock:
             found = [
@@ -162,9 +162,9 @@ class Platform:
             return job.body(now, href, self._files.get(job.file))
 
     def start(self, submission: Mapping[str, Any], *, copy_only: bool) -> Job:
-        """Start a job as `submission`, the body of a start call, asks for; it then follows `default_steps`.
+        """Start a job as `submission`, the body of a start call, describes; it then follows `default_steps`.
 
-        Raises `RefusedError` for a body of the wrong shape, what does not exist and what cannot be exported.
+        Raises `ApiError` for an invalid body, an unknown file or volume, and a file that cannot be exported.
         """
         try:
             file_id, destination = submission["source"]["file"], submission["destination"]
@@ -174,7 +174,7 @@ class Platform:
             raise ApiError(400, 90000, "source.file, destination.volume and .location are needed.") from error
         if not all(isinstance(name, str) for name in (file_id, volume_name, location)):
             raise ApiError(400, 90000, "source.file, destination.volume and .location are strings.")
-        # The pages of the start call spell the key's name with a capital I, those of the answers do not.
+        # The documentation of the start call spells the name with a capital I, that of the responses does not.
         if "sse_aws_kms_key_Id" in asked:
             asked["sse_aws_kms_key_id"] = asked.pop("sse_aws_kms_key_Id")
         with self.lock:

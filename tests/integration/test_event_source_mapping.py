@@ -102,7 +102,7 @@ def bench(aws, tmp_path):
         one.close()
 
 
-def test_the_record_of_a_message_has_the_shape_that_lambda_gives_it(bench):
+def test_the_record_of_a_message_has_lambdas_shape(bench):
     one = bench()
     attributes = {
         "text": {"DataType": "String", "StringValue": "ø"},
@@ -134,14 +134,14 @@ def test_an_empty_queue_invokes_nothing(bench):
     assert not (one.folder / "seen.jsonl").exists()
 
 
-def test_messages_that_were_handled_are_deleted_and_those_that_failed_stay_hidden(bench):
+def test_handled_messages_are_deleted_and_failed_ones_stay_hidden(bench):
     one = bench()
     one.send({"do": ""}, {"do": "fail"}, {"do": ""}, {"do": "fail"})
     one.mapping.run_once()
     assert one.counts() == (0, 2)
 
 
-def test_a_batch_holds_more_than_one_receive_gives_and_no_more_than_its_size(bench):
+def test_a_batch_combines_several_receives_up_to_its_size(bench):
     one = bench(replace(CONFIGURATION, batch_size=12))
     one.send(*[{"do": ""}] * 15)
     one.mapping.run_once()
@@ -150,7 +150,7 @@ def test_a_batch_holds_more_than_one_receive_gives_and_no_more_than_its_size(ben
     assert one.counts() == (0, 0)
 
 
-def test_a_batch_keeps_within_the_payload_that_lambda_takes(bench):
+def test_a_batch_stays_within_lambdas_payload_limit(bench):
     one = bench()
     # A quarter of a mebibyte each as SQS counts it, and twice that in the event.
     for _ in range(24):
@@ -163,7 +163,7 @@ def test_a_batch_keeps_within_the_payload_that_lambda_takes(bench):
     assert sum(len(event["Records"]) for event in one.events()) == 24
 
 
-def test_the_window_waits_for_messages_that_come_after_the_first(bench):
+def test_the_window_waits_for_more_messages_after_the_first(bench):
     one = bench(replace(CONFIGURATION, batch_size=2, batching_window_seconds=20))
     one.send({"do": ""})
     one.mapping.start()
@@ -212,7 +212,7 @@ def test_response_without_failures_is_a_success_and_one_with_an_unknown_identifi
         b'{"batchItemFailures": ["a"]}', b'{"batchItemFailures": [{"itemIdentifier": 7}]}',
     ],
 )  # fmt: skip
-def test_a_response_of_another_shape_is_not_valid(response):
+def test_a_response_of_another_shape_is_invalid(response):
     assert reported_failures(response) is None
 
 
@@ -234,7 +234,7 @@ def test_workers_together_handle_every_message_once(bench):
     assert sorted(body["number"] for body in bodies) == list(range(40))
 
 
-def test_stop_ends_invocations_that_are_under_way_and_loses_no_message(bench):
+def test_stop_ends_invocations_in_progress_and_loses_no_message(bench):
     one = bench()
     one.send({"do": "sleep"})
     one.mapping.start()

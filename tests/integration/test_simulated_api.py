@@ -119,7 +119,7 @@ class TestOfficialClient:
         assert [job.id for job in page.next_page().previous_page()] == [job.id for job in page]
         assert [job.id for job in page.all()] == [f"job{number:03}" for number in range(120)]
 
-    def test_query_by_state_gives_these_states_alone(self, served: Served) -> None:
+    def test_query_by_state_returns_only_these_states(self, served: Served) -> None:
         served.platform.add_job(JOB)
         assert [job.id for job in served.api.exports.query(state="FAILED")] == [FAILED]
 
@@ -149,7 +149,7 @@ class TestOfficialClient:
         assert (unknown.valid, unknown.error.code) == (False, 9008)
         assert served.platform.requests[-1].ids == (COMPLETED, "unknown", FAILED)
 
-    def test_bulk_submit_starts_what_it_can(self, served: Served) -> None:
+    def test_bulk_submit_starts_the_valid_items(self, served: Served) -> None:
         wanted = {"volume": VOLUME, "location": "d.vcf"}
         started, refused = served.api.exports.bulk_submit(
             [{"file": FILE, **wanted}, {"file": "none", **wanted}], copy_only=True
@@ -170,7 +170,7 @@ class TestOfficialClient:
         ("collection", "name", "code"),
         [("exports", "unknown", 9008), ("volumes", "rfranklin/unknown", 9007), ("files", "unknown", 5002)],
     )
-    def test_what_is_unknown_is_not_found_with_its_own_code(
+    def test_unknown_id_is_not_found_with_the_code_of_its_kind(
         self, served: Served, collection: str, name: str, code: int
     ) -> None:
         with pytest.raises(NotFound) as refused:
@@ -191,7 +191,7 @@ class TestOfficialClient:
         assert refused.value.code == 90001
         assert not served.platform.requests[-1].token_was_right
 
-    def test_rate_limit_handler_waits_for_the_reset_and_gets_its_answer(self) -> None:
+    def test_rate_limit_handler_waits_for_the_reset_and_succeeds(self) -> None:
         platform = Platform(TOKEN)
         platform.rate = RateWindow(limit=1, seconds=1)
         platform.add_job(documented_failed())
@@ -227,7 +227,7 @@ class TestJobs:
             thread.join()
         assert delivered == [(JOB.id, 1)]
 
-    def test_job_that_lies_completes_without_an_object(self, served: Served) -> None:
+    def test_job_can_complete_without_an_object(self, served: Served) -> None:
         delivered: list[Job] = []
         served.platform.deliver = delivered.append
         served.platform.add_job(replace(JOB, steps=AT_ONCE, delivers=False))
@@ -253,7 +253,7 @@ class TestJobs:
         ("order", "expected"),
         [("oldest first", ["m", "z", "a"]), ("newest first", ["a", "z", "m"]), ("none", ["a", "m", "z"])],
     )
-    def test_list_keeps_the_order_that_was_chosen(self, served: Served, order: Any, expected: list[str]) -> None:
+    def test_list_has_the_chosen_order(self, served: Served, order: Any, expected: list[str]) -> None:
         for export_id, age in (("m", 30), ("z", 20), ("a", 10)):
             served.platform.add_job(replace(JOB, id=export_id, steps=NEVER), age_seconds=age)
         served.platform.list_order = order
@@ -307,12 +307,12 @@ class TestLimits:
 
 
 class TestFaults:
-    def test_fault_meets_what_it_matches_as_often_as_planned(self, served: Served) -> None:
+    def test_fault_affects_matching_requests_the_planned_number_of_times(self, served: Served) -> None:
         served.platform.fail(Match(["GET"], r"/storage/exports/[^/]+"), Status(500), times=2)
         assert served.bulk(COMPLETED).status_code == 200
         assert [served.read().status_code for _ in range(3)] == [500, 500, 200]
 
-    def test_fault_of_one_export_meets_single_and_bulk_reads_until_it_is_healed(self, served: Served) -> None:
+    def test_fault_of_one_export_affects_single_and_bulk_reads_until_it_is_removed(self, served: Served) -> None:
         served.platform.fail(Match(export_id=FAILED), Status(500), times=None)
         assert (served.bulk(COMPLETED, FAILED).status_code, served.bulk(COMPLETED).status_code) == (500, 200)
         assert (served.read(FAILED).status_code, served.read().status_code) == (500, 200)
@@ -339,17 +339,17 @@ class TestFaults:
         served.platform.fail(Match(), redirect("http://127.0.0.1:9/elsewhere"))
         assert served.read().headers["Location"] == "http://127.0.0.1:9/elsewhere"
 
-    def test_other_jobs_body_comes_in_place_of_what_was_asked_for(self, served: Served) -> None:
+    def test_body_of_another_job_replaces_the_requested_one(self, served: Served) -> None:
         served.platform.fail(Match(), WrongJob(FAILED), times=2)
         assert served.read().json()["id"] == FAILED
         assert served.bulk(COMPLETED).json()["items"][0]["resource"]["id"] == FAILED
         assert served.platform.requests[-1].ids == (COMPLETED,)
 
-    def test_left_out_job_is_missing_from_the_bulk_answer(self, served: Served) -> None:
+    def test_omitted_job_is_missing_from_the_bulk_response(self, served: Served) -> None:
         served.platform.fail(Match(), OmittedItem(COMPLETED))
         assert [item["resource"]["id"] for item in served.bulk(COMPLETED, FAILED).json()["items"]] == [FAILED]
 
-    def test_truncated_answer_breaks_off_in_its_body(self, served: Served) -> None:
+    def test_truncated_response_ends_within_its_body(self, served: Served) -> None:
         served.platform.fail(Match(), Truncated())
         answer = served.get(f"/storage/exports/{COMPLETED}", stream=True)
         assert (answer.status_code, int(answer.headers["Content-Length"]) > 0) == (200, True)
@@ -384,7 +384,7 @@ class TestFaults:
 
 
 class TestServer:
-    def test_one_connection_serves_many_requests_that_carry_bodies(self, served: Served) -> None:
+    def test_one_connection_serves_many_requests_with_bodies(self, served: Served) -> None:
         connection = HTTPConnection(urlsplit(served.url).netloc, timeout=5)
         connection.connect()
         first_socket = connection.sock
@@ -404,13 +404,13 @@ class TestServer:
             connection.sendall(b"{}")
             assert connection.recv(1000).startswith(b"HTTP/1.1 401 ")
 
-    def test_server_that_has_ended_answers_nobody_who_kept_a_connection(self, served: Served) -> None:
+    def test_stopped_server_closes_kept_connections(self, served: Served) -> None:
         with serve(served.platform) as base_url:
             assert served.session.get(f"{base_url}/rate_limit", timeout=5).status_code == 200
         with pytest.raises(requests.ConnectionError):
             served.session.get(f"{base_url}/rate_limit", timeout=5)
 
-    def test_server_ends_while_an_answer_hangs(self, served: Served) -> None:
+    def test_server_stops_while_a_response_hangs(self, served: Served) -> None:
         served.platform.fail(Match(), Hang(600))
         with serve(served.platform) as base_url, pytest.raises(requests.ReadTimeout):
             served.session.get(f"{base_url}/rate_limit", timeout=0.2)
