@@ -1,7 +1,8 @@
 """Lambda's SQS event source mapping: from the queue to the function, and its response back.
 
-It gathers messages, invokes the function, deletes handled messages and leaves the others hidden. Its rules are those of the AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event
-source in Lambda".
+It gathers messages, invokes the function, deletes handled messages and leaves the others hidden. Its rules are
+those of the AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event source in
+Lambda".
 """
 
 import json

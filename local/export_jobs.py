@@ -54,7 +54,7 @@ class Job:
     delivers: bool = True
 
     def started(self, at: float) -> "Job":
-        """The same job with a script that begins `at`, unless it has already begun."""
+        """The same job with a script that begins `at`, or earlier if it already runs."""
         began_at = at if self.began_at is None else self.began_at
         return replace(self, began_at=began_at, started_at=began_at if self.started_at is None else self.started_at)
 

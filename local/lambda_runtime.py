@@ -1,7 +1,7 @@
 """One execution environment of Lambda: a process of AWS's own runtime client that runs the built artifact.
 
-The process sees only the artifact and the runtime client, not the packages (`-S`) or variables of the parent process. So
-a dependency that is missing from the artifact fails here as in AWS.
+The process sees only the artifact and the runtime client, not the packages (`-S`) or variables of the parent process.
+So a dependency that is missing from the artifact fails here as in AWS.
 """
 
 import json
