@@ -1,8 +1,8 @@
 """Deploy `template.yaml` to the emulator: by its CloudFormation, and by API calls where that ignores a resource.
 
 The emulator's CloudFormation silently ignores policies, subscriptions and alarms. They are removed from the template
-and created with the calls that CloudFormation would make. Their properties refer to other resources; an output is added to
-the template for each, so that the emulator resolves the references. The event source mapping is not created, because
+and created with the calls that CloudFormation would make. Their properties refer to other resources; an output is added
+to the template for each, so that the emulator resolves the references. The event source mapping is not created, because
 the emulator would run the function in Docker; it is simulated here, and so is a schedule.
 """
 
