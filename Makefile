@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The deployed runtime, where it is found and is not $(PYTHON) already: the tests run on it too.
+# The deployed runtime, if found and not already $(PYTHON): the tests run on it as well.
 PYTHON_3_13 := $(shell $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] == (3, 13))' && \
 	for python in $$(command -v python3.13) $(HOME)/.pyenv/versions/3.13*/bin/python3.13; do \
 		$$python -c '' 2>/dev/null && echo $$python && break; done)
@@ -15,7 +15,7 @@ VENV_AUDIT := .venv-audit
 
 TEMPLATES := template.yaml examples/consumer/template.yaml
 
-# Installations wait for the network and for one core each.
+# Install in parallel: each installation mostly waits for the network.
 SIDE_BY_SIDE := $(MAKE) --silent --no-print-directory --jobs 4
 FOR_TESTS := $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed)
 
@@ -29,26 +29,26 @@ export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 help: ## list the tasks
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/local.installed ## run the whole stack on this machine with several exports, and end
+demo: $(VENV)/local.installed ## run the whole stack on this machine with several exports, then stop
 	@$(BIN)/python -m local.demo
 
-local: $(VENV)/local.installed ## keep the whole stack running on this machine for calls by hand
+local: $(VENV)/local.installed ## keep the whole stack running on this machine for manual calls
 	@$(BIN)/python -m local.serve
 
 SEEDS ?= 7
 chaos: $(VENV)/local.installed ## run a fault campaign on this machine, or one for each of SEEDS="1 2 3"
 	@$(BIN)/python -m chaos --seed $(SEEDS)
 
-test: ## run every test, on Python 3.13 too where it is found
+test: ## run every test, also on Python 3.13 if found
 	@$(SIDE_BY_SIDE) $(FOR_TESTS)
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(if $(PYTHON_3_13),-m "not once") $(COVERAGE)
 ifneq ($(PYTHON_3_13),)
 	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile
 endif
 
-# Branch coverage of functions/ is held at 100 % by the first run, which leaves out what runs the function elsewhere.
+# The first run enforces 100 % branch coverage of functions/; it skips tests marked `once`.
 check: COVERAGE := --cov --cov-report=term-missing:skip-covered
-check: ## run every gate that CI has
+check: ## run every gate of CI
 	@$(SIDE_BY_SIDE) $(FOR_TESTS) $(VENV_SAM)/installed $(VENV_CHECKOV)/installed
 	@$(MAKE) --no-print-directory format lint types import-contracts validate scan build test COVERAGE="$(COVERAGE)"
 
@@ -61,58 +61,57 @@ lint: $(VENV)/dev.installed ## check the code's style
 types: $(VENV)/dev.installed ## check the types, strictly
 	$(BIN)/mypy
 
-import-contracts: $(VENV)/dev.installed ## check who imports whom
+import-contracts: $(VENV)/dev.installed ## check the import contracts
 	PYTHONPATH=functions $(BIN)/lint-imports --no-cache
 
-# A region of each partition; what is intended has its reason in the templates.
-validate: $(VENV_SAM)/installed ## check the SAM templates by every rule of cfn-lint, and AWS's own for serverless ones
+# One region of each partition; the templates give a reason for each exception.
+validate: $(VENV_SAM)/installed ## check the SAM templates with every rule of cfn-lint and AWS's serverless rules
 	$(VENV_SAM)/bin/cfn-lint --include-checks I --include-experimental --append-rules cfn_lint_serverless.rules \
 		--regions us-east-1 us-gov-west-1 cn-north-1 eusc-de-east-1 -- $(TEMPLATES)
 
-scan: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## look for insecure settings in what the templates become
+scan: $(VENV)/dev.installed $(VENV_CHECKOV)/installed ## check the translated templates for insecure settings
 	$(BIN)/python -m tools.translated_template .build/translated
 	$(VENV_CHECKOV)/bin/checkov --framework cloudformation --directory .build/translated --skip-download --compact --quiet
 
-build: $(VENV_SAM)/installed ## build what is deployed
+build: $(VENV_SAM)/installed ## build the functions for deployment
 	$(VENV_SAM)/bin/sam build
 
-audit: $(VENV_AUDIT)/installed ## look for known vulnerabilities in what is deployed (asks the package index, so it is no part of check)
+audit: $(VENV_AUDIT)/installed ## check the deployed packages for known vulnerabilities (needs the package index, so not part of check)
 	$(VENV_AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.txt
 
 docs: $(VENV)/dev.installed ## write docs/events.md from docs/asyncapi.yaml and the schemas
 	$(BIN)/python -m tools.events_page
 
-schema-compat: $(VENV)/dev.installed ## hold the schemas to the last released ones
+schema-compat: $(VENV)/dev.installed ## compare the schemas with the last released ones
 	$(BIN)/python -m tools.schema_changes
 
-demo-svg: $(VENV)/local.installed ## draw docs/demo.svg from what the demo prints
+demo-svg: $(VENV)/local.installed ## draw docs/demo.svg from the demo's output
 	@$(BIN)/python -m tools.demo_picture
 
-e2e: $(VENV)/dev.installed ## check a deployed stack from outside: STACK=its-name, and EXPORT_ID=… of a completed export
+e2e: $(VENV)/dev.installed ## check a deployed stack: STACK=its-name, EXPORT_ID=… of a completed export
 	@test -n "$(STACK)" || { echo "Which one? make e2e STACK=cgc-export-monitor"; exit 2; }
 	@STACK="$(STACK)" EXPORT_ID="$(EXPORT_ID)" $(BIN)/python -m pytest -v -p no:socket -o addopts=--import-mode=importlib tests/e2e/check_deployed_stack.py
 
 cost: $(VENV)/dev.installed ## write docs/cost.md from the poll schedule, the template and AWS's prices
 	PYTHONPATH=functions $(BIN)/python -m benchmarks.cost docs/cost.md
 
-bench: $(BENCH)/dev.installed ## measure the app and other ways of doing the same work, on Python 3.13 where it is found
+bench: $(BENCH)/dev.installed ## measure the app and its alternatives, on Python 3.13 if found
 	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks
 
 bench-publish: $(BENCH)/dev.installed ## measure, and write the tables of docs/benchmarks.md
 	@PYTHONPATH=functions $(BENCH)/bin/python -m benchmarks --publish docs/benchmarks.md
 
-clean: ## remove everything that a task made
+clean: ## remove everything that the tasks create
 	rm -rf $(VENV) $(VENV)-* .build .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
 
-# --- what the tasks need: an environment is made of the first file that its line names ----------------------------
+# --- environments: each is installed from the first file on its line ----------------------------
 $(VENV)/local.installed: local/requirements.txt
 $(VENV)/dev.installed $(VENV_3_13)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
 $(VENV_SAM)/installed: requirements-sam.txt
 $(VENV_CHECKOV)/installed: requirements-checkov.txt
 $(VENV_AUDIT)/installed: requirements-audit.txt
 
-# .venv alone is of $(PYTHON); the others are of the deployed runtime where it is found. Tools that run once are quicker
-# to install without byte code.
+# .venv uses $(PYTHON), the others the deployed runtime if found. Tools that run once install faster without byte code.
 INTERPRETER = $(or $(PYTHON_3_13),$(PYTHON))
 $(VENV)/%: INTERPRETER = $(PYTHON)
 %installed:
@@ -122,8 +121,8 @@ $(VENV)/%: INTERPRETER = $(PYTHON)
 	@touch $@
 
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------
-# From another folder, in a container too, where this file's folder is mounted read-only and nothing else but CodeUri:
-# so everything is found from this file's own path, by the shell, since make cannot take a path apart that has spaces.
+# `sam build` runs this from another folder, in a container with only CodeUri and this file's folder (read-only): paths
+# are relative to this file, and resolved by the shell because make cannot split paths that contain spaces.
 .PHONY: build-ExportMonitorFunction
 build-ExportMonitorFunction:
 	$(or $(PYTHON_3_13),$(PYTHON)) "$$(dirname "$(strip $(MAKEFILE_LIST))")/tools/build_function.py" \

@@ -1,3 +1,3 @@
-"""What the README's figures come from: the app beside other ways of doing the same work."""
+"""Measures the app and other ways of doing the same work: the source of the published figures."""
 
 TOKEN = "benchmark-token"  # noqa: S105 -- opens nothing

@@ -1,8 +1,8 @@
-"""Writes docs/cost.md: what the app costs a month, from its poll schedule, its template and the requests of a round.
+"""Writes docs/cost.md: the monthly cost of the app, from its poll schedule, its template and the requests of a round.
 
     PYTHONPATH=functions python -m benchmarks.cost docs/cost.md
 
-A *round* is one invocation with the batch of exports that it polls. Exports start independently of each other.
+A *round* is one invocation and the batch of exports it polls. Exports start independently of each other.
 """
 
 import math
@@ -21,8 +21,8 @@ HOURS = 730
 SECONDS = HOURS * 3600
 FIVE_MINUTES = SECONDS / 300
 
-# Dollars, for how many of what: US East (N. Virginia), first tier, no free tier. AWS's price pages fill in their
-# figures by script, so these are from copies of the pages and articles about them: dated, or general knowledge of 2025.
+# Dollars per number of units: US East (N. Virginia), first tier, no free tier. AWS's price pages load their prices by
+# script, so these come from copies of the pages and from articles, with their dates, or are general knowledge of 2025.
 PRICES = {
     "Lambda, invocations": (0.20, 1_000_000, "invocations"),  # May 2026
     "Lambda, time": (13.3334, 1_000_000, "GB-seconds on arm64"),  # 2024
@@ -41,12 +41,12 @@ PRICES = {
     "CloudWatch, alarms": (0.10, 1, "an alarm"),
     "CloudWatch, dashboard": (3.00, 1, "a dashboard"),  # June 2026
 }
-# What other ways of waiting would need too, and is left out where they are compared.
+# Other ways of waiting need these as well, so the comparison leaves them out.
 OPERATION = ("X-Ray", "CloudWatch")
 TRANSITION = 25.00 / 1_000_000  # 2026
 TASK_HOUR = 0.25 * 0.03238 + 0.5 * 0.00356 + 0.005  # vCPU and GB of Fargate on arm64, a public IPv4 address
 
-# ---- What is assumed; the page says it in words. Tests hold the bytes to those of real lines and events.
+# ---- Assumptions, listed on the page. Tests compare the bytes with real log lines and events.
 FAILED_SHARE, BAM_SHARE = 0.1, 0.45
 ROUND_SECONDS, ENDING_SECONDS, POLL_SECONDS, END_SECONDS = 0.2, 0.2, 0.001, 0.008
 POLL_LINE_BYTES, METRICS_LINE_BYTES, PLATFORM_BYTES, LINE_OVERHEAD_BYTES = 700, 310, 450, 26
@@ -55,7 +55,7 @@ EVENT_BYTES, ITEM_BYTES, ITEM_MONTHS = 3000, 500, 1.5
 
 @dataclass(frozen=True)
 class Settings:
-    """The event source mapping's: each worker gathers a batch for the whole window, or until it is full."""
+    """Of the event source mapping: each worker gathers a batch until the window ends or the batch is full."""
 
     batch_size: int
     window_seconds: float
@@ -69,7 +69,7 @@ class Settings:
 
 @dataclass
 class Month:
-    """What a number of exports takes in a month; `used` is by the names of prices."""
+    """The usage of a number of exports in a month; `used` has the keys of `PRICES`."""
 
     exports: float
     polls: float = 0
@@ -79,24 +79,24 @@ class Month:
     used: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def dollars(self, *left_out: str) -> float:
-        """Without the services that are left out."""
+        """The total without the services whose names start with `left_out`."""
         return sum(cost(name, self.used[name]) for name in PRICES if not name.startswith(left_out))
 
 
 def cost(name: str, amount: float) -> float:
-    """Dollars, by the list price of this name."""
+    """Dollars at this list price."""
     dollars, per, _ = PRICES[name]
     return amount * dollars / per
 
 
 @cache
 def polls_of_an_export(settings: Settings) -> float:
-    """On average."""
-    return measure(app(window_seconds=settings.window_seconds)).looks
+    """The average number of polls."""
+    return measure(app(window_seconds=settings.window_seconds)).polls
 
 
 def month(exports: float, settings: Settings) -> Month:
-    """A month of this app."""
+    """A month of this app with this number of exports."""
     one = Month(exports, polls=exports * polls_of_an_export(settings))
     sizes = batch_sizes(one.polls / SECONDS * settings.window_seconds / settings.workers, settings.batch_size)
     one.rounds = one.polls / sum(size * share for size, share in sizes)
@@ -111,25 +111,25 @@ def month(exports: float, settings: Settings) -> Month:
 
 
 def batch_sizes(waiting: float, full: int) -> list[tuple[int, float]]:
-    """The sizes of batches and their shares: the poll that opens one, and those that fall due while it is gathered."""
+    """Batch sizes and their shares: the poll that starts a batch, and those due while it is gathered."""
     logarithm = math.log(max(waiting, 1e-300))
     shares = [math.exp(number * logarithm - waiting - math.lgamma(number + 1)) for number in range(full - 1)]
     return [*enumerate(shares, start=1), (full, max(0.0, 1 - sum(shares)))]
 
 
 def add_rounds(one: Month, times: float, kept: int, ended: int) -> None:
-    """Add so many rounds, each with exports that go on and exports that have ended."""
+    """Add `times` rounds, each with `kept` unfinished and `ended` ended exports."""
     memory_gb = template()["Resources"]["ExportMonitorFunction"]["Properties"]["MemorySize"] / 1024
     seconds = ROUND_SECONDS + ENDING_SECONDS * (ended > 0) + POLL_SECONDS * (kept + ended) + END_SECONDS * ended
     one.ends += times * ended
-    # The jobs and, where any has ended, their files.
+    # The jobs and, if any has ended, the files.
     one.api_requests += times * (1 + (ended > 0))
     one.used["Lambda, invocations"] += times
     one.used["Lambda, time"] += times * seconds * memory_gb
-    # At worst each message is received alone; ten are hidden, deleted or published at once.
+    # In the worst case each message is received alone; ten are hidden, deleted or published at once.
     one.used["SQS, polls of the idle queue included"] += times * (kept + ended + _tens(kept) + _tens(ended))
     one.used["SNS, events"] += times * _tens(ended)
-    # A claim and a record, which cost twice in a transaction.
+    # A claim and a record; a write in a transaction costs double.
     one.used["DynamoDB, writes"] += times * 2 * ended * (1 if ended == 1 else 2)
 
 
@@ -139,7 +139,7 @@ def _add_exports(one: Month) -> None:
     one.used["EventBridge, start events"] += one.exports
     one.used["S3, reads of objects"] += one.exports * (1 - FAILED_SHARE + 2 * BAM_SHARE)
     one.used["DynamoDB, storage"] += one.exports * ITEM_BYTES / 1e9 * ITEM_MONTHS
-    # SNS uses a data key for five minutes: one request makes it, one reads it.
+    # SNS uses a data key for five minutes: one request creates it, one reads it.
     one.used["KMS, for the topic"] += 2 * _occupied(one.exports, FIVE_MINUTES)
     one.used["Secrets Manager, the token"] += 1
 
@@ -150,7 +150,7 @@ def _add_operation(one: Month) -> None:
     gigabytes = (one.polls * (POLL_LINE_BYTES + LINE_OVERHEAD_BYTES) + one.rounds * round_bytes) / 1e9
     months_kept = template()["Parameters"]["LogRetentionDays"]["Default"] / 30
     traced_first = _occupied(one.rounds, SECONDS)
-    # How many metrics each poll has, each end, each completed and each failed export; they are billed by the hour.
+    # Metrics of each poll, each end, each completed and each failed export; billed by the hour.
     metrics = ((2, one.polls), (1, one.exports), (3, one.exports * (1 - FAILED_SHARE)), (1, one.exports * FAILED_SHARE))
     one.used["CloudWatch, dashboard"] += kinds["AWS::CloudWatch::Dashboard"]
     one.used["CloudWatch, alarms"] += kinds["AWS::CloudWatch::Alarm"]
@@ -165,24 +165,24 @@ def _tens(number: int) -> int:
 
 
 def _occupied(happenings: float, spans: float) -> float:
-    """In how many of these equal spans of time something happens, where it happens at any time."""
+    """The expected number of `spans` equal time spans with at least one of the random `happenings`."""
     return -spans * math.expm1(-happenings / spans)
 
 
 def step_functions(one: Month) -> float:
-    """Dollars of a Standard workflow for each export: three transitions for each poll, and six for the end."""
+    """Dollars for one Standard workflow per export: three transitions per poll, six for the end."""
     shared = one.dollars(*OPERATION, "Lambda", "SQS", "DynamoDB", "KMS", "SNS") + cost("SNS, events", one.exports)
     return shared + TRANSITION * (3 * one.polls + 6 * one.exports)
 
 
 def polling_task(one: Month) -> float:
-    """Dollars of one Fargate task that polls all month, receives start events by SQS and records as the app does."""
+    """Dollars for one Fargate task that polls all month, with the app's start queue and ledger."""
     messages = cost("SQS, polls of the idle queue included", 3 * one.exports + SECONDS / 20)
     return one.dollars(*OPERATION, "Lambda", "SQS", "KMS") + messages + TASK_HOUR * HOURS
 
 
 def rows(settings: Settings) -> Iterator[list[str]]:
-    """The table's."""
+    """The rows of the table."""
     months = [month(exports, settings) for exports in EXPORTS]
     yield ["Exports a month", "List price", *(f"{one.exports:,}" for one in months)]
     yield ["---"] * (2 + len(months))
@@ -207,27 +207,27 @@ def report() -> str:
     return f"""\
 # What it costs
 
-**{month(1e-9, settings).dollars():.2f} dollars a month** when nothing is exported, for the dashboard, the alarms, the
-secret and Lambda's polls of the idle queue. AWS's free tier covers all but the secret, where nothing else uses it up.
-With exports that last from two seconds to a day, {polls_of_an_export(settings):.1f} polls on average:
+**{month(1e-9, settings).dollars():.2f} dollars a month** without exports, for the dashboard, the alarms, the secret and
+Lambda's polls of the idle queue. AWS's free tier covers everything but the secret, unless you use it up elsewhere.
+With exports that take from two seconds to a day, {polls_of_an_export(settings):.1f} polls on average:
 
 {table}
 
-`make cost` writes this page from the poll schedule and the template. [`cost.py`](../benchmarks/cost.py) has the model,
-and the dates of the prices (US East (N. Virginia), no free tier).
+`make cost` writes this page from the poll schedule and the template. [`cost.py`](../benchmarks/cost.py) contains the
+model and the dates of the prices (US East (N. Virginia), no free tier).
 
-* The default share of the platform's rate limit is {share} requests in 5 minutes. Polls beyond it are put off.
-* The last three rows are without logs, traces, metrics, alarms and dashboard, which all three need. A workflow shares
-  nothing with others, so its requests to the API grow with the exports. The task costs as much without any export.
+* By default the app uses {share} requests in 5 minutes of the platform's rate limit, and postpones polls beyond that.
+* The last three rows exclude logs, traces, metrics, alarms and the dashboard, which all three need. A workflow polls
+  its own export only, so its API requests grow with the exports. The task costs the same without any export.
 * One export in {1 / FAILED_SHARE:g} fails; {100 * BAM_SHARE:g} % are BAM or CRAM files, of which both ends are read.
-  Start events come by EventBridge. One volume, no key of yours, no ACL.
+  Start events arrive through EventBridge. One volume, no customer-managed key, no ACL.
 * Each of the {settings.workers} workers gathers its batch for the whole window of {settings.window_seconds:g} s.
-* A round takes {ROUND_SECONDS:g} s, {ENDING_SECONDS:g} s more where an export has ended, and {1000 * POLL_SECONDS:g} ms
-  for each poll and {1000 * END_SECONDS:g} ms for each end. Nobody measured this in a deployed stack. Cold starts are
-  left out.
-* A poll's log line has {POLL_LINE_BYTES} bytes, an event {EVENT_BYTES:,}.
-* Not counted: deliveries to subscribers (free to SQS and Lambda, 2 dollars for 100,000 mails), data sent to the API
-  over the internet, reads of the secret, queries of the log.
+* A round takes {ROUND_SECONDS:g} s, {ENDING_SECONDS:g} s more if an export has ended, plus {1000 * POLL_SECONDS:g} ms
+  for each poll and {1000 * END_SECONDS:g} ms for each end. These times were not measured in a deployed stack. Cold
+  starts are not included.
+* The log line of a poll has {POLL_LINE_BYTES} bytes, an event {EVENT_BYTES:,}.
+* Not included: deliveries to subscribers (free to SQS and Lambda, 2 dollars for 100,000 e-mails), data sent to the API
+  over the internet, reads of the secret, log queries.
 """
 
 

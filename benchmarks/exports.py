@@ -1,4 +1,4 @@
-"""The exports of the benchmark: the id of each says what it is, so that nothing has to remember them.
+"""The exports of the benchmark: the id of each encodes its kind, so the server keeps no state.
 
 All go to one volume, with AES256 and STANDARD requested. A completed export's object is as requested.
 """
@@ -18,7 +18,7 @@ VOLUME = "benchmark/output"
 SIZE_BYTES = 5_000_000
 
 _ID_CHARACTERS = 32
-# The exports began a quarter of an hour before the process that replies for them, and ended five minutes later.
+# The exports began 15 minutes before the server started, and ended 5 minutes later.
 _BEGAN_AT = time.time() - 900
 ENDED_AT = _BEGAN_AT + 300
 
@@ -29,7 +29,7 @@ def export_id(kind: Kind, number: int) -> str:
 
 
 class BenchmarkPlatform(Platform):
-    """A simulated platform that knows every such export and any file, and has no rate limit to speak of."""
+    """A simulated platform that knows every such export and any file, with a rate limit that is never reached."""
 
     def __init__(self) -> None:
         super().__init__(TOKEN)
@@ -57,4 +57,4 @@ class BenchmarkPlatform(Platform):
         return project_file(file_id, f"{file_id}.vcf", SIZE_BYTES, "benchmark/project", {})
 
     def log(self, request: LoggedRequest) -> None:
-        """Nothing: it would grow without end."""
+        """Keep no log: it would grow without limit."""

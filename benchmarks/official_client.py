@@ -1,7 +1,7 @@
 """The official client's documented way to wait for exports: `reload()` for each, in a loop.
 
-https://github.com/sbg/sevenbridges-python, docs/quickstart.rst ('Managing imports and exports'). Read as a function's
-handler, so that it is measured like the others; one call is one turn of the loop, without its sleep.
+https://github.com/sbg/sevenbridges-python, docs/quickstart.rst ('Managing imports and exports'). Written as a Lambda
+handler so that it is measured like the others; one call is one iteration of the loop, without its sleep.
 """
 
 import json
@@ -13,12 +13,12 @@ import sevenbridges
 
 from benchmarks import TOKEN
 
-# Without debug the client takes no plain HTTP.
+# The client accepts plain HTTP only with debug.
 _api = sevenbridges.Api(url=os.environ["API_BASE_URL"], token=TOKEN, debug=True)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 -- called like Lambda's handlers
-    """Reload each export, and name those that are not over."""
+    """Reload each export; report those that have not ended as failures, to keep their messages."""
     unfinished = []
     for record in event["Records"]:
         export = _export(json.loads(record["body"])["export_id"])

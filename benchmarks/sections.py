@@ -1,12 +1,12 @@
-"""What was measured, as figures beside the targets of this project."""
+"""Turns measurements into tables with the targets of this project."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from benchmarks.detection_lag import Row as Polling
 from benchmarks.exports import Kind
-from benchmarks.figures import Figure, Section, Target, Unit
-from benchmarks.measuring import Cold, Growth, Measured, Warm
+from benchmarks.results import Figure, Section, Target, Unit
+from benchmarks.runner import Cold, Growth, Measured, Warm
 
 _KINDS: Mapping[Kind, str] = {
     "running": "unfinished",
@@ -14,10 +14,8 @@ _KINDS: Mapping[Kind, str] = {
     "failed": "failed",
     "bam": "completed BAMs",
 }
-
-
-_NAMES = ("naive", "app", "floor")
-# The targets of rounds of a hundred exports: so many requests, or so much of the naive function's time.
+_NAMES = ("baseline", "app")
+# Targets for rounds of 100 exports: a number of requests, or a share of the baseline's time.
 _EXPORTS = 100
 _COUNTED = ("api", "aws")
 _TARGETS: Mapping[str, Mapping[Kind, float]] = {
@@ -35,59 +33,59 @@ _MEASURES: Mapping[str, tuple[str, Unit, Callable[[Measured], float]]] = {
 
 
 def warm_section(warm: Mapping[str, Warm], cold: Mapping[str, Cold], sizes: Mapping[str, int], exports: int) -> Section:
-    """The app compared with the naive function."""
+    """The app compared with the baseline."""
     figures = [
         _round_figure(measure, kind, exports, [warm[name].rounds[kind] for name in _NAMES])
         for measure in _MEASURES
         for kind in _KINDS
     ]
     figures += _of_processes(cold, {name: one.peak_bytes for name, one in warm.items()}, sizes)
-    return Section("a plain function that reads each job by itself", "naive", tuple(figures))
+    return Section("a plain function that reads each job by itself", "baseline", tuple(figures))
 
 
 def _round_figure(measure: str, kind: Kind, exports: int, rounds: Iterable[Measured]) -> Figure:
     name, unit, of = _MEASURES[measure]
     most = _TARGETS[measure].get(kind) if exports == _EXPORTS else None
     target = None if most is None else Target(most, of_other=measure not in _COUNTED)
-    return _beside(name.format(f"{exports} {_KINDS[kind]}"), unit, map(of, rounds), target)
+    return _compared(name.format(f"{exports} {_KINDS[kind]}"), unit, map(of, rounds), target)
 
 
 def _of_processes(cold: Mapping[str, Cold], peaks: Mapping[str, float], sizes: Mapping[str, int]) -> Iterable[Figure]:
     starts = [cold[name] for name in _NAMES]
-    yield _beside("cold start, CPU time", "ms", (one.cpu * 1000 for one in starts), Target(0.5))
-    yield _beside("cold start, time", "ms", (one.wall * 1000 for one in starts), Target(0.5))
-    yield _beside("cold start, CPU time of imports", "ms", (one.import_cpu * 1000 for one in starts))
-    yield _beside("peak memory", "MB", (peaks[name] / 1e6 for name in _NAMES), Target(1))
-    yield _beside("artifact, zipped", "MB", (sizes[name] / 1e6 for name in _NAMES), Target(0.4))
+    yield _compared("cold start, CPU time", "ms", (one.cpu * 1000 for one in starts), Target(0.5))
+    yield _compared("cold start, time", "ms", (one.wall * 1000 for one in starts), Target(0.5))
+    yield _compared("cold start, CPU time of imports", "ms", (one.import_cpu * 1000 for one in starts))
+    yield _compared("peak memory", "MB", (peaks[name] / 1e6 for name in _NAMES), Target(1))
+    yield _compared("artifact, zipped", "MB", (sizes[name] / 1e6 for name in _NAMES), Target(0.4))
 
 
-def _beside(name: str, unit: Unit, numbers: Iterable[float], target: Target | None = None) -> Figure:
-    """A figure of the other, of the app and of the floor."""
-    other, app, floor = numbers
-    return Figure(name, unit, other, app, floor, target)
+def _compared(name: str, unit: Unit, numbers: Iterable[float], target: Target | None = None) -> Figure:
+    """A figure of the other variant and of the app."""
+    other, app = numbers
+    return Figure(name, unit, other, app, target)
 
 
 def client_section(warm: Mapping[str, Warm], exports: int) -> Section:
-    """The app beside the official client's polling loop, for unfinished exports."""
-    rounds = [warm[name].rounds["running"] for name in ("official client", "app", "floor")]
+    """The app compared with the official client's polling loop, for unfinished exports."""
+    rounds = [warm[name].rounds["running"] for name in ("official client", "app")]
     figures = {measure: _round_figure(measure, "running", exports, rounds) for measure in ("api", "cpu", "wall")}
     figures["cpu"] = replace(figures["cpu"], target=Target(0.3) if exports == _EXPORTS else None)
     return Section("the official client's loop of `reload()`", "client", tuple(figures.values()))
 
 
 def growth_sections(growth: Sequence[Growth]) -> list[Section]:
-    """What an export costs where there are many, beside what it costs where there are fewer."""
-    # Ten are no full batch, so a hundred are told too.
+    """The cost of each export when many are watched, compared with few."""
+    # Ten do not fill a batch, so compare with a hundred as well.
     fewer, most = growth[:-1][:2], growth[-1]
     return [
         Section(
-            f"{few.watched:,} watched exports in place of {most.watched:,}",
+            f"{few.watched:,} watched exports instead of {most.watched:,}",
             f"{few.watched:,}",
             (
-                # Two measurements of the same thing differ by a few per cent.
-                Figure("CPU time for each export", "µs", few.cpu * 1e6, most.cpu * 1e6, None, Target(1.1)),
-                Figure("requests to the API for each export", "requests", few.api, most.api, None, Target(1)),
-                Figure("requests to AWS for each export", "requests", few.aws, most.aws, None, Target(1)),
+                # Repeated measurements differ by a few per cent.
+                Figure("CPU time for each export", "µs", few.cpu * 1e6, most.cpu * 1e6, Target(1.1)),
+                Figure("requests to the API for each export", "requests", few.api, most.api, Target(1)),
+                Figure("requests to AWS for each export", "requests", few.aws, most.aws, Target(1)),
             ),
         )
         for few in fewer
@@ -95,7 +93,7 @@ def growth_sections(growth: Sequence[Growth]) -> list[Section]:
 
 
 def lag_sections(rows: Sequence[Polling]) -> list[Section]:
-    """How late the end of an export is noticed, beside each other way of polling."""
+    """How late the end of an export is noticed, compared with each other way of polling."""
     app, *others = rows
     return [
         Section(
@@ -103,27 +101,14 @@ def lag_sections(rows: Sequence[Polling]) -> list[Section]:
             "other",
             (
                 Figure(
-                    "detection lag, of the export's duration",
+                    "detection lag, share of the export's duration",
                     "share",
                     other.lag_share,
                     app.lag_share,
-                    None,
                     Target(0.045, of_other=False),
                 ),
-                Figure("looks at an export", "looks", other.looks, app.looks, None, Target(45, of_other=False)),
+                Figure("polls per export", "polls", other.polls, app.polls, Target(45, of_other=False)),
             ),
         )
         for other in others
-        # What the same app does on another queue is nothing to compare it with.
-        if not other.name.startswith("this app")
-    ]
-
-
-def operations(warm: Mapping[str, Warm], exports: int) -> list[str]:
-    """Each variant's requests by operation, a line for each kind of export."""
-    return [
-        f"{name}, {exports} {_KINDS[kind]}: "
-        + ", ".join(f"{number} {operation}" for operation, number in sorted(measured.counts.requests.items()))
-        for name, one in warm.items()
-        for kind, measured in one.rounds.items()
     ]

@@ -1,13 +1,11 @@
-"""What thousands of watched exports ask of the API, with the template's defaults and in virtual time.
+"""The API requests of thousands of watched exports, with the template's defaults and in virtual time.
 
     PYTHONPATH=functions python -m benchmarks.share_of_rate_limit
 
-The watch, the API client and its pace are the real ones, two workers of them, each with half of the share; the
-simulated API counts their requests by its own rate window. `--ends-after 1 1.5` lets the exports end after one to one
-and a half hours, one in ten as FAILED, and runs until the last event is published.
+The watcher, the API client and its rate limiter are the real ones, in two workers that share the app's part of the rate
+limit; the simulated API counts their requests with its own rate window.
 """
 
-import argparse
 import json
 import random
 from collections import Counter, defaultdict
@@ -50,15 +48,15 @@ _BASE_URL = f"{_HOST}/v2"
 _TOKEN = "a-token"  # noqa: S105 -- of a simulated platform
 _SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-token-AbCdEf"  # noqa: S105 -- likewise
 _FILE_BYTES = 1234
-# Between the mapping and the function, and for AWS's calls of one invocation.
+# Overhead of an invocation: from the mapping to the function, and its AWS calls.
 _AROUND_SECONDS = (0.1, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What is simulated. A request takes from `request_seconds[0]` to `[1]`.
+    """The load to simulate. A request takes from `request_seconds[0]` to `[1]`.
 
-    `ends_after` is when exports end, evenly spread over so many seconds; None where they stay unfinished.
+    Exports end after a random time between the two `ends_after` (seconds), one in ten as FAILED; None: never.
     """
 
     exports: int = 5000
@@ -83,7 +81,7 @@ class _Token:
 class Line:
     """One worker's connection to the simulated API, in virtual time.
 
-    Of each request it keeps when it was sent, the status of its answer, and when that had come.
+    It records when each request was sent, the status of its response and when that arrived.
     """
 
     platform: Platform
@@ -109,66 +107,66 @@ class Line:
 
 
 class Account:
-    """Hears of every look, and keeps when each export was looked at and when the API answered about it."""
+    """Records when each export was polled, and when the API answered about it, from the log lines of polls."""
 
-    def __init__(self, clock: Callable[[], float], begun_at: float) -> None:
+    def __init__(self, clock: Callable[[], float], began_at: float) -> None:
         self._clock = clock
-        self._begun_at = begun_at
+        self._began_at = began_at
         self.counts: Counter[str] = Counter()
-        self.surprises: list[dict[str, Any]] = []
-        self.looks: defaultdict[str, list[float]] = defaultdict(lambda: [begun_at])
-        self.answers: defaultdict[str, list[float]] = defaultdict(lambda: [begun_at])
+        self.unexpected: list[dict[str, Any]] = []
+        self.polls: defaultdict[str, list[float]] = defaultdict(lambda: [began_at])
+        self.answers: defaultdict[str, list[float]] = defaultdict(lambda: [began_at])
 
     def count(self, metric: str) -> None:
         self.counts[metric] += 1
 
     def measure_seconds(self, metric: str, value: float) -> None:
-        """Measures are of no interest here."""
+        """Ignored."""
 
     def measure_bytes(self, metric: str, value: int) -> None:
-        """Nor are these."""
+        """Ignored."""
 
     def info(self, event: str, **fields: Any) -> None:
         if event == "export_polled":
-            # The moment of the look is the beginning of its invocation.
-            self.looks[fields["export_id"]].append(self._begun_at + fields["age_seconds"])
+            # A poll's time is the start of its invocation.
+            self.polls[fields["export_id"]].append(self._began_at + fields["age_seconds"])
             if fields["state"] is not None:
                 self.answers[fields["export_id"]].append(self._clock())
 
     def warning(self, event: str, **fields: Any) -> None:
-        self.surprises.append({"event": event, **fields})
+        self.unexpected.append({"event": event, **fields})
 
     def exception(self, event: str, error: Exception, **fields: Any) -> None:
-        self.surprises.append({"event": event, "error": error, **fields})
+        self.unexpected.append({"event": event, "error": error, **fields})
 
 
 class Simulation:
-    """Two workers, a queue of start events and a platform. `run` it once; then everything may be looked at.
+    """Two workers, a queue of start events and a platform. Call `run` once, then inspect the attributes.
 
-    `beside` runs side by side with the workers: what happens to the platform meanwhile.
+    `others` run concurrently with the workers, to change the platform meanwhile.
     """
 
     def __init__(self, load: Load) -> None:
         self.load = load
         self.time = VirtualTime()
-        self.begun_at = self.time()
+        self.began_at = self.time()
         self.settings = read_settings(function_environment({}, TokenSecretArn=_SECRET_ARN, ExportBuckets="bucket"))
-        self.dice = random.Random(load.seed)  # noqa: S311 -- seeded dice
+        self.random = random.Random(load.seed)  # noqa: S311 -- seeded
         self.platform = Platform(_TOKEN, clock=self.time)
         self.platform.bulk_enabled = load.in_bulk
         self.platform.add_volume("rfranklin/output", bucket="bucket")
-        self.queue = VirtualQueue(self.time, self.dice)
+        self.queue = VirtualQueue(self.time, self.random)
         self.ledger = VirtualLedger()
         self.topic = VirtualTopic()
-        self.account = Account(self.time, self.begun_at)
+        self.account = Account(self.time, self.began_at)
         self.export_ids = [f"export-{number}" for number in range(load.exports)]
         for export_id in self.export_ids:
             self._start(export_id)
         self.lines = [Line(self.platform, self.time, self._request_seconds) for _ in range(WORKERS)]
         self.pollers = [self._poller(line) for line in self.lines]
 
-    def run(self, *beside: Callable[[], None]) -> None:
-        self.time.run(*(poller.work for poller in self.pollers), *beside)
+    def run(self, *others: Callable[[], None]) -> None:
+        self.time.run(*(poller.work for poller in self.pollers), *others)
 
     def _start(self, export_id: str) -> None:
         file_id = f"file-of-{export_id}"
@@ -180,13 +178,13 @@ class Simulation:
     def _steps(self) -> Steps:
         if self.load.ends_after is None:
             return NEVER
-        return ((0, "RUNNING"), (self.dice.uniform(*self.load.ends_after), self._end()))
+        return ((0, "RUNNING"), (self.random.uniform(*self.load.ends_after), self._end()))
 
     def _end(self) -> str:
-        return "FAILED" if self.dice.random() < 0.1 else "COMPLETED"
+        return "FAILED" if self.random.random() < 0.1 else "COMPLETED"
 
     def _request_seconds(self) -> float:
-        return self.dice.uniform(*self.load.request_seconds)
+        return self.random.uniform(*self.load.request_seconds)
 
     def _poller(self, line: Line) -> Poller:
         rate_limiter = RateLimiter(self.settings.requests_per_minute_and_worker, self.time)
@@ -201,24 +199,24 @@ class Simulation:
             report=self.account,
             grace=grace,
             start_event_source=self.settings.start_event_source,
-            random=self.dice.random,
+            random=self.random.random,
         )
 
         def process_batch(batch: list[QueueMessage]) -> list[str]:
-            self.time.sleep(self.dice.uniform(*_AROUND_SECONDS))
+            self.time.sleep(self.random.uniform(*_AROUND_SECONDS))
             deadline_at = self.time() + FUNCTION_TIMEOUT_SECONDS
             budget = TimeBudget().start(self.time(), lambda: deadline_at - self.time())
             return watcher.process_batch(batch, budget)
 
-        return Poller(self.time, self.queue, process_batch, self.begun_at + self.load.seconds)
+        return Poller(self.time, self.queue, process_batch, self.began_at + self.load.seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What a run comes to; times are in seconds.
+    """The results of a run; times are in seconds.
 
-    `latest_look` is the longest time from the end of a look's poll delay, jitter included, to the next look; a wait for
-    an answer that has not come when the run ends counts with its length so far.
+    `latest_poll` is the longest time from the end of a poll delay, including jitter, to the next poll. A wait for an
+    answer that is still open at the end of the run counts with its length so far.
     """
 
     virtual_seconds: float
@@ -227,9 +225,9 @@ class Figures:
     busiest_minute: int
     busiest_five_minutes: int
     refused_by_rate_window: int
-    looks: int
-    longest_wait_for_look: float
-    latest_look: float
+    polls: int
+    longest_wait_for_poll: float
+    latest_poll: float
     most_receives: int
     answers: int
     mean_wait_for_answer: float
@@ -238,7 +236,7 @@ class Figures:
     longest_invocation: float
     left_in_queue: int
     dead_letters: int
-    surprises: int
+    unexpected: int
     events: int
     events_published_twice: int
 
@@ -248,21 +246,21 @@ def figures(run: Simulation) -> Figures:
     sent_at = [line.sent_at for line in run.lines]
     log = run.platform.requests
     account, schedule = run.account, run.settings.grace.schedule
-    looks = [pair for export_id in run.export_ids for pair in pairwise(account.looks[export_id])]
+    polls = [pair for export_id in run.export_ids for pair in pairwise(account.polls[export_id])]
     end = [run.time()] if run.load.ends_after is None else []
     waits = sorted(b - a for export_id in run.export_ids for a, b in pairwise([*account.answers[export_id], *end]))
-    # The first look has no delay before it.
-    late = [b - a - (1.1 * schedule.delay(a - run.begun_at) if a > run.begun_at else 0) for a, b in looks]
+    # The first poll has no delay.
+    late = [b - a - (1.1 * schedule.delay(a - run.began_at) if a > run.began_at else 0) for a, b in polls]
     return Figures(
-        virtual_seconds=run.time() - run.begun_at,
+        virtual_seconds=run.time() - run.began_at,
         requests=len(log),
         busiest_minute_by_worker=[busiest(moments, 60) for moments in sent_at],
         busiest_minute=busiest([request.at for request in log], 60),
         busiest_five_minutes=busiest([request.at for request in log], 300),
         refused_by_rate_window=sum(request.status == 429 for request in log),
-        looks=len(looks),
-        longest_wait_for_look=max(b - a for a, b in looks),
-        latest_look=max(late),
+        polls=len(polls),
+        longest_wait_for_poll=max(b - a for a, b in polls),
+        latest_poll=max(late),
         most_receives=run.queue.most_receives,
         answers=len(waits) - len(end) * len(run.export_ids),
         mean_wait_for_answer=sum(waits) / len(waits),
@@ -271,14 +269,14 @@ def figures(run: Simulation) -> Figures:
         longest_invocation=max(poller.longest_invocation for poller in run.pollers),
         left_in_queue=len(run.queue),
         dead_letters=len(run.queue.dead_letters),
-        surprises=len(account.surprises),
+        unexpected=len(account.unexpected),
         events=len(run.topic.published),
         events_published_twice=sum(times > 1 for times in run.topic.published.values()),
     )
 
 
 def busiest(moments: Sequence[float], seconds: float) -> int:
-    """How many of the moments, which are in order, the busiest so many seconds hold."""
+    """The largest number of moments (sorted) within any span of `seconds`."""
     most = first = 0
     for last, moment in enumerate(moments):
         while moment - moments[first] >= seconds:
@@ -288,30 +286,12 @@ def busiest(moments: Sequence[float], seconds: float) -> int:
 
 
 def main() -> None:
-    """Run the simulation in both modes, and print the figures of each, times in seconds."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.share_of_rate_limit", description=__doc__)
-    parser.add_argument("--exports", type=int, default=5000)
-    parser.add_argument("--hours", type=float, default=6, help="virtual hours, at most")
-    parser.add_argument("--mode", choices=["bulk", "single"], nargs="+", default=["bulk", "single"])
-    parser.add_argument("--ends-after", type=float, nargs=2, metavar=("FIRST", "LAST"), help="hours; default: never")
-    parser.add_argument("--request-seconds", type=float, nargs=2, metavar=("LEAST", "MOST"), default=[0.2, 1.0])
-    parser.add_argument("--seed", type=int, default=7)
-    given = parser.parse_args()
-    for mode in given.mode:
-        load = Load(
-            exports=given.exports,
-            in_bulk=mode == "bulk",
-            seconds=given.hours * HOUR,
-            ends_after=(given.ends_after[0] * HOUR, given.ends_after[1] * HOUR) if given.ends_after else None,
-            request_seconds=(given.request_seconds[0], given.request_seconds[1]),
-            seed=given.seed,
-        )
-        run = Simulation(load)
-        run.run()
-        print(f"{given.exports:,} exports, {mode} reads")
-        for name, value in asdict(figures(run)).items():
-            shown = f"{value:,.1f}" if isinstance(value, float) else value
-            print(f"  {name.replace('_', ' '):<28}{shown}")
+    """Print the figures of bulk and of single reads, of exports that never end and of exports that do."""
+    for ends_after in (None, (HOUR, 1.5 * HOUR)):
+        for in_bulk in (True, False):
+            run = Simulation(Load(in_bulk=in_bulk, ends_after=ends_after))
+            run.run()
+            print(run.load, *(f"  {name}: {value}" for name, value in asdict(figures(run)).items()), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is compared: artifacts, built as they would be deployed, and the environment that they run in."""
+"""The variants: artifacts built as they would be deployed, and the environment they run in."""
 
 import shutil
 import subprocess
@@ -11,25 +11,26 @@ from pathlib import Path
 
 from benchmarks.exports import BUCKET
 from local.artifact import ROOT, built_once, function_artifact
-from local.emulator import ACCOUNT_ID, CREDENTIALS, REGION
+from local.emulator import ACCOUNT_ID, REGION
+from local.lambda_runtime import FunctionConfiguration, lambda_variables
 from local.template import function_environment
 
 _HERE = Path(__file__).parent
-# What `sam build` does with a requirements.txt: wheels unpacked, without byte code.
+# Like `sam build` with a requirements.txt: wheels unpacked, without byte code.
 _PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
 
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:benchmark-queue"
 _PARAMETERS = {
     "TokenSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:token-AbCdEf",
     "ExportBuckets": BUCKET,
-    # The most that there is, so that the rate limit is not what is measured.
+    # The maximum, so that the rate limit does not affect the measurement.
     "ApiRequestsPerMinute": "200",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A function: the folders that it finds its modules in, and how many messages it is given at a time."""
+    """A function: its module folders, its handler and its batch size."""
 
     name: str
     path: tuple[Path, ...]
@@ -42,18 +43,13 @@ def app() -> Variant:
     return Variant("app", (function_artifact(),), "export_monitor.handler.lambda_handler", 100)
 
 
-def naive() -> Variant:
-    """The plain function, with what pip installs for it, in batches of Lambda's default size."""
-    return Variant("naive", (_built("naive"),), "naive.app.handler", 10)
-
-
-def floor() -> Variant:
-    """The fewest calls."""
-    return Variant("floor", (_built("floor"),), "floor.app.handler", 100)
+def baseline() -> Variant:
+    """The plain function and its dependencies, in batches of Lambda's default size."""
+    return Variant("baseline", (_built("baseline"),), "baseline.app.handler", 10)
 
 
 def official_client() -> Variant:
-    """The official client, as it is installed among the development tools."""
+    """The official client, as installed with the development tools."""
     packages = Path(sysconfig.get_path("purelib"))
     return Variant("official client", (ROOT, packages), "benchmarks.official_client.handler", 100)
 
@@ -70,37 +66,22 @@ def zipped_bytes(variant: Variant) -> int:
 
 
 def environment(variant: Variant, address: str) -> dict[str, str]:
-    """The variables of the process: the template's, and those that Lambda sets. `address` is the stand-in's."""
-    return {
-        **_template_variables(f"http://{address}/v2", f"http://{address}"),
-        **CREDENTIALS,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": f"http://{address}",
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-        "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_REGION": REGION,
-        "LANG": "en_US.UTF-8",
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": ":".join(map(str, variant.path)),
-        # Lambda's code folder cannot be written to, so what comes without byte code is compiled at each start.
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "TZ": ":UTC",
-    }
-
-
-def _template_variables(api_base_url: str, endpoint: str) -> dict[str, str]:
+    """The environment variables of the process: the template's and Lambda's; `address` is the stub server's."""
+    endpoint = f"http://{address}"
     resources = {
         "ExportQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-queue",
         "DeadLetterQueue": f"{endpoint}/{ACCOUNT_ID}/benchmark-dead-letters",
         "ExportEventsTopic": f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:benchmark-events",
     }
-    return function_environment(resources, ApiBaseUrl=api_base_url, **_PARAMETERS)
+    variables = function_environment(resources, ApiBaseUrl=f"{endpoint}/v2", **_PARAMETERS)
+    function = FunctionConfiguration("benchmark", "arn", variant.handler, variables, memory_mb=512)
+    # Lambda's code folder is read-only: modules without byte code are compiled at each start.
+    own = {"PYTHONPATH": ":".join(map(str, variant.path)), "PYTHONDONTWRITEBYTECODE": "1"}
+    return lambda_variables(function, endpoint) | own
 
 
 def _built(name: str) -> Path:
-    """A folder with the package of this name, and with what its requirements.txt asks for; made once."""
+    """A folder with this package and its requirements; built once."""
     source = _HERE / name
     requirements = source / "requirements.txt"
 

@@ -1,6 +1,6 @@
-"""Virtual time, and what stands in it for AWS: a queue with its mapping, a ledger, a topic and a bucket.
+"""Virtual time, and in-memory versions of AWS: a queue with its mapping, a ledger, a topic and a bucket.
 
-Hours pass in seconds: whoever waits gives way to what happens next. Everything is in memory, and the same dice give
+Hours pass in seconds: while one process sleeps, the next event happens. Everything is in memory; one seed always gives
 the same run.
 """
 
@@ -18,20 +18,20 @@ from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.grace import FaultObservation
 from export_monitor.domain.model import ExportJob, ObjectAnswer, QueueMessage, StoredObject, Unavailable, Volume
 
-# As the template says of the queue, the function and the mapping.
+# The template's values for the queue, the function and the mapping.
 VISIBILITY_TIMEOUT_SECONDS = 362.0
 MAX_RECEIVES = 1000
 FUNCTION_TIMEOUT_SECONDS = 60.0
 BATCH_SIZE = 100
 BATCHING_WINDOW_SECONDS = 2.0
-# How often a poller that found less than a batch asks the queue again.
+# How often a poller without a full batch asks the queue again.
 _POLL_SECONDS = 0.5
 
 
 class VirtualTime:
-    """A clock that jumps to what happens next; calling it gives epoch seconds.
+    """A clock that jumps to the next event; calling it gives epoch seconds.
 
-    Processes are threads of which one runs at a time, each until it sleeps, so that nothing depends on the machine.
+    Processes are threads that run one at a time, each until it sleeps, so the machine's speed has no influence.
     """
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
@@ -45,7 +45,7 @@ class VirtualTime:
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let so much time pass, and everything happen that falls into it."""
+        """Let this much time pass; other processes run in the meantime."""
         at = self._now + seconds
         if not self._waiting or at < self._waiting[0][0]:
             self._now = at
@@ -55,7 +55,7 @@ class VirtualTime:
         turn.acquire()
 
     def run(self, *processes: Callable[[], None]) -> None:
-        """Run the processes until each has ended. What one of them raises is raised here."""
+        """Run the processes until all have ended. An exception in one of them is raised here."""
         for process in processes:
             threading.Thread(target=self._live, args=(process, self._wait_until(self._now)), daemon=True).start()
         while self._waiting and not self._errors:
@@ -74,7 +74,7 @@ class VirtualTime:
         turn.acquire()
         try:
             process()
-        except BaseException as error:  # noqa: BLE001 -- a thread's errors are for who runs it
+        except BaseException as error:  # noqa: BLE001 -- raised again by run()
             self._errors.append(error)
         finally:
             self._given_way.release()
@@ -82,7 +82,7 @@ class VirtualTime:
 
 @dataclass
 class _Kept:
-    """A message in the queue: shown from `due_at` on."""
+    """A message in the queue, visible from `due_at` on."""
 
     message_id: str
     body: str
@@ -93,11 +93,11 @@ class _Kept:
 
 
 class VirtualQueue:
-    """A standard queue: what is visible comes in no order, and each receipt hides it for the visibility timeout."""
+    """A standard queue: messages come in no order, and each receive hides them for the visibility timeout."""
 
-    def __init__(self, clock: Callable[[], float], dice: random.Random) -> None:
+    def __init__(self, clock: Callable[[], float], randomness: random.Random) -> None:
         self._clock = clock
-        self._dice = dice
+        self._random = randomness
         self._numbers = count(1)
         self._kept: dict[str, _Kept] = {}
         self._hidden: list[tuple[float, str]] = []
@@ -116,11 +116,11 @@ class VirtualQueue:
         self._hide_until(kept, now)
 
     def receive(self, limit: int) -> list[QueueMessage]:
-        """Up to so many of the messages that are visible now."""
+        """Receive up to `limit` of the visible messages."""
         received: list[QueueMessage] = []
         self._show()
         while self._shown and len(received) < limit:
-            position = self._dice.randrange(len(self._shown))
+            position = self._random.randrange(len(self._shown))
             self._shown[position], self._shown[-1] = self._shown[-1], self._shown[position]
             kept = self._kept[self._shown.pop()]
             kept.receive_count += 1
@@ -134,7 +134,7 @@ class VirtualQueue:
         return received
 
     def change_visibility(self, delays: Sequence[tuple[QueueMessage, float]], *_: object) -> list[QueueMessage]:
-        """Hide messages for so many seconds from now, in whole seconds as SQS takes them."""
+        """Hide messages for a number of seconds, rounded up as SQS takes whole seconds."""
         for message, seconds in delays:
             kept = self._kept[message.message_id]
             if f"{kept.message_id}/{kept.receive_count}" == message.receipt_handle and not kept.is_shown:
@@ -143,16 +143,16 @@ class VirtualQueue:
         return []
 
     def dead_letter(self, message: QueueMessage, error: str, *_: object) -> None:
-        """What could not be understood or kept failing."""
+        """Move an invalid or repeatedly failing message to the dead-letter queue."""
         self._move_to_dead_letters(message.message_id, error)
 
     def delete(self, message_ids: Collection[str]) -> None:
-        """Forget messages that were handled."""
+        """Delete messages that were handled."""
         for message_id in message_ids:
             self._kept.pop(message_id, None)
 
     def next_due_at(self) -> float:
-        """When there will be something to receive, as far as is known now."""
+        """When the next message becomes visible, as far as known."""
         self._show()
         if self._shown:
             return self._clock()
@@ -166,7 +166,7 @@ class VirtualQueue:
         while self._hidden and self._hidden[0][0] <= self._clock():
             due_at, message_id = heapq.heappop(self._hidden)
             kept = self._kept.get(message_id)
-            # An entry may be one of a visibility that was changed since.
+            # Skip entries whose visibility has changed since.
             if kept and kept.due_at == due_at and not kept.is_shown:
                 kept.is_shown = True
                 self._shown.append(message_id)
@@ -178,9 +178,9 @@ class VirtualQueue:
 
 @dataclass
 class Poller:
-    """One of the mapping's workers: gathers batches and has them looked at, one after the other.
+    """One of the mapping's workers: gathers batches and processes them one after the other.
 
-    `look_at` takes a batch and gives the ids of the messages that stay in the queue.
+    `process_batch` takes a batch and returns the ids of the messages that stay in the queue.
     """
 
     time: VirtualTime
@@ -190,17 +190,17 @@ class Poller:
     longest_invocation: float = 0.0
 
     def work(self) -> None:
-        """Work until the time is over or nothing is left to watch."""
+        """Work until the time is over or the queue is empty."""
         while self.time() < self.until and len(self.queue):
             batch = self._gather()
             if batch:
-                begun_at = self.time()
+                began_at = self.time()
                 stays = set(self.process_batch(batch))
                 self.queue.delete([one.message_id for one in batch if one.message_id not in stays])
-                self.longest_invocation = max(self.longest_invocation, self.time() - begun_at)
+                self.longest_invocation = max(self.longest_invocation, self.time() - began_at)
 
     def _gather(self) -> list[QueueMessage]:
-        """What is there, and what comes within the window that begins with the first message."""
+        """The visible messages, and those that arrive within the batching window after the first."""
         batch = self.queue.receive(BATCH_SIZE)
         if not batch:
             self.time.sleep(min(_POLL_SECONDS, max(0.01, self.queue.next_due_at() - self.time())))
@@ -214,7 +214,7 @@ class Poller:
 
 @dataclass
 class _Item:
-    """What the ledger knows of an export."""
+    """The ledger's item of one export."""
 
     claimed_until: float = -math.inf
     sent: set[str] = field(default_factory=set)
@@ -222,7 +222,7 @@ class _Item:
 
 
 class VirtualLedger:
-    """Claims and what was published, by export."""
+    """Claims and published events, by export."""
 
     def __init__(self) -> None:
         self._items: dict[str, _Item] = {}
@@ -240,7 +240,7 @@ class VirtualLedger:
         return refused
 
     def add(self, export_ids: Collection[str], now: float) -> None:
-        """Nothing is discovered here."""
+        """Do nothing: this simulation has no discovery."""
 
     def record(self, published: Sequence[Claim], over: Sequence[Claim], *_: object) -> set[str]:
         for claim in (*published, *over):
@@ -254,23 +254,23 @@ class VirtualLedger:
     def first_seen_at(
         self, observations: Collection[FaultObservation], now: float, *_: object
     ) -> dict[FaultObservation, float | Unavailable]:
-        """Every fault is new: none lasts in a run."""
+        """Report every fault as new: none lasts in a run."""
         return dict.fromkeys(observations, now)
 
 
 class NoGroups:
-    """Nobody announces a group here."""
+    """Groups that do nothing: no export of the simulation belongs to one."""
 
     def begin(self, *_: object) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def count(self, ends: Sequence[object], *_: object) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 @dataclass
 class VirtualTopic:
-    """Counts the events by their ids."""
+    """Counts published events by their ids."""
 
     published: Counter[str] = field(default_factory=Counter)
 
@@ -281,7 +281,7 @@ class VirtualTopic:
 
 @dataclass(frozen=True)
 class VirtualObjects:
-    """A bucket that holds whatever a completed job says that it does."""
+    """A bucket that contains the object of every completed job."""
 
     clock: Callable[[], float]
     size: int

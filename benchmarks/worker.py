@@ -1,7 +1,7 @@
-"""An execution environment of Lambda, as small as can be: imports a handler, calls it, and tells what it took.
+"""A minimal Lambda execution environment: imports a handler, calls it and reports its time and memory.
 
-Runs alone, by path, in a process that sees one artifact and the standard library: `python -S -P worker.py HANDLER FD`.
-Orders come in as lines of JSON, each a list of events or null; a line of JSON about each goes out to the descriptor.
+Runs by path in a process that sees one artifact and the standard library: `python -S -P worker.py HANDLER FD`. Each
+line of input is a JSON list of events; for each, it writes a line of JSON to the file descriptor.
 """
 
 import importlib
@@ -15,7 +15,7 @@ _LIMIT_SECONDS = 60.0
 
 
 class Context:
-    """What handlers ask of Lambda's context."""
+    """The parts of Lambda's context that handlers use."""
 
     function_name = "benchmark"
     function_version = "$LATEST"
@@ -31,7 +31,7 @@ class Context:
 
 
 def main() -> None:
-    """Import the handler, then do as ordered until there are no orders."""
+    """Import the handler, then call it for each line of input."""
     module, _, name = sys.argv[1].rpartition(".")
     replies = os.fdopen(int(sys.argv[2]), "w")
     cpu, wall = time.process_time(), time.perf_counter()
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _round(handler: Any, events: list[Any]) -> dict[str, Any]:
-    """Call the handler with each event; times are in seconds, those `since_start` are the whole process's."""
+    """Call the handler with each event; times are in seconds, `since_start` means since the process started."""
     cpu, wall = time.process_time(), time.perf_counter()
     answers = [handler(event, Context()) for event in events]
     return {
@@ -58,8 +58,8 @@ def _round(handler: Any, events: list[Any]) -> dict[str, Any]:
 
 
 def _peak_kb() -> int:
-    # Not getrusage, which remembers the process that this one was forked from.
-    with open("/proc/self/status") as status:  # noqa: PTH123 -- pathlib is an import that not every handler needs
+    # Not getrusage, which includes the parent process before the fork.
+    with open("/proc/self/status") as status:  # noqa: PTH123 -- importing pathlib would add to the handler's memory
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
 

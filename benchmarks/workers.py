@@ -1,4 +1,4 @@
-"""Drives one variant in a process of its own, with events as Lambda makes them of a queue's messages."""
+"""Runs one variant in its own process, with events like those Lambda makes from SQS messages."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _SENT_SECONDS_AGO = 900
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a worker says of a round. Times are in seconds, and those of the start count from the process's."""
+    """A worker's report of a round. Times are in seconds; `since_start` means since the process started."""
 
     cpu: float
     wall: float
@@ -33,7 +33,7 @@ class Round:
 
 
 class Worker:
-    """A process that has the variant's modules and nothing else."""
+    """A process with the variant's modules and nothing else."""
 
     def __init__(self, variant: Variant, address: str) -> None:
         self._batch_size = variant.batch_size
@@ -47,7 +47,7 @@ class Worker:
             env=variables,
             pass_fds=[theirs],
             stdin=subprocess.PIPE,
-            # Log lines and metrics are written, and nobody reads them.
+            # Log lines and metrics are written and discarded.
             stdout=subprocess.DEVNULL,
             text=True,
         )
@@ -62,21 +62,21 @@ class Worker:
         self._answers.close()
 
     def process_batch(self, export_ids: Sequence[str]) -> Round:
-        """Have a message about each export handled. Raises RuntimeError where the worker ended instead."""
+        """Process a message about each export. Raises RuntimeError if the worker ends instead."""
         if self._process.stdin is None:
-            raise RuntimeError("the worker takes no orders")
+            raise RuntimeError("the worker has no input")
         json.dump(events(export_ids, self._batch_size), self._process.stdin)
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         line = self._answers.readline()
         if not line:
             raise RuntimeError(f"the worker ended with status {self._process.wait()}")
-        told = json.loads(line)
-        return Round(**{"wall_since_start": told.pop("ended_at") - self._started_at, **told})
+        report = json.loads(line)
+        return Round(**{"wall_since_start": report.pop("ended_at") - self._started_at, **report})
 
 
 def events(export_ids: Sequence[str], batch_size: int) -> list[dict[str, Any]]:
-    """The events that a mapping with this batch size makes of one message about each export."""
+    """The events of a mapping with this batch size, with one message about each export."""
     records = [_record(export_id) for export_id in export_ids]
     return [{"Records": records[start : start + batch_size]} for start in range(0, len(records), batch_size)]
 

@@ -1,23 +1,22 @@
-"""The fault campaign: exports of every kind on the local stack under a seeded schedule of faults, and a judge.
+"""The fault campaign: exports of every kind on the local stack, a seeded schedule of faults, and a judge.
 
     make chaos SEEDS="1 2 3"
     python -m chaos --seed 7 --exports 300 --workers 4
 
-times       how long everything takes, and why no fault can change what an export's end must be
+timing      all durations, and why no fault can change how an export must end
 exports     the kinds of exports, and how each must end
-schedule    what goes wrong, and when
-dice        decides at every call whether it goes wrong
-stage       announces the exports, and lets their jobs go their way
-workers     the function's processes, and a queue that gives messages twice and with shifted times
-campaign    runs all of this until no message is left
-witness     reads from the calls that reach AWS what was published and recorded
-oracle      what each event must say
-report      judges what was seen
+schedule    the faults and their times
+injector    decides for each call whether it fails
+driver      announces the exports and runs their jobs
+workers     the function's processes, and a queue that delivers messages twice and with shifted times
+campaign    runs all of this until the queue is empty
+recorder    reads from AWS calls what was published and recorded
+oracle      the expected content of each event
+report      judges the run
 
-A seed fixes the exports and the schedule. When a call comes is the machine's affair, so two campaigns of one seed are
-alike and not the same.
+A seed determines the exports and the schedule. When each call happens depends on the machine, so two campaigns with the
+same seed are similar, not identical.
 
-Clocks jump between SQS and the function: messages seem to have been sent earlier or later than they were, or to be
-sent in the future. The clocks of two workers do not jump apart, which claims rely on, and which Amazon's time service
-sees to.
+Clocks jump between SQS and the function: messages seem to have been sent earlier, later or in the future. The clocks of
+two workers stay together: claims rely on that, and Amazon's time service ensures it.
 """

@@ -1,4 +1,4 @@
-"""`python -m chaos`: runs a fault campaign for each seed; exits with 1 where a promise was not kept."""
+"""`python -m chaos`: runs a fault campaign for each seed; exits with 1 if a guarantee was broken."""
 
 import argparse
 import sys
@@ -9,12 +9,12 @@ from chaos.report import judge, lines
 
 
 def main() -> None:
-    """Run the campaigns one after the other, and print a report of each."""
+    """Run the campaigns one after the other and print a report of each."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description="Fault campaigns on the local stack.")
-    parser.add_argument("--seed", type=int, nargs="+", default=[7], help="the schedules, one campaign for each")
+    parser.add_argument("--seed", type=int, nargs="+", default=[7], help="one campaign for each seed")
     parser.add_argument("--exports", type=int, default=300)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--log", type=Path, help="a file for the function's log")
+    parser.add_argument("--log", type=Path, help="append the function's log to this file")
     options = parser.parse_args()
     passed = [_run(seed, options.exports, options.workers, options.log) for seed in options.seed]
     sys.exit(not all(passed))

@@ -1,4 +1,4 @@
-"""Runs a campaign: announces the exports, lets things go wrong with them, and waits until every watch has ended."""
+"""Runs a campaign: announces the exports, injects faults, and waits until every watch has ended."""
 
 import threading
 import time
@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-from chaos.driver import WAYS, Stage
-from chaos.exports import BUCKET, ELSEWHERE, OTHER_BUCKET, PATIENT_KINDS, PROJECT, VOLUME, make_exports
-from chaos.injector import Dice
-from chaos.recorder import Witness
+from chaos.driver import WAYS, Driver
+from chaos.exports import BUCKET, ELSEWHERE, LONG_GRACE_KINDS, OTHER_BUCKET, PROJECT, VOLUME, make_exports
+from chaos.injector import Injector
+from chaos.recorder import Recorder
 from chaos.run import Run
 from chaos.schedule import OTHER_JOB, Event, make_schedule
 from chaos.timing import times_for
@@ -29,7 +29,7 @@ Act = Callable[[], None]
 
 
 class Campaign:
-    """One campaign; `run` may be called once. `log` is called with each line that the function logs."""
+    """One campaign; call `run` once. `log` is called with each log line of the function."""
 
     def __init__(self, seed: int, exports: int, workers: int, log: Callable[[str], None] = lambda _: None) -> None:
         self._seed = seed
@@ -37,10 +37,10 @@ class Campaign:
         self._times = times_for(exports)
         self._exports = {one.id: one for one in make_exports(exports, self._times, self._random)}
         self._schedule = make_schedule(self._times, list(self._exports), self._random)
-        self._dice = Dice(self._schedule, self._times, self._random)
+        self._injector = Injector(self._schedule, self._times, self._random)
         self._workers = workers
         self._log = log
-        self._witness = Witness()
+        self._recorder = Recorder()
         self._received: list[Notification] = []
         self._lock = threading.Lock()
         self._todo: list[tuple[float, Act]] = []
@@ -49,25 +49,25 @@ class Campaign:
         self._late = 0.0
 
     def run(self) -> Run:
-        """Run to the end, and give what was seen."""
+        """Run to the end, and return the results."""
         with ExitStack() as parts:
             stack = parts.enter_context(self._stack())
-            stage = Stage(stack, self._dice, self._random, self._later)
-            stack.platform.deliver = lambda job: stage.put_object(self._exports[job.id])
+            driver = Driver(stack, self._injector, self._random, self._later)
+            stack.platform.deliver = lambda job: driver.put_object(self._exports[job.id])
             workers = [self._worker(stack, number, parts) for number in range(self._workers)]
             mapping = self._mapping(stack, workers)
-            self._plan(stage, workers)
-            self._dice.begin()
+            self._plan(driver, workers)
+            self._injector.begin()
             mapping.start()
             parts.callback(mapping.stop)
-            left = self._until_over(stack, stage)
+            left = self._until_over(stack, driver)
             self._hands.shutdown()
-            stage.close()
+            driver.close()
             mapping.stop()
             self._collect(stack)
-            return self._seen(stack, stage, workers, left)
+            return self._results(stack, driver, workers, left)
 
-    # --- before it begins ---------------------------------------------------------------------------------------
+    # --- setup ---------------------------------------------------------------------------------------
 
     def _stack(self) -> Stack:
         times = self._times
@@ -81,13 +81,13 @@ class Campaign:
             "ObjectGraceSeconds": f"{times.object_grace:g}",
             "NotFoundGraceSeconds": f"{times.unknown_grace:g}",
         }
-        # The workers are the campaign's own, each with its own proxy.
+        # The campaign has its own workers, each with its own proxy.
         return Stack(self._platform(), buckets=[BUCKET, OTHER_BUCKET], parameters=parameters, polls=False, workers=1)
 
     def _platform(self) -> Platform:
         platform = Platform(TOKEN)
         platform.rate.limit = 1_000_000
-        platform.fault_for = self._dice.fault_for
+        platform.fault_for = self._injector.fault_for
         platform.add_volume(VOLUME, bucket=BUCKET)
         platform.add_volume(ELSEWHERE, bucket=OTHER_BUCKET)
         platform.add_job(Job(id=OTHER_JOB, file="none", volume=VOLUME, location="other.vcf", delivers=False))
@@ -108,63 +108,65 @@ class Campaign:
             log=self._log,
         )
         parts.callback(worker.kill)
-        proxy.fault_for = partial(self._dice.fault_for, kill=worker.kill)
-        proxy.reached = partial(self._witness.reached, number)
+        proxy.fault_for = partial(self._injector.fault_for, kill=worker.kill)
+        proxy.reached = partial(self._recorder.reached, number)
         return worker
 
     def _mapping(self, stack: Stack, workers: Sequence[Worker]) -> EventSourceMapping:
-        # Those that are handed start events directly.
-        stack.aws.fault_for = partial(self._dice.fault_for, kill=stack.environments[-1].kill)
-        # Long enough for an invocation; what could not be hidden comes back after it.
+        # For direct invocations with start events.
+        stack.aws.fault_for = partial(self._injector.fault_for, kill=stack.environments[-1].kill)
+        # Longer than an invocation; messages that could not be hidden return after it.
         stack.client("sqs").set_queue_attributes(
             QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
             Attributes={"VisibilityTimeout": str(int(self._times.function * 1.5))},
         )
-        queue = UnreliableQueue(stack.client("sqs"), self._dice.jump, lambda: self._dice.is_on("delivered twice"))
+        queue = UnreliableQueue(
+            stack.client("sqs"), self._injector.jump, lambda: self._injector.is_on("delivered twice")
+        )
         configuration = replace(stack.deployment.mapping, batching_window_seconds=0.3)
         return EventSourceMapping(configuration, queue, workers, redeliver_immediately=True)
 
-    def _plan(self, stage: Stage, workers: Sequence[Worker]) -> None:
+    def _plan(self, driver: Driver, workers: Sequence[Worker]) -> None:
         times, random = self._times, self._random
         for export in self._exports.values():
             at = random.uniform(0, times.announcing)
-            self._todo.append((at, partial(stage.begin, export)))
-            if random.random() < 0.2 and export.kind not in PATIENT_KINDS:
+            self._todo.append((at, partial(driver.begin, export)))
+            if random.random() < 0.2 and export.kind not in LONG_GRACE_KINDS:
                 for _ in range(random.randint(1, 2)):
                     again = at + random.uniform(0.5, 10)
-                    self._todo.append((again, partial(stage.announce, export, random.choice(WAYS))))
+                    self._todo.append((again, partial(driver.announce, export, random.choice(WAYS))))
         for number in range(max(3, len(self._exports) // 15)):
             at = random.uniform(0, times.announcing / 2)
-            self._todo.append((at, partial(stage.send_bad, f"bad-{number}-of-{self._seed}", number)))
+            self._todo.append((at, partial(driver.send_bad, f"bad-{number}-of-{self._seed}", number)))
         for kill in self._schedule.kills:
             if kill.operation is None:
                 self._todo.append((kill.at, partial(self._kill, random.choice(workers))))
         for number, event in enumerate(self._schedule.events):
-            self._todo += self._acts(stage, event, f"the-campaign-s-token-{number}", workers)
+            self._todo += self._acts(driver, event, f"the-campaign-s-token-{number}", workers)
 
-    def _acts(self, stage: Stage, event: Event, token: str, workers: Sequence[Worker]) -> list[tuple[float, Act]]:
+    def _acts(self, driver: Driver, event: Event, token: str, workers: Sequence[Worker]) -> list[tuple[float, Act]]:
         end = event.at + event.seconds
         if event.what == "token rotated":
-            return [(event.at, partial(stage.accept_only, token)), (end, partial(stage.keep_secret, token))]
+            return [(event.at, partial(driver.accept_only, token)), (end, partial(driver.keep_secret, token))]
         if event.what == "bulk missing":
             return [
-                (event.at, partial(stage.offer_bulk, is_there=False)),
-                (end, partial(stage.offer_bulk, is_there=True)),
-                # A worker believes for an hour that there is no bulk call: that has to go with its process.
+                (event.at, partial(driver.offer_bulk, is_there=False)),
+                (end, partial(driver.offer_bulk, is_there=True)),
+                # A worker remembers for an hour that bulk calls are missing: restart it.
                 *((end, partial(self._kill, worker)) for worker in workers),
             ]
         return []
 
     def _kill(self, worker: Worker) -> None:
-        self._dice.bit("worker killed")
+        self._injector.count("worker killed")
         worker.kill()
 
-    # --- until it is over -----------------------------------------------------------------------------------------
+    # --- run -----------------------------------------------------------------------------------------
 
-    def _until_over(self, stack: Stack, stage: Stage) -> int:
-        """Do what is planned when it is due, until no message is left, or time is up; gives how many are left then."""
+    def _until_over(self, stack: Stack, driver: Driver) -> int:
+        """Run the planned steps when due, until the queue is empty or the time is over; return the messages left."""
         collected_at = 0.0
-        while (now := self._dice.now()) < self._times.limit:
+        while (now := self._injector.now()) < self._times.limit:
             with self._lock:
                 due = sorted((one for one in self._todo if one[0] <= now), key=lambda one: one[0])
                 self._todo = [one for one in self._todo if one[0] > now]
@@ -172,45 +174,45 @@ class Campaign:
             if now - collected_at > 1:
                 collected_at = now
                 self._collect(stack)
-                # Twice, since a message may come to light between two counts of the emulator.
-                if self._is_done() and stage.is_idle and stack.messages_left() == 0 == stack.messages_left():
+                # Count twice: a message may become visible between the emulator's two counts.
+                if self._is_done() and driver.is_idle and stack.messages_left() == 0 == stack.messages_left():
                     break
             time.sleep(0.05)
-        # What was given up, and still hangs between function and emulator, comes out now or was never published.
+        # Calls that the function gave up may still be on their way to the emulator.
         time.sleep(2)
         return stack.messages_left()
 
     def _later(self, seconds: float, act: Act) -> None:
         with self._lock:
-            self._todo.append((self._dice.now() + seconds, act))
+            self._todo.append((self._injector.now() + seconds, act))
 
     def _do(self, due_at: float, act: Act) -> None:
-        self._late = max(self._late, self._dice.now() - due_at)
+        self._late = max(self._late, self._injector.now() - due_at)
         act()
 
     def _is_done(self) -> bool:
-        # Asking for its result raises what an act raised.
+        # result() raises the step's exception.
         self._doing = [one for one in self._doing if not one.done() or one.result()]
         return not self._todo and not self._doing
 
     def _collect(self, stack: Stack) -> None:
         self._received += stack.receive(timeout_seconds=0)
 
-    def _seen(self, stack: Stack, stage: Stage, workers: Sequence[Worker], left: int) -> Run:
+    def _results(self, stack: Stack, driver: Driver, workers: Sequence[Worker], left: int) -> Run:
         return Run(
             seed=self._seed,
             times=self._times,
             source=f"{stack.api_url}/storage/exports",
-            stories=stage.stories,
-            bad_starts=stage.bad_starts,
+            timelines=driver.timelines,
+            bad_starts=driver.bad_starts,
             received=self._received,
-            publications=self._witness.publications,
-            records=self._witness.records,
-            invocations=[one for worker in workers for one in worker.handled],
-            letters=stack.dead_letters(),
+            publications=self._recorder.publications,
+            records=self._recorder.records,
+            invocations=[one for worker in workers for one in worker.records],
+            dead_letters=stack.dead_letters(),
             messages_left=left,
-            faults=self._dice.fault_counts,
+            faults=self._injector.fault_counts,
             raised=[error for worker in workers for error in worker.raised],
-            seconds=self._dice.now(),
+            seconds=self._injector.now(),
             late=self._late,
         )

@@ -1,4 +1,4 @@
-"""What a campaign does to the stack: it announces exports in every way there is, and lets their jobs go their way."""
+"""What a campaign does to the stack: it announces exports in every possible way and runs their jobs."""
 
 import json
 import threading
@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 
 from chaos.exports import BUCKET, Export
-from chaos.injector import Dice
-from chaos.run import BadStart, Story
+from chaos.injector import Injector
+from chaos.run import BadStart, Timeline
 from local.stack import Stack
 
 WAYS = ("bus", "detail", "id", "envelope", "notification", "direct")
@@ -25,43 +25,43 @@ _BAD = {
 }
 
 
-class Stage:
-    """A deployed stack and what was done to it, from many threads; `later` is given what is due in so many seconds."""
+class Driver:
+    """A deployed stack and what was done to it, from many threads; `later` schedules a call after some seconds."""
 
     def __init__(
-        self, stack: Stack, dice: Dice, random: Random, later: Callable[[float, Callable[[], None]], None]
+        self, stack: Stack, injector: Injector, random: Random, later: Callable[[float, Callable[[], None]], None]
     ) -> None:
         self._stack = stack
-        self._dice = dice
+        self._injector = injector
         self._random = random
         self._later = later
         self._lock = threading.Lock()
-        self._stories: dict[str, Story] = {}
+        self._timelines: dict[str, Timeline] = {}
         self.bad_starts: list[BadStart] = []
-        # Those who hand start events to the function take turns there.
+        # Direct invocations with start events.
         self._callers = ThreadPoolExecutor(2)
         self._calls: list[Future[None]] = []
 
     @property
-    def stories(self) -> dict[str, Story]:
-        """How each export has gone so far."""
+    def timelines(self) -> dict[str, Timeline]:
+        """The timeline of each export so far."""
         with self._lock:
-            return dict(self._stories)
+            return dict(self._timelines)
 
     @property
     def is_idle(self) -> bool:
-        """Whether every start event that is handed to the function was taken."""
+        """Whether all direct invocations have ended."""
         return all(call.done() for call in list(self._calls))
 
     def close(self) -> None:
-        """Wait for those who still hand over start events."""
+        """Wait for the direct invocations."""
         self._callers.shutdown()
 
     def begin(self, export: Export) -> None:
-        """Announce an export for the first time, and let its job begin."""
+        """Announce an export for the first time, and start its job."""
         now = time.time()
         with self._lock:
-            self._stories[export.id] = Story(export, now, now)
+            self._timelines[export.id] = Timeline(export, now, now)
         if export.job_after == 0:
             self._begin_job(export)
         elif export.job_after is not None:
@@ -88,31 +88,31 @@ class Stage:
         self._amend(export.id, last_announced_at=time.time())
 
     def send_bad(self, mark: str, number: int) -> None:
-        """Send a start event that cannot be understood, of the kind with this number."""
+        """Send an invalid start event; `number` selects its kind."""
         body, error = list(_BAD.items())[number % len(_BAD)]
         self.bad_starts.append(BadStart(mark, error))
         self._stack.send(body.format(mark=mark))
 
     def put_object(self, export: Export) -> None:
-        """What an export's end does, where it does."""
+        """Put the object of an export, if it has one."""
         if export.body is not None:
             etag = self._stack.put_object(BUCKET, export.job.location, export.body, **export.put)
             self._amend(export.id, etag=etag, object_put_at=time.time())
 
     def accept_only(self, token: str) -> None:
-        """Let the platform take this token and no other."""
-        self._dice.bit("token rotated")
+        """Make the platform accept this token and no other."""
+        self._injector.count("token rotated")
         self._stack.platform.tokens = {token}
 
     def keep_secret(self, token: str) -> None:
-        """Put a token into the secret, in a shape that a careless hand gives it."""
+        """Put a token into the secret, as JSON with stray white space."""
         secret = json.dumps({"auth_token": f" {token}\n"})
         self._stack.client("secretsmanager").put_secret_value(SecretId=self._stack.secret_arn, SecretString=secret)
 
     def offer_bulk(self, *, is_there: bool) -> None:
-        """Let the platform have bulk calls or not."""
+        """Enable or disable the platform's bulk calls."""
         if not is_there:
-            self._dice.bit("API bulk missing")
+            self._injector.count("API bulk missing")
         self._stack.platform.bulk_enabled = is_there
 
     def _begin_job(self, export: Export) -> None:
@@ -123,7 +123,7 @@ class Stage:
             self._later(export.job_seconds + export.body_after, lambda: self.put_object(export))
 
     def _invoke(self, envelope: Mapping[str, Any], export_id: str) -> None:
-        """Hand a start event to the function, again until it was taken, as who waits for the answer would."""
+        """Invoke the function with a start event until it succeeds, as a synchronous caller would."""
         for _ in range(100):
             if self._stack.invoke(envelope).status == "returned":
                 break
@@ -132,4 +132,4 @@ class Stage:
 
     def _amend(self, export_id: str, **facts: Any) -> None:
         with self._lock:
-            self._stories[export_id] = replace(self._stories[export_id], **facts)
+            self._timelines[export_id] = replace(self._timelines[export_id], **facts)

@@ -1,4 +1,4 @@
-"""The exports of a campaign: what each one's job, file and object will be, and what must come of it."""
+"""The exports of a campaign: the job, file and object of each, and how it must end."""
 
 import string
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from local.demo import KEY, bam
 from local.export_jobs import Job, error_body
 
 BUCKET = "bucket"
-# A bucket that is no export bucket of the stack, and a volume that the platform does not have.
+# A bucket outside the stack's export buckets, and a volume that does not exist.
 OTHER_BUCKET = "elsewhere"
 GROUP = "run-42"
 VOLUME = "rfranklin/output"
@@ -23,17 +23,18 @@ PLAIN = bytes(1234)
 _ASKED = {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD"}
 _PUT_AS_ASKED = {"ServerSideEncryption": "AES256", "StorageClass": "STANDARD"}
 _CHECKS = ("exists", "size", "freshness", "encryption", "kms_key", "storage_class", "acl", "integrity")
-_FULL = frozenset({"exists", "size", "freshness", "encryption", "storage_class"})
+_FOUND = frozenset({"exists", "size", "freshness"})
+_FULL = _FOUND | {"encryption", "storage_class"}
 
 
 @dataclass(frozen=True)
 class Conclude:
-    """What an export's event must say, and when it may come at the earliest.
+    """The expected content of an export's event, and its earliest time.
 
-    `reason` is None where it completed. Checks that are neither in `passed` nor in `failed` must be skipped; with both
-    empty nothing was verified. `patience` (seconds) counts from the job's end, or from the start event where the API
-    never shows one (`shows_job` false) or the job never ends. `file` tells whether the event must, may or cannot know
-    the source file. `denial` is the error with which the API denies the job or its volume.
+    `reason` is None if it completed. Checks that are neither in `passed` nor in `failed` must be skipped; if both are
+    empty, nothing was verified. `grace` (seconds) counts from the job's end, or from the start event if the API never
+    shows the job (`shows_job`) or the job never ends. `file` says whether the event must, may or cannot contain the
+    source file. `denial` is the API's error for the job or its volume.
     """
 
     reason: str | None = None
@@ -57,8 +58,8 @@ class Conclude:
 class Export:
     """One export.
 
-    The platform knows the job so many seconds after the start event (None: never); the object (`body`, None: never)
-    is put into the bucket so many seconds after the job's end, with the arguments `put` of S3's PutObject.
+    The platform knows the job `job_after` seconds after the start event (None: never). The object (`body`, None: never)
+    is put into the bucket `body_after` seconds after the job's end, with the arguments `put` of S3's PutObject.
     """
 
     id: str
@@ -85,144 +86,109 @@ class Export:
 
     @property
     def job_seconds(self) -> float:
-        """From the moment at which the platform knows the job to its end."""
+        """From when the platform knows the job to its end."""
         return self.job.steps[-1][0] if self.end.ends else 0
 
 
-Maker = Callable[[Export, Times], Export]
+# What makes an export of this kind: fields of `Export` or of its job.
+Changes = Callable[[Export, Times], dict[str, Any]]
 
 
-def _sound(export: Export, _: Times) -> Export:
-    return export
+def _fails(reason: str, **end: Any) -> dict[str, Any]:
+    """An export that fails without an object."""
+    return {"end": Conclude(reason, **{"file": "may", **end}), "body": None}
 
 
-def _bare(export: Export, _: Times) -> Export:
-    passed = frozenset({"exists", "size", "freshness"})
-    return _with(export, properties={}, end=Conclude(passed=passed), put={})
+def _bam(export: Export, body: bytes) -> dict[str, Any]:
+    return {"location": f"{export.id}/reads.bam", "body": body, "size": len(body)}
 
 
-def _public(export: Export, _: Times) -> Export:
-    properties = {**_ASKED, "aws_canned_acl": "public-read"}
-    put = {**_PUT_AS_ASKED, "ACL": "public-read"}
-    return _with(export, properties=properties, end=Conclude(passed=_FULL | {"acl"}), put=put)
+def _endless(times: Times, state: str) -> dict[str, Any]:
+    return {"steps": ((0, "PENDING"), (1, state)), **_fails("TIMED_OUT", grace=times.timeout, ends=False)}
 
 
-def _with_result(export: Export, _: Times) -> Export:
-    return _with(export, shows_result=True, explicit_nulls=True)
+def _mismatch(times: Times, passed: frozenset[str], failed: str) -> Conclude:
+    return Conclude("OBJECT_MISMATCH", passed, frozenset({failed}), times.object_grace)
 
 
-def _kms(export: Export, _: Times) -> Export:
-    passed = frozenset({"exists", "size", "freshness", "encryption", "kms_key"})
-    properties = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": KEY}
-    return _with(
-        export,
-        properties=properties,
-        end=Conclude(passed=passed),
-        put={"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY},
-    )
-
-
-def _bam(export: Export, _: Times) -> Export:
-    end = replace(export.end, passed=_FULL | {"integrity"})
-    return _with(export, location=f"{export.id}/reads.bam", end=end, body=bam(), size=len(bam()))
-
-
-def _cut_bam(export: Export, times: Times) -> Export:
-    cut = bam()[:-10]
-    end = Conclude("OBJECT_MISMATCH", _FULL, frozenset({"integrity"}), times.object_grace)
-    return _with(export, location=f"{export.id}/reads.bam", end=end, body=cut, size=len(cut))
-
-
-def _wrong_size(export: Export, times: Times) -> Export:
-    end = Conclude("OBJECT_MISMATCH", _FULL - {"size"}, frozenset({"size"}), times.object_grace)
-    return _with(export, end=end, size=len(PLAIN) + 1)
-
-
-def _missing(export: Export, times: Times) -> Export:
-    end = Conclude("OBJECT_MISSING", failed=frozenset({"exists"}), grace=times.object_grace, file="may")
-    return _with(export, end=end, body=None)
-
-
-def _late_object(export: Export, times: Times) -> Export:
-    return replace(export, body_after=times.late)
-
-
-def _failed(export: Export, _: Times) -> Export:
-    steps = (*export.job.steps[:-1], (export.job_seconds, "FAILED"))
-    error = error_body(409, 9107, "The destination already holds an object.")
-    return _with(export, steps=steps, error=error, end=Conclude("EXPORT_FAILED", file="may"), body=None)
-
-
-def _unknown(export: Export, times: Times) -> Export:
-    denial = error_body(404, 9008, "Job not found.")
-    end = Conclude("EXPORT_NOT_FOUND", grace=times.unknown_grace, shows_job=False, file="cannot", denial=denial)
-    return replace(export, job_after=None, end=end, body=None)
-
-
-def _unknown_at_first(export: Export, times: Times) -> Export:
-    return replace(export, job_after=times.late)
-
-
-def _forbidden(export: Export, times: Times) -> Export:
-    denial = error_body(403, 9005, "You do not have access to this job.")
-    end = Conclude("EXPORT_FORBIDDEN", grace=times.refusal, shows_job=False, file="cannot", denial=denial)
-    return _with(export, foreign=True, end=end, body=None)
-
-
-def _no_volume(export: Export, times: Times) -> Export:
-    denial = error_body(404, 9007, "Volume not found.")
-    end = Conclude("VOLUME_UNAVAILABLE", grace=times.refusal, file="may", denial=denial)
-    return _with(export, volume=NO_VOLUME, end=end, body=None)
-
-
-def _other_bucket(export: Export, times: Times) -> Export:
-    end = Conclude("OBJECT_FORBIDDEN", grace=times.refusal, file="may")
-    return _with(export, volume=ELSEWHERE, end=end, body=None)
-
-
-def _endless(export: Export, times: Times) -> Export:
-    end = Conclude("TIMED_OUT", grace=times.timeout, ends=False, file="may")
-    return _with(export, steps=((0, "PENDING"), (1, "RUNNING")), end=end, body=None)
-
-
-def _of_unknown_state(export: Export, times: Times) -> Export:
-    endless = _endless(export, times)
-    return _with(endless, steps=((0, "PENDING"), (1, "ABORTED")))
-
-
-# How often each kind comes beside the one of each that every campaign has.
-KINDS: dict[str, tuple[int, Maker]] = {
-    "sound": (10, _sound),
-    "bare": (3, _bare),
-    "public": (3, _public),
-    "with-result": (3, _with_result),
-    "kms": (2, _kms),
-    "bam": (4, _bam),
-    "cut-bam": (2, _cut_bam),
-    "wrong-size": (2, _wrong_size),
-    "missing": (2, _missing),
-    "late-object": (3, _late_object),
-    "failed": (4, _failed),
-    "unknown": (1, _unknown),
-    "unknown-at-first": (2, _unknown_at_first),
-    "forbidden": (1, _forbidden),
-    "no-volume": (1, _no_volume),
-    "other-bucket": (1, _other_bucket),
-    "endless": (1, _endless),
-    "unknown-state": (1, _of_unknown_state),
+_TAKEN = error_body(409, 9107, "The destination already holds an object.")
+_DENIED = {
+    "unknown": error_body(404, 9008, "Job not found."),
+    "forbidden": error_body(403, 9005, "You do not have access to this job."),
+    "volume": error_body(404, 9007, "Volume not found."),
 }
-# Their patience would begin anew with a second start event, which is right, and long.
-PATIENT_KINDS = ("forbidden", "no-volume", "other-bucket")
+_HIDDEN = {"shows_job": False, "file": "cannot"}
+_KMS = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": KEY}
+_PUT_KMS = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY}
+
+# The kinds, and the weight of each among the exports that follow the first one of each kind.
+KINDS: dict[str, tuple[int, Changes]] = {
+    "sound": (10, lambda *_: {}),
+    "bare": (3, lambda *_: {"properties": {}, "end": Conclude(passed=_FOUND), "put": {}}),
+    "public": (
+        3,
+        lambda *_: {
+            "properties": {**_ASKED, "aws_canned_acl": "public-read"},
+            "end": Conclude(passed=_FULL | {"acl"}),
+            "put": {**_PUT_AS_ASKED, "ACL": "public-read"},
+        },
+    ),
+    "with-result": (3, lambda *_: {"shows_result": True, "explicit_nulls": True}),
+    "kms": (
+        2,
+        lambda *_: {"properties": _KMS, "end": Conclude(passed=_FOUND | {"encryption", "kms_key"}), "put": _PUT_KMS},
+    ),
+    "bam": (4, lambda export, _: {**_bam(export, bam()), "end": Conclude(passed=_FULL | {"integrity"})}),
+    "cut-bam": (2, lambda export, t: {**_bam(export, bam()[:-10]), "end": _mismatch(t, _FULL, "integrity")}),
+    "wrong-size": (2, lambda _, t: {"end": _mismatch(t, _FULL - {"size"}, "size"), "size": len(PLAIN) + 1}),
+    "missing": (2, lambda _, t: _fails("OBJECT_MISSING", failed=frozenset({"exists"}), grace=t.object_grace)),
+    "late-object": (3, lambda _, t: {"body_after": t.late}),
+    "failed": (
+        4,
+        lambda export, _: {
+            "steps": (*export.job.steps[:-1], (export.job_seconds, "FAILED")),
+            "error": _TAKEN,
+            **_fails("EXPORT_FAILED"),
+        },
+    ),
+    "unknown": (
+        1,
+        lambda _, t: {
+            "job_after": None,
+            **_fails("EXPORT_NOT_FOUND", grace=t.unknown_grace, denial=_DENIED["unknown"], **_HIDDEN),
+        },
+    ),
+    "unknown-at-first": (2, lambda _, t: {"job_after": t.late}),
+    "forbidden": (
+        1,
+        lambda _, t: {
+            "foreign": True,
+            **_fails("EXPORT_FORBIDDEN", grace=t.refusal, denial=_DENIED["forbidden"], **_HIDDEN),
+        },
+    ),
+    "no-volume": (
+        1,
+        lambda _, t: {
+            "volume": NO_VOLUME,
+            **_fails("VOLUME_UNAVAILABLE", grace=t.refusal, denial=_DENIED["volume"]),
+        },
+    ),
+    "other-bucket": (1, lambda _, t: {"volume": ELSEWHERE, **_fails("OBJECT_FORBIDDEN", grace=t.refusal)}),
+    "endless": (1, lambda _, t: _endless(t, "RUNNING")),
+    "unknown-state": (1, lambda _, t: _endless(t, "ABORTED")),
+}
+# A second start event would restart their long grace period.
+LONG_GRACE_KINDS = ("forbidden", "no-volume", "other-bucket")
 
 
 def make_exports(number: int, times: Times, random: Random) -> list[Export]:
-    """So many exports, one of each kind among them where there are enough, in any order."""
+    """This number of exports in random order, at least one of each kind if there are enough."""
     kinds = list(KINDS)[:number]
     weights = [weight for weight, _ in KINDS.values()]
     kinds += random.choices(list(KINDS), weights, k=number - len(kinds))
     random.shuffle(kinds)
     exports = [_export(kind, position, times, random) for position, kind in enumerate(kinds)]
-    # One in ten belongs to the one group, which is full when all of them have ended.
+    # One in ten belongs to the group, which is complete when all of them have ended.
     members = {export.id for export in random.sample(exports, max(1, len(exports) // 10))}
     group = {"id": GROUP, "size": len(members)}
     return [replace(export, group=group) if export.id in members else export for export in exports]
@@ -243,14 +209,9 @@ def _export(kind: str, number: int, times: Times, random: Random) -> Export:
         delivers=False,
     )
     ordinary = Export(
-        id=export_id,
-        kind=kind,
-        end=Conclude(passed=_FULL),
-        job=job,
-        put=_PUT_AS_ASKED,
-        context=_context(random),
+        id=export_id, kind=kind, end=Conclude(passed=_FULL), job=job, put=_PUT_AS_ASKED, context=_context(random)
     )
-    return KINDS[kind][1](ordinary, times)
+    return _with(ordinary, **KINDS[kind][1](ordinary, times))
 
 
 def _context(random: Random) -> Mapping[str, Any]:

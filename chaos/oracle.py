@@ -1,21 +1,21 @@
-"""What an export's event must be: said from its script and the contract, without a line of the function's code."""
+"""The expected event of an export, derived from its script and the contract without the function's code."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from chaos.exports import BUCKET, NO_VOLUME, OTHER_BUCKET, PROJECT, VOLUME, Export
-from chaos.run import Story
+from chaos.run import Timeline
 from chaos.timing import Times
 from local.stack import Notification
 
-# Timestamps of the events are cut to the second.
+# Timestamps in events have whole seconds.
 _SECOND = 1.0
 
 
-def complaints(story: Story, received: Notification, source: str, times: Times) -> Iterator[str]:
-    """Everything that is wrong with an event, in words; nothing where it is as it must be."""
-    event, export = received.event, story.export
+def complaints(timeline: Timeline, received: Notification, source: str, times: Times) -> Iterator[str]:
+    """Each difference between an event and the expected one, as a sentence."""
+    event, export = received.event, timeline.export
     data = event.get("data", {})
     expected = {
         "specversion": "1.0",
@@ -27,36 +27,36 @@ def complaints(story: Story, received: Notification, source: str, times: Times) 
     }
     yield from _differences("", expected, event)
     yield from _differences("data.", {"group": export.group, "context": export.context}, data)
-    yield from _about_the_job(story, event)
+    yield from _about_the_job(timeline, event)
     yield from _about_the_file(export, data)
-    yield from _about_the_object(story, data)
+    yield from _about_the_object(timeline, data)
     yield from _about_the_checks(export, data)
     yield from _about_the_failure(export, data)
-    yield from _about_the_watch(story, data, times)
+    yield from _about_the_watch(timeline, data, times)
     yield from _differences("attribute ", message_attributes(export, data), received.attributes)
 
 
-def too_early(story: Story, published_at: float, times: Times) -> str | None:
-    """The complaint about an event that was published before its watch may have ended."""
-    end = story.export.end
-    # A look counts from the begin of its invocation; the job may have ended, and been read, during it.
+def too_early(timeline: Timeline, published_at: float, times: Times) -> str | None:
+    """A sentence about an event that was published before its watch could end, else None."""
+    end = timeline.export.end
+    # A poll's time is the start of its invocation; the job may have ended during it.
     slack = times.function if end.shows_job and end.ends and end.grace else 0.0
     if not end.ends:
         slack = times.clock_jump
-    early = story.may_end_at - slack - published_at
+    early = timeline.may_end_at - slack - published_at
     return f"published {early:.1f} s too early" if early > 0.05 else None
 
 
-def _about_the_job(story: Story, event: Mapping[str, Any]) -> Iterator[str]:
-    export, job = story.export, story.export.job
+def _about_the_job(timeline: Timeline, event: Mapping[str, Any]) -> Iterator[str]:
+    export, job = timeline.export, timeline.export.job
     shown = event["data"].get("export")
-    if not export.end.shows_job or story.job_began_at is None:
+    if not export.end.shows_job or timeline.job_began_at is None:
         if shown != {"id": export.id}:
             yield f"data.export is {shown}, not the id alone"
         return
-    began = job.started(story.job_began_at)
-    # A little later, since sums of floats may fall short.
-    last = story.job_began_at + job.steps[-1][0] + 0.001
+    began = job.started(timeline.job_began_at)
+    # A little later, because of rounding.
+    last = timeline.job_began_at + job.steps[-1][0] + 0.001
     body = {name: value for name, value in began.body(last, "", None).items() if name not in ("href", "result")}
     if shown != body:
         yield f"data.export is {shown}, not {body}"
@@ -73,8 +73,8 @@ def _about_the_file(export: Export, data: Mapping[str, Any]) -> Iterator[str]:
         yield f"data.file is {shown}; it {export.end.file} be {known}"
 
 
-def _about_the_object(story: Story, data: Mapping[str, Any]) -> Iterator[str]:
-    export, shown = story.export, data.get("object")
+def _about_the_object(timeline: Timeline, data: Mapping[str, Any]) -> Iterator[str]:
+    export, shown = timeline.export, data.get("object")
     if export.body is None:
         if shown is not None:
             yield f"data.object is {shown}, where there is none"
@@ -87,7 +87,7 @@ def _about_the_object(story: Story, data: Mapping[str, Any]) -> Iterator[str]:
         "uri": f"s3://{BUCKET}/{key}",
         "bucket": BUCKET,
         "key": key,
-        "etag": story.etag,
+        "etag": timeline.etag,
         "size": len(export.body),
         "storage_class": "STANDARD",
         "readable": True,
@@ -130,20 +130,20 @@ def _about_the_failure(export: Export, data: Mapping[str, Any]) -> Iterator[str]
             yield f"data.failure.{name} is missing"
 
 
-def _about_the_watch(story: Story, data: Mapping[str, Any], times: Times) -> Iterator[str]:
+def _about_the_watch(timeline: Timeline, data: Mapping[str, Any], times: Times) -> Iterator[str]:
     watch = data.get("watch", {})
     yield from _differences("data.watch.", {"origin": "announced"}, watch)
     requested_at = _seconds(watch["requested_at"])
     slack = times.clock_jump + _SECOND
-    # A start event handed to the function is sent a little later, and may be sent again.
-    if not story.first_announced_at - slack <= requested_at <= story.last_announced_at + slack + times.function:
+    # A direct invocation may happen a little later, and again.
+    if not timeline.first_announced_at - slack <= requested_at <= timeline.last_announced_at + slack + times.function:
         yield f"requested at {watch['requested_at']}, when no start event was sent"
     if watch["polls"] < 1:
         yield f"concluded after {watch['polls']} polls"
 
 
 def message_attributes(export: Export, data: Mapping[str, Any]) -> dict[str, str | None]:
-    """The message attributes; None is one that must not be there."""
+    """The expected message attributes; None means absent."""
     end, job = export.end, export.job
     bucket = {VOLUME: BUCKET, NO_VOLUME: None}.get(job.volume, OTHER_BUCKET)
     reads_volume = end.shows_job and end.ends and end.reason != "EXPORT_FAILED"
@@ -160,7 +160,7 @@ def message_attributes(export: Export, data: Mapping[str, Any]) -> dict[str, str
 
 
 def _error(export: Export) -> Mapping[str, Any]:
-    """The API's own error, of the job or of its denial."""
+    """The API's error: the job's own, or the denial."""
     return export.end.denial or export.job.error or {}
 
 

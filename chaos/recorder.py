@@ -1,4 +1,4 @@
-"""Reads from the calls that reach AWS what was published and what was recorded."""
+"""Reads from AWS calls what was published and what was recorded."""
 
 import json
 import re
@@ -11,20 +11,20 @@ from local.aws_calls import called
 from local.aws_proxy import ForwardedCall
 from local.faults import Disconnect, Drip, Fault
 
-# The function's clients wait five seconds for an answer; whoever hangs for so long was given up.
+# The function's clients time out after five seconds.
 _GIVEN_UP_SECONDS = 4.5
 _EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}:(completed|failed:[A-Z_]+)")
 
 
-class Witness:
-    """Keeps what the workers' proxies report, from any thread."""
+class Recorder:
+    """Collects the calls that the workers' proxies report, from any thread."""
 
     def __init__(self) -> None:
         self.publications: list[Publication] = []
         self.records: list[Record] = []
 
     def reached(self, worker: int, reached: ForwardedCall) -> None:
-        """Take down a call of this worker that reached its service."""
+        """Record a call of this worker that reached its service."""
         if reached.status != 200:
             return
         operation, at, content = called(reached.request).operation, reached.asked_at, reached.request.content
@@ -37,18 +37,18 @@ class Witness:
 
 
 def answer_is_lost(fault: Fault | None, seconds: float) -> bool:
-    """Whether a call that met this fault and took so long left the function without an answer, as far as one knows."""
+    """Whether a call with this fault and duration may have left the function without an answer."""
     return isinstance(fault, Disconnect | Drip) or seconds >= _GIVEN_UP_SECONDS
 
 
 def published_ids(body: bytes) -> list[str]:
-    """The ids of the events in a call of SNS."""
+    """The event ids in a call to SNS."""
     messages = [value for name, value in parse_qsl(body.decode()) if name.rpartition(".")[2] == "Message"]
     return [str(json.loads(json.loads(message)["default"])["id"]) for message in messages]
 
 
 def recorded_ids(body: bytes) -> list[str]:
-    """The ids of the events that a write of the ledger adds to what was sent: they stand in string sets."""
+    """The event ids that a write of the ledger marks as sent: those in string sets."""
     return [text for text in _set_members(json.loads(body)) if _EVENT_ID.fullmatch(text)]
 
 

@@ -1,4 +1,4 @@
-"""Judges a campaign by what was seen, and says it in words: nothing here runs anything."""
+"""Judges a finished campaign, and writes the report."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,17 +11,15 @@ from local.stack import Notification
 
 ENDS = ("cgc.export.completed.v1", "cgc.export.failed.v1")
 CONCLUDED = "cgc.export.group.concluded.v1"
-
-
 _CONCLUDED = ":concluded"
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a campaign came to.
+    """The result of a campaign.
 
-    Each promise that was not kept is in `broken`, by the kind of promise. `unsure` are exports that the campaign itself
-    was too slow with, so that nothing can be said of how they had to end.
+    `broken` contains each broken guarantee by kind. `unsure` are exports that cannot be judged because the
+    campaign itself was too slow.
     """
 
     broken: Mapping[str, Sequence[str]]
@@ -32,14 +30,14 @@ class Findings:
 
     @property
     def passed(self) -> bool:
-        """Whether every promise was kept."""
+        """Whether every guarantee was kept."""
         return not any(self.broken.values())
 
 
 def judge(run: Run) -> Findings:
-    """Hold what was seen against what must have been."""
+    """Compare the run with what was expected."""
     ends = [one for one in run.received if one.event.get("type") in ENDS]
-    unsure = {i for i, story in run.stories.items() if not story.is_sure(run.times)}
+    unsure = {i for i, timeline in run.timelines.items() if not timeline.is_sure(run.times)}
     explained, unexplained = _duplicates(run, ends)
     return Findings(
         broken={
@@ -50,9 +48,11 @@ def judge(run: Run) -> Findings:
             ),
             "not explained": [f"{one}: {why}" for one, why in unexplained.items()],
             "dead letter lost": [
-                bad.mark for bad in run.bad_starts if not any(bad.mark in letter.body for letter in run.letters)
+                bad.mark
+                for bad in run.bad_starts
+                if not any(bad.mark in dead_letter.body for dead_letter in run.dead_letters)
             ],
-            "dead letter": list(_unexpected_letters(run)),
+            "dead letter": list(_unexpected_dead_letters(run)),
             "message left": [f"{run.messages_left} in the queue"] * bool(run.messages_left),
             "raised": run.raised,
         },
@@ -66,28 +66,28 @@ def judge(run: Run) -> Findings:
 def _lost(run: Run, ends: Sequence[Notification], unsure: set[str]) -> Iterator[str]:
     seen = {str(one.event["id"]) for one in ends}
     ended = {str(one.event["subject"]) for one in ends}
-    for export_id, story in run.stories.items():
-        if story.export.event_id not in seen and not (export_id in unsure and export_id in ended):
-            yield story.export.event_id
+    for export_id, timeline in run.timelines.items():
+        if timeline.export.event_id not in seen and not (export_id in unsure and export_id in ended):
+            yield timeline.export.event_id
 
 
-def _unexpected_letters(run: Run) -> Iterator[str]:
-    for letter in run.letters:
-        if not any(bad.mark in letter.body and letter.error.startswith(bad.error) for bad in run.bad_starts):
-            yield f"{letter.error or '(no error)'}: {letter.body[:200]}"
+def _unexpected_dead_letters(run: Run) -> Iterator[str]:
+    for dead_letter in run.dead_letters:
+        if not any(bad.mark in dead_letter.body and dead_letter.error.startswith(bad.error) for bad in run.bad_starts):
+            yield f"{dead_letter.error or '(no error)'}: {dead_letter.body[:200]}"
 
 
 def _wrong(run: Run, ends: Sequence[Notification]) -> Iterator[tuple[str, str]]:
     for one in ends:
-        story = run.stories.get(str(one.event.get("subject")))
-        if story is None:
-            yield str(one.event["id"]), "nobody announced it"
+        timeline = run.timelines.get(str(one.event.get("subject")))
+        if timeline is None:
+            yield str(one.event["id"]), "was never announced"
             continue
-        yield from ((str(one.event["id"]), what) for what in complaints(story, one, run.source, run.times))
+        yield from ((str(one.event["id"]), what) for what in complaints(timeline, one, run.source, run.times))
     of_exports = [one for one in run.publications if not one.event_id.endswith(_CONCLUDED)]
     for publication in of_exports:
-        story = run.stories.get(_export(publication.event_id))
-        early = story and too_early(story, publication.asked_at, run.times)
+        timeline = run.timelines.get(_export(publication.event_id))
+        early = timeline and too_early(timeline, publication.asked_at, run.times)
         if early:
             yield publication.event_id, early
     recorded = {record.event_id for record in run.records}
@@ -95,11 +95,11 @@ def _wrong(run: Run, ends: Sequence[Notification]) -> Iterator[tuple[str, str]]:
 
 
 def _members(run: Run) -> dict[str, dict[str, str]]:
-    """The event by which each member of each group must end."""
+    """The expected event id of each member of each group."""
     groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for export_id, story in run.stories.items():
-        if story.export.group:
-            groups[story.export.group["id"]][export_id] = story.export.event_id
+    for export_id, timeline in run.timelines.items():
+        if timeline.export.group:
+            groups[timeline.export.group["id"]][export_id] = timeline.export.event_id
     return groups
 
 
@@ -115,13 +115,13 @@ def _wrong_groups(run: Run, unsure: set[str]) -> Iterator[str]:
             continue
         members, data = groups[str(one.event["subject"])], one.event["data"]
         failed = {export_id for export_id, event_id in members.items() if ":failed:" in event_id}
-        told = {failure["export_id"] for failure in data["failures"]}
+        listed = {failure["export_id"] for failure in data["failures"]}
         counts = (data["completed"], data["failed"], data["missing"])
         if data["missing"] and _seconds_of(data) >= run.times.timeout + run.times.refusal - 1:
-            # Its last moment came first, since times are short here: what was counted by then must be right.
-            is_right = told <= failed and data["completed"] <= len(members) - len(failed)
+            # Its final deadline came first (times are short here): what was counted by then must be right.
+            is_right = listed <= failed and data["completed"] <= len(members) - len(failed)
         else:
-            is_right = (told, counts) == (failed, (len(members) - len(failed), len(failed), 0))
+            is_right = (listed, counts) == (failed, (len(members) - len(failed), len(failed), 0))
         if unsure.isdisjoint(members) and not is_right:
             yield f"{one.event['id']}: {counts} of {len(members)} members, of which {len(failed)} had to fail"
 
@@ -136,7 +136,7 @@ def _export(event_id: str) -> str:
 
 
 def _duplicates(run: Run, ends: Sequence[Notification]) -> tuple[dict[str, str], dict[str, str]]:
-    """The events that came more than once, and why, by whether a kill or a lost answer explains it."""
+    """Events received more than once: those that a kill or a lost answer explains, and the others."""
     by_event: dict[str, list[Publication]] = defaultdict(list)
     for publication in run.publications:
         by_event[publication.event_id].append(publication)
@@ -153,7 +153,7 @@ def _duplicates(run: Run, ends: Sequence[Notification]) -> tuple[dict[str, str],
 
 
 def _excuses(run: Run, event_id: str, publications: Sequence[Publication]) -> tuple[list[str], str | None]:
-    """Why an event may have been published again each time; and what excuses none of them, if anything."""
+    """The explanation of each repeated publication; and a sentence if one has none."""
     recorded_at = min((record.asked_at for record in run.records if record.event_id == event_id), default=None)
     lost_calls = {one.call for one in publications if one.answer_lost}
     excuses: list[str] = []
@@ -173,7 +173,7 @@ def _excuses(run: Run, event_id: str, publications: Sequence[Publication]) -> tu
 
 
 def _how_it_ended(run: Run, publication: Publication, recorded_at: float | None) -> str | None:
-    """How the invocation ended that published, where that kept it from recording; None where nothing did."""
+    """How the publishing invocation ended, if that prevented its record; else None."""
     for one in run.invocations:
         if one.worker == publication.worker and one.began_at <= publication.asked_at <= one.ended_at:
             unrecorded = recorded_at is None or recorded_at > one.ended_at
@@ -182,15 +182,15 @@ def _how_it_ended(run: Run, publication: Publication, recorded_at: float | None)
 
 
 def _longest_wait(run: Run) -> tuple[float, str]:
-    """Seconds from when a watch could end to its event, and which event that was."""
+    """The longest time in seconds from when a watch could end to its event, and that event."""
     first: dict[str, float] = {}
     for publication in run.publications:
         earlier = first.get(publication.event_id, publication.asked_at)
         first[publication.event_id] = min(earlier, publication.asked_at)
     waits = [
-        (first[story.export.event_id] - story.may_end_at, story.export.event_id)
-        for story in run.stories.values()
-        if story.export.event_id in first
+        (first[timeline.export.event_id] - timeline.may_end_at, timeline.export.event_id)
+        for timeline in run.timelines.values()
+        if timeline.export.event_id in first
     ]
     return max(waits, default=(0.0, "none"))
 
@@ -202,18 +202,18 @@ def lines(run: Run, findings: Findings) -> Iterator[str]:
     rows = {
         "seed": run.seed,
         "seconds": f"{run.seconds:.0f}",
-        "exports started": len(run.stories),
+        "exports started": len(run.timelines),
         "events published": len(run.received),
         "published twice": f"{len(findings.explained)} explained",
-        "dead letters": f"{len(run.letters)} for {len(run.bad_starts)} bad start events",
+        "dead letters": f"{len(run.dead_letters)} for {len(run.bad_starts)} bad start events",
         **{kind: len(items) for kind, items in findings.broken.items()},
         "longest wait": f"{seconds:.1f} s, {slowest}",
         "invocations": ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())),
-        "campaign behind": f"{run.late:.1f} s at most, too late to judge {len(findings.unsure)} exports",
-        "faults that bit": sum(run.faults.values()),
+        "campaign behind": f"at most {run.late:.1f} s; {len(findings.unsure)} exports cannot be judged",
+        "faults injected": sum(run.faults.values()),
         **{f"  {name}": number for name, number in sorted(run.faults.items())},
     }
     yield from (f"{name:<30}{value}" for name, value in rows.items())
     yield from (f"published twice: {one}: {why}" for one, why in findings.explained.items())
     yield from (f"{kind}: {item}" for kind, items in findings.broken.items() for item in items)
-    yield "every promise was kept" if findings.passed else "NOT every promise was kept"
+    yield "every guarantee was kept" if findings.passed else "NOT every guarantee was kept"

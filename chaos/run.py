@@ -1,4 +1,4 @@
-"""What a campaign saw, as values: the material for the judge."""
+"""The results of a campaign, as input of the report."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from local.stack import DeadLetter, Notification
 
 
 @dataclass(frozen=True)
-class Story:
-    """How an export really went, in epoch seconds: its first and last start event, its job's begin, its object."""
+class Timeline:
+    """What happened to an export, in epoch seconds: its first and last start event, job and object."""
 
     export: Export
     first_announced_at: float
@@ -21,7 +21,7 @@ class Story:
     etag: str | None = None
 
     def is_sure(self, times: Times) -> bool:
-        """Whether what came late came within its grace: on a machine that is too slow, the end cannot be told."""
+        """Whether late jobs and objects came within their grace period, which a slow machine may miss."""
         export, ended_at = self.export, self._ended_at
         if export.job_after is not None and self.job_began_at is None:
             return False
@@ -33,7 +33,7 @@ class Story:
 
     @property
     def may_end_at(self) -> float:
-        """When its watch may end at the earliest by the contract: what the wait for its event counts from."""
+        """The earliest end of its watch by the contract."""
         end = self.export.end
         if not end.shows_job or not end.ends:
             return self.first_announced_at + end.grace
@@ -46,7 +46,7 @@ class Story:
 
 @dataclass(frozen=True)
 class BadStart:
-    """A start event that cannot be understood: a text that only its body holds, and how its `error` must begin."""
+    """An invalid start event: a text unique to its body, and how its `error` must begin."""
 
     mark: str
     error: str
@@ -56,8 +56,8 @@ class BadStart:
 class Publication:
     """An event in a PublishBatch that reached the service.
 
-    `call` is the same for each try that the SDK makes of one call. `answer_lost` where the function cannot have got
-    the answer, or only after it had given up waiting.
+    `call` is the same for all attempts of one SDK call. `answer_lost`: the function got no answer, or only after its
+    timeout.
     """
 
     event_id: str
@@ -69,14 +69,14 @@ class Publication:
 
 @dataclass(frozen=True)
 class Record:
-    """A write of the ledger that said of an event that it was sent, and succeeded."""
+    """A successful write of the ledger that marks an event as sent."""
 
     event_id: str
     asked_at: float
 
 
 @dataclass(frozen=True)
-class Handled:
+class InvocationRecord:
     """One invocation of a worker."""
 
     worker: int
@@ -89,20 +89,20 @@ class Handled:
 class Run:
     """A whole campaign.
 
-    `faults` counts those that bit, by kind; `raised` are errors that left the function. By `late` seconds at most the
-    campaign's own steps were behind their time.
+    `faults` counts the injected faults by kind; `raised` are errors that the function raised; `late` is the largest
+    delay in seconds of a step of the campaign.
     """
 
     seed: int
     times: Times
     source: str
-    stories: Mapping[str, Story]
+    timelines: Mapping[str, Timeline]
     bad_starts: Sequence[BadStart]
     received: Sequence[Notification]
     publications: Sequence[Publication]
     records: Sequence[Record]
-    invocations: Sequence[Handled]
-    letters: Sequence[DeadLetter] = ()
+    invocations: Sequence[InvocationRecord]
+    dead_letters: Sequence[DeadLetter] = ()
     messages_left: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     raised: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""What goes wrong in a campaign, and when: bursts of faults, kills, and things done to the stack, all from one seed."""
+"""The faults of a campaign and their times, from one seed: bursts of faults, kills and events."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ _AWS: dict[str, tuple[Match, Fault]] = {
     "SNS answering too late": (Match(service="sns"), Hang(7)),
     "SNS answer lost": (Match(service="sns"), _LOST),
     "DynamoDB throttled": (Match(service="dynamodb"), ServiceError(400, "ProvisionedThroughputExceededException")),
-    "DynamoDB throttled anew": (Match(service="dynamodb"), _THROTTLED),
+    "DynamoDB ThrottlingException": (Match(service="dynamodb"), _THROTTLED),
     "DynamoDB failing": (Match(service="dynamodb"), ServiceError(500, "InternalServerError")),
     "DynamoDB slow": (Match(service="dynamodb"), Hang(2)),
     "DynamoDB answer lost": (Match(service="dynamodb"), _LOST),
@@ -86,12 +86,12 @@ _API: dict[str, tuple[Match, Fault]] = {
         Status(404, {"status": 404, "code": 9007, "message": "Volume not found."}),
     ),
 }
-# A job that is always there: the body of one that is not would deny the job that was asked for.
+# This job always exists: a missing one would look like a denial of the requested job.
 OTHER_JOB = "a-job-that-nobody-watches"
 _FORGETTING = Status(404, {"status": 404, "code": 9008, "message": "Job not found."})
-# Patience with a job that was unknown at first counts from then, so it may not be forgotten later.
+# The grace period of a job that is unknown at first starts then, so the API must not deny it later.
 _FORGOTTEN = Match(path=r"/storage/exports/(?!unknown-at-first).*")
-# Refused by a fault as it could be for good: only while no patience with it can run out.
+# Faults that look permanent: only while no grace period can end.
 _REFUSING = ("S3 403", "API volume unknown")
 
 _KILLED_AT = (
@@ -108,7 +108,7 @@ Moment = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class Burst:
-    """For so many seconds, each call that matches meets the fault by chance; `fault` is given the epoch time."""
+    """For `seconds`, each matching call fails with probability `chance`; `fault` gets the epoch time."""
 
     name: str
     at: float
@@ -120,7 +120,7 @@ class Burst:
 
 @dataclass(frozen=True)
 class Kill:
-    """A worker is killed: at a moment, or at the first call of an operation from then on, before or after it."""
+    """Kills a worker at a time, or before or after the first call of an operation from then on."""
 
     at: float
     operation: str | None = None
@@ -129,7 +129,7 @@ class Kill:
 
 @dataclass(frozen=True)
 class Event:
-    """Something done to the stack, for so many seconds where it is undone."""
+    """A change to the stack; undone after `seconds`, if it can be."""
 
     what: Literal["token rotated", "bulk missing", "clock jump", "delivered twice"]
     at: float
@@ -138,7 +138,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Everything that goes wrong. Moments are seconds from the campaign's begin."""
+    """All faults. Times are seconds since the campaign began."""
 
     bursts: Sequence[Burst]
     kills: Sequence[Kill]
@@ -146,7 +146,7 @@ class Schedule:
 
 
 def make_schedule(times: Times, export_ids: Sequence[str], random: Random) -> Schedule:
-    """Every kind of fault at least once, in a long campaign; in a short one, as many as its time allows."""
+    """A long campaign has every kind of fault at least once, a short one as many as it has time for."""
     density = min(1.0, times.faults / 60)
     kills = _kills(times, density, random)
     return Schedule(
@@ -163,13 +163,13 @@ def make_schedule(times: Times, export_ids: Sequence[str], random: Random) -> Sc
 def _aws_bursts(times: Times, density: float, random: Random) -> list[Burst]:
     names = [name for name in _AWS if name not in _AFTER_KILLS]
     chosen = random.sample(names, round(len(names) * density))
-    # SNS is called once for ten ends, so a burst of its faults would rarely meet a call.
+    # SNS is called once per ten events, so a single burst would rarely affect a call.
     chosen += [name for name in names if _AWS[name][0].service == "sns"] * round(3 * density)
     return [_burst(name, _start(name, times, random), random.uniform(1, 3.5), *_AWS[name], random) for name in chosen]
 
 
 def _bursts_after(kills: Sequence[Kill], random: Random) -> list[Burst]:
-    """The secret is read when a process is new."""
+    """Faults of the secret, which only a new process reads."""
     after = random.choices([kill.at for kill in kills], k=len(_AFTER_KILLS))
     return [
         replace(_burst(name, at, random.uniform(2, 4), *_AWS[name], random), chance=1)
@@ -197,7 +197,7 @@ def _api_bursts(times: Times, export_ids: Sequence[str], density: float, random:
 
 
 def _burst(name: str, at: float, seconds: float, match: Match, fault: Fault, random: Random) -> Burst:
-    # What is numbered is one kind.
+    # Numbered faults are counted as one kind.
     return Burst(
         name.rstrip(" 0123456789") if name[-2] == " " else name,
         at,

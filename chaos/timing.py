@@ -1,19 +1,19 @@
-"""How long everything in a campaign takes, in seconds, and why no fault can change what an export's end must be."""
+"""All durations of a campaign, in seconds, and why no fault can change how an export must end."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Times:
-    """The campaign's clock; all but the last counts from its begin or is a length.
+    """Durations, and times since the campaign began.
 
-    The sums that keep outcomes certain:
+    These relations keep the outcomes certain:
 
-    * a job that ends at all has ended `longest_job` after its start event, well before `timeout`, clock jumps included;
-    * faults end before the first watch's last moment (`timeout` + `refusal`), so an outage never ends a watch;
-    * what is refused by a fault (S3's 403, an unknown volume or job) is refused only within `refusals_until` of the
-      campaign's begin, which is less than the patience with it;
-    * what arrives late arrives within `late`, less than the grace for it.
+    * a job that ends has ended `longest_job` after its start event, well before `timeout`, even with clock jumps;
+    * faults end before the final deadline of the first watch (`timeout` + `refusal`), so an outage never ends a watch;
+    * faults that look permanent (S3's 403, an unknown volume) happen only until `refusals_until`, which is less than
+      their grace period;
+    * late jobs and objects arrive within `late`, less than their grace period.
     """
 
     announcing: float
@@ -33,12 +33,12 @@ class Times:
 
     @property
     def forgetting(self) -> float:
-        """For how long the API may deny jobs that it has: half of the grace for that."""
+        """How long the API denies existing jobs: half of the grace period."""
         return self.unknown_grace / 2
 
     @property
     def limit(self) -> float:
-        """When the campaign gives up: three invocations, and two patiences begun anew, after the last start event."""
+        """When the campaign gives up: three invocations and two restarted grace periods after the last start event."""
         return self.announcing + 10 + self.timeout + 2 * self.refusal + 3 * self.function + 30
 
 
@@ -69,5 +69,5 @@ SHORT = Times(
 
 
 def times_for(exports: int) -> Times:
-    """A few exports are for a test, which may not take long."""
+    """Short times for a test with few exports."""
     return SHORT if exports <= 60 else LONG

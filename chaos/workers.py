@@ -1,4 +1,4 @@
-"""The workers of a campaign, and a queue that hands out what it should not: an old message, or one twice."""
+"""The workers of a campaign, and a queue that delivers messages twice or with a wrong time."""
 
 import threading
 import time
@@ -7,27 +7,27 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chaos.run import Handled
+from chaos.run import InvocationRecord
 from local.lambda_runtime import ExecutionEnvironment, Invocation
 from local.sqs_event import Message
 
-# The emulator has better to do than to look into an empty queue for each worker again and again.
+# Saves the emulator from constant polls of an empty queue.
 _EMPTY_SECONDS = 0.3
 
 
 class Worker(ExecutionEnvironment):
-    """An execution environment that keeps how its invocations went."""
+    """An execution environment that records its invocations."""
 
     def __init__(self, number: int, *parts: Any, **settings: Any) -> None:
         super().__init__(*parts, **settings)
         self.number = number
-        self.handled: list[Handled] = []
+        self.records: list[InvocationRecord] = []
         self.raised: list[str] = []
 
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
         began_at = time.time()
         invocation = super().invoke(event)
-        self.handled.append(Handled(self.number, began_at, time.time(), invocation.status))
+        self.records.append(InvocationRecord(self.number, began_at, time.time(), invocation.status))
         if invocation.status == "raised":
             self.raised.append(f"{invocation.error.get('errorType')}: {invocation.error.get('errorMessage')}")
         return invocation
@@ -36,9 +36,8 @@ class Worker(ExecutionEnvironment):
 class UnreliableQueue:
     """A client of SQS for the mapping.
 
-    `jump` says by how many seconds the sending of a message is now put off, against the function's clock. While
-    `twice` says so, what one worker is given is given to another as well, as SQS's standard queues may do; there is a
-    thread for each worker.
+    `jump` returns the seconds to add to a message's sending time. While `twice` is true, messages that one worker
+    receives are delivered to another as well, as SQS's standard queues may do. Each worker has its own thread.
     """
 
     def __init__(self, sqs: Any, jump: Callable[[], float], twice: Callable[[], bool]) -> None:
@@ -53,7 +52,7 @@ class UnreliableQueue:
         return getattr(self._sqs, name)
 
     def receive_message(self, **asked: Any) -> dict[str, Any]:
-        """What the queue holds, copies of what another worker was given before it."""
+        """Receive from the queue, preceded by copies of messages that another worker received."""
         messages = self._take_copies(asked["MaxNumberOfMessages"])
         room = asked["MaxNumberOfMessages"] - len(messages)
         if room and time.monotonic() >= self._empty_until:
@@ -61,7 +60,7 @@ class UnreliableQueue:
             if self._twice():
                 with self._lock:
                     self._copies += [(threading.get_ident(), message) for message in received]
-            # A batch that holds a message twice is none that Lambda would make.
+            # Lambda never makes a batch with the same message twice.
             held = {message["MessageId"] for message in messages}
             messages += [message for message in received if message["MessageId"] not in held]
         return {"Messages": messages}
@@ -70,7 +69,7 @@ class UnreliableQueue:
         try:
             received: list[Message] = self._sqs.receive_message(**asked).get("Messages", [])
         except ClientError:
-            # The emulator stumbles when several threads ask at once; what it marked as received is shown again later.
+            # The emulator fails if several threads ask at once; messages it marked as received return later.
             received = []
         if not received:
             self._empty_until = time.monotonic() + _EMPTY_SECONDS

@@ -29,7 +29,7 @@ def s3_volume(name: str, bucket: str, prefix: str, changes: Mapping[str, Any]) -
 
 
 def project_file(file_id: str, name: str, size: int, project: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A file of `size` bytes that the platform itself keeps; `changes` override its fields."""
+    """A file of `size` bytes stored by the platform itself; `changes` override its fields."""
     body: dict[str, Any] = {
         "id": file_id,
         "name": name,

@@ -1,7 +1,7 @@
-"""What the simulated API answers to a request: paths, bodies and errors, still without a socket.
+"""The simulated API's responses: paths, bodies and errors, without sockets.
 
-A request meets its fault first, then has to name a path, to carry the token and to be within the rate limit. Paths and
-their shapes: https://docs.cancergenomicscloud.org/reference/the-cgc-api and …/reference/bulk-features-overview
+A planned fault applies first, then the path, the token and the rate limit are checked. Paths and their shapes:
+ https://docs.cancergenomicscloud.org/reference/the-cgc-api and …/reference/bulk-features-overview
 """
 
 import re
@@ -19,12 +19,12 @@ Handler = Callable[..., Reply]
 Found = TypeVar("Found")
 
 ROOT = "/v2"
-_LIMIT = 100  # of the items of a bulk call, and of those of a page
+_LIMIT = 100  # items per bulk call and per page
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request to a platform whose own address is `base_url`."""
+    """A request to a platform at `base_url`."""
 
     platform: Platform
     request: Request
@@ -32,7 +32,7 @@ class Call:
 
     @property
     def path(self) -> str:
-        """The path below the root as it was sent; empty outside."""
+        """The path below the root as sent; empty if it is outside."""
         path = self.request.path
         return path.removeprefix(ROOT) if path.startswith(f"{ROOT}/") else ""
 
@@ -42,7 +42,7 @@ class Call:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """What a bulk read asks for."""
+        """The ids in a bulk read."""
         asked = self.request.body.get("export_ids", self.request.body.get("file_ids"))
         return tuple(map(str, asked)) if isinstance(asked, list) else ()
 
@@ -51,17 +51,19 @@ class Call:
 
 
 def answer(platform: Platform, request: Request, base_url: str) -> Reply:
-    """Answer a request as the platform is at this moment, and enter it in the platform's log."""
+    """Answer a request from the platform's current state, and log it."""
     with platform.lock:
         call = Call(platform, request, base_url)
         fault = platform.fault_for(faults.Call("api", request.method, call.path, call.ids))
         token_was_right = request.headers.get("x-sbg-auth-token") in platform.tokens
-        # The limit is the user's: a token of nobody uses up nothing, and neither does asking for the limit.
+        # The limit is per user: requests with an unknown token, or for the limit itself, do not count.
         counts = token_was_right and call.path != "/rate_limit"
         within_rate = platform.rate.count(platform.clock()) if counts else True
 
         def ask(asked: Request) -> Reply:
-            return _earnest(replace(call, request=asked), token_was_right=token_was_right, within_rate=within_rate)
+            return _checked_reply(
+                replace(call, request=asked), token_was_right=token_was_right, within_rate=within_rate
+            )
 
         reply = _with_usual_headers(platform, fault.meet(request, ask) if fault else ask(request))
         platform.log(_logged(call, reply, token_was_right=token_was_right))
@@ -69,7 +71,7 @@ def answer(platform: Platform, request: Request, base_url: str) -> Reply:
 
 
 def _with_usual_headers(platform: Platform, reply: Reply) -> Reply:
-    """The reply with the headers that each carries, where it has none of that name."""
+    """The reply with the usual headers, unless it sets them itself."""
     usual = {"X-Request-Id": secrets.token_hex(16), **platform.rate.headers(platform.clock())}
     own = {name.lower() for name in reply.headers}
     return replace(reply, headers={**{k: v for k, v in usual.items() if k.lower() not in own}, **reply.headers})
@@ -88,14 +90,14 @@ def _logged(call: Call, reply: Reply, *, token_was_right: bool) -> LoggedRequest
     )
 
 
-def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
+def _checked_reply(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
     try:
         handler = _route(call)
         if handler is None:
-            # A gateway's answer rather than the API's: no code, and a status in words.
+            # The gateway's response, not the API's: no code, and a status in words.
             return json_reply(404, {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"})
         if not token_was_right:
-            raise ApiError(401, 90001, "Unauthorized.")  # noqa: TRY301 -- refused like everything below
+            raise ApiError(401, 90001, "Unauthorized.")  # noqa: TRY301 -- handled like all refusals below
         if not within_rate:
             raise ApiError(429, 1000, "Too many requests.")  # noqa: TRY301 -- likewise
         return handler()
@@ -104,7 +106,7 @@ def _earnest(call: Call, *, token_was_right: bool, within_rate: bool) -> Reply:
 
 
 def _route(call: Call) -> Callable[[], Reply] | None:
-    """What answers the call, None where there is no such path; a known path and another method are refused."""
+    """The handler of the call; None for an unknown path. Raises ApiError for a known path with another method."""
     path = unquote(call.path)
     if path.startswith("/bulk/") and not call.platform.bulk_enabled:
         return None
@@ -167,7 +169,7 @@ def _files(call: Call) -> Reply:
 
 
 def _page(call: Call, found: Sequence[Found], show: Callable[[Found], dict[str, Any]], brief: Sequence[str]) -> Reply:
-    """A page of what was found; only the `brief` fields of each, unless all were asked for."""
+    """A page of results with only the `brief` fields, unless `fields=_all`."""
     limit = min(_number(call, "limit", 50, range(1, _LIMIT + 1)), call.platform.page_limit)
     offset = _number(call, "offset", 0, range(10**9))
     items = [show(one) for one in found[offset : offset + limit]]
@@ -195,7 +197,7 @@ def _number(call: Call, name: str, default: int, allowed: range) -> int:
 
 
 def _bulk(field: str, read: Callable[[Call, Any], dict[str, Any]]) -> Handler:
-    """A bulk call over the list under `field` of its body: an item that is refused does not disturb the others."""
+    """A bulk call over the list in `field` of the body; a refused item does not affect the others."""
 
     def item(call: Call, asked: Any) -> dict[str, Any]:
         try:

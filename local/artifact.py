@@ -1,4 +1,4 @@
-"""The function's artifact and AWS's runtime client, built into `.build/` where they are missing or out of date."""
+"""The function's artifact and AWS's runtime client, built into `.build/` if missing or out of date."""
 
 import hashlib
 import shutil
@@ -16,7 +16,7 @@ _PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-ve
 
 
 def function_artifact() -> Path:
-    """The folder that `sam build` would hand to Lambda, built for this machine and its Python."""
+    """The folder that `sam build` would deploy, built for this machine and its Python."""
     builder = ROOT / "tools" / "build_function.py"
     sources = [path for path in (ROOT / "functions").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     return built_once("function", [builder, ROOT / "requirements.txt", *sources], _run(sys.executable, str(builder)))
@@ -33,10 +33,9 @@ def _run(*command: str) -> Callable[[Path], object]:
 
 
 def built_once(name: str, sources: Iterable[Path], make: Callable[[Path], object]) -> Path:
-    """The folder that is made of these sources, unless it is there already; `make` gets the folder to make.
+    """The folder built from these sources, built by `make` unless it exists.
 
-    The folder is named after its sources and appears whole, so that neither a build that broke off nor two at a time
-    do harm.
+    Its name contains a hash of the sources, and it appears complete, so interrupted or concurrent builds do no harm.
     """
     digest = hashlib.sha256(sys.version.encode())
     for source in sorted(sources):
@@ -47,9 +46,9 @@ def built_once(name: str, sources: Iterable[Path], make: Callable[[Path], object
         with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
             made = Path(scratch, name)
             make(made)
-            with suppress(OSError):  # another process was quicker
+            with suppress(OSError):  # another process was faster
                 made.rename(folder)
-        # Not all the others: one may be running, in another terminal or under another Python.
+        # Keep some: another terminal or Python may be using one.
         for outdated in sorted(_BUILD.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime)[:-_KEPT_BUILDS]:
             shutil.rmtree(outdated, ignore_errors=True)
     return folder

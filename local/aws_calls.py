@@ -1,7 +1,7 @@
-"""Calls of AWS as they pass by: which call a request is, and faults in the shape of each service's protocol.
+"""AWS calls as HTTP requests: which call a request is, and faults in each service's protocol.
 
-Refused           takes the place of the service's reply
-PartlyRefused     lets half of a batch through
+ServiceError           replaces the service's reply
+PartialBatchFailure    fails half of a batch
 """
 
 import json
@@ -18,7 +18,7 @@ _JSON = {"Content-Type": "application/x-amz-json-1.0"}
 _XML = {"Content-Type": "text/xml"}
 _ENTRY = "PublishBatchRequestEntries.member."
 _NONE = b"<PublishBatchResponse><PublishBatchResult></PublishBatchResult></PublishBatchResponse>"
-# The query that tells S3's calls apart, longest first where one has several.
+# Query parameters that identify S3's calls, longest first.
 _S3_CALLS = {
     ("GET", "ownershipControls"): "GetBucketOwnershipControls",
     ("GET", "acl"): "GetObjectAcl",
@@ -28,7 +28,7 @@ _S3_CALLS = {
 
 
 def called(request: Request) -> Call:
-    """What is called, read from where each protocol names it."""
+    """The call that a request makes, by the rules of its protocol."""
     scope = _SCOPE.search(request.headers.get("authorization", ""))
     service = scope["service"] if scope else ""
     if service == "s3":
@@ -51,7 +51,7 @@ def _s3_call(request: Request) -> Call:
 
 @dataclass(frozen=True)
 class ServiceError:
-    """An error of the service's own."""
+    """An error response of the service itself."""
 
     status: int
     code: str
@@ -68,7 +68,7 @@ class ServiceError:
 
 @dataclass(frozen=True)
 class PartialBatchFailure:
-    """Every second entry of a batch is refused with this code; the others reach the service."""
+    """Every second entry of a batch fails with this code; the others reach the service."""
 
     code: str
 
@@ -112,7 +112,7 @@ def _named_in(asked: Mapping[str, object]) -> str:
     tables = asked.get("RequestItems")
     if isinstance(tables, dict):
         return str(next(iter(tables), ""))
-    # A transaction names its table with each item.
+    # A transaction has a table name in each item.
     items = asked.get("TransactItems")
     if isinstance(items, list) and items:
         return str(next(iter(items[0].values()))["TableName"])

@@ -1,4 +1,4 @@
-"""A proxy between the function and the emulator: it keeps a record of the calls, and lets things go wrong with them."""
+"""A proxy between the function and the emulator: it records the calls and injects faults."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from local.faults import Call, Close, Fault, FaultFor, Hang
 from local.http_messages import Reply, Request
 from local.loopback import Loopback, serving
 
-# What belongs to one hop, and what is written anew.
+# Hop-by-hop headers, and headers that the proxy sets itself.
 _OF_THE_HOP = frozenset({"connection", "content-length", "expect", "keep-alive", "server", "date", "transfer-encoding"})
 
 
@@ -20,8 +20,8 @@ _OF_THE_HOP = frozenset({"connection", "content-length", "expect", "keep-alive",
 class ForwardedCall:
     """A request as it reached its service, and the status of the service's reply.
 
-    The function asked at `asked_at`, the service replied at `replied_at`, in epoch seconds; with some faults the
-    reply never went back.
+    Sent by the function at `asked_at`, answered by the service at `replied_at` (epoch seconds); with some faults the
+    function never got the reply.
     """
 
     request: Request
@@ -34,8 +34,8 @@ class ForwardedCall:
 class AwsProxy:
     """A running proxy.
 
-    Both may be set at any moment: `fault_for` is asked for the fault that each call meets, and `reached` is given
-    each call that reached the service, before the reply goes back. `calls` are all so far, those that met a fault too.
+    Both can be set at any time: `fault_for` returns the fault for a call, and `reached` is called with each call that
+    reached the service, before the reply goes back. `calls` are all calls so far, including those with a fault.
     """
 
     def __init__(self, upstream: str, fault_for: FaultFor) -> None:
@@ -58,7 +58,7 @@ class AwsProxy:
             return reply
 
         if isinstance(fault, Hang):
-            # At the end of the proxy it is too late for the call to be made.
+            # The proxy is stopping: do not make the call any more.
             is_over = self.server.stopping.wait(fault.seconds)
             return Reply(0, wire=Close()) if is_over else ask(request)
         return fault.meet(request, ask) if fault else ask(request)
@@ -69,7 +69,7 @@ class AwsProxy:
         upstream = HTTPConnection(self._upstream)
         upstream.request(request.method, request.target, request.content, headers)
         with upstream.getresponse() as reply:
-            # What a HEAD says of the length is of the object, not of the reply.
+            # The Content-Length of a HEAD is that of the object, not of the reply.
             of_the_hop = _OF_THE_HOP - {"content-length"} if request.method == "HEAD" else _OF_THE_HOP
             kept = {name: value for name, value in reply.getheaders() if name.lower() not in of_the_hop}
             return Reply(reply.status, reply.read(), kept)

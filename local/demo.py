@@ -1,7 +1,7 @@
 """`make demo`: several exports, from start event to published event, on the whole stack.
 
 The settings are those of the template, with shorter times so that the demo ends within a minute. Exits with 1 if an
-export did not end as it should.
+export did not end as expected.
 """
 
 import struct
@@ -110,7 +110,7 @@ def exports() -> list[Export]:
 
 
 def main() -> None:
-    """Run the demo, print what a newcomer should see, and leave the rest as files."""
+    """Run the demo, print the most important results, and write the rest to files."""
     started_at = time.monotonic()
     all_exports = exports()
     progress = output.Progress(started_at)
@@ -123,11 +123,11 @@ def main() -> None:
     output.show_mail(SHOWN_MAIL, results)
     output.show_files(time.monotonic() - started_at)
     if problems := [*faults(all_exports, results), *progress.errors]:
-        sys.exit("\nNot as it should be:\n" + "\n".join(f"  {problem}" for problem in problems))
+        sys.exit("\nUnexpected results:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 def faults(all_exports: Iterable[Export], results: files.Results) -> list[str]:
-    """What is not as it should be, in words; an event that is missing, doubled or not expected, for example."""
+    """Problems as sentences, for example an event that is missing, duplicated or unexpected."""
     expected = {export.event_id for export in all_exports} | {f"{GROUP}:concluded"}
     events = Counter(event["id"] for event in results.events)
     mails = Counter(event_id for event_id, _, _ in results.mails)
@@ -154,7 +154,7 @@ def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Resu
         _start(stack, all_exports)
         notifications = stack.receive(len(all_exports) + 1, timeout_seconds=RECEIVE_SECONDS)
         events = [one.event for one in notifications]
-        return files.Results(events, files.mails(stack), stack.dead_letters(), stack.log_lines)
+        return files.Results(events, stack.mails(), stack.dead_letters(), stack.log_lines)
 
 
 def _platform(all_exports: Iterable[Export]) -> Platform:
@@ -167,7 +167,7 @@ def _platform(all_exports: Iterable[Export]) -> Platform:
 
 
 def _delivery(stack: Stack, all_exports: Iterable[Export]) -> Callable[[Job], None]:
-    """Deliver as the platform does, except for the objects that differ from what their exports asked for."""
+    """Deliver as the platform does, except for objects that differ from the request."""
     as_asked = deliver_to(stack)
     different = {export.job.id: export.arrives for export in all_exports if export.arrives}
 

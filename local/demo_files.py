@@ -1,4 +1,4 @@
-"""What came of the demo, and the files that it leaves."""
+"""The results of the demo, and the files it writes."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from local.artifact import ROOT
-from local.stack import DeadLetter, Stack
+from local.stack import DeadLetter
 
 FOLDER = ROOT / ".build" / "demo"
 
@@ -17,7 +17,7 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Results:
-    """What the stack published and kept: each of `mails` is its event's id, a subject and a text."""
+    """The output of the stack; each of `mails` is an event id, a subject and a text."""
 
     events: Sequence[Event]
     mails: Sequence[tuple[str, str, str]]
@@ -25,22 +25,15 @@ class Results:
     log_lines: Sequence[str]
 
 
-def mails(stack: Stack) -> list[tuple[str, str, str]]:
-    """The e-mail for each published event: the event's id, the subject and the text."""
-    sent = stack.emulator.sent_notifications(stack.deployment.outputs["ExportEventsTopicArn"])
-    bodies = [(subject or "", json.loads(message)) for _, message, subject, _ in sent]
-    return [(json.loads(body["default"])["id"], subject, body["email"]) for subject, body in bodies]
-
-
 def empty_folder() -> None:
-    """Make the folder of the files, without those of the last demo."""
+    """Create the folder, without the files of the previous demo."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     for name in ("events", "emails"):
         (FOLDER / name).mkdir(parents=True)
 
 
 def write_files(results: Results) -> None:
-    """Leave everything as files."""
+    """Write all results to files."""
     for event in results.events:
         _file("events", event["id"], "json").write_text(json.dumps(event, indent=2) + "\n", "utf-8")
     for event_id, subject, text in results.mails:

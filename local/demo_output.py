@@ -1,4 +1,4 @@
-"""What the demo prints, for a newcomer's eyes."""
+"""What the demo prints."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _FAILED = re.compile(r"(?<=  )(published: )?failed\b.*?(?=  |$)")
 
 
 class Progress:
-    """Prints a line for each poll that changes something, from the function's log; keeps errors that it logs."""
+    """Prints a line for each poll that changes something, from the function's log; collects its errors."""
 
     def __init__(self, started_at: float) -> None:
         self.errors: list[str] = []
@@ -32,7 +32,7 @@ class Progress:
         self._last: dict[str, tuple[str, ...]] = {}
 
     def log(self, text: str) -> None:
-        """Take a line of the function's log, from any thread."""
+        """Process a line of the function's log, from any thread."""
         line: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
         with self._lock:
             if line.get("level") in ("ERROR", "CRITICAL"):
@@ -56,7 +56,7 @@ class Progress:
 
 
 def show_table(jobs: Iterable[Job], results: Results) -> None:
-    """What became of each export."""
+    """Print a table of the exports."""
     by_export = {event["subject"]: event["data"] for event in results.events}
     rows = [_HEADINGS, *(_row(job, by_export.get(job.id)) for job in jobs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -77,7 +77,7 @@ def _row(job: Job, data: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def _summary(checks: Sequence[Mapping[str, Any]]) -> str:
-    """Which checks failed; if none, how many passed and were skipped."""
+    """The failed checks; if none, the numbers of passed and skipped checks."""
     if failed := [check["name"] for check in checks if check["status"] == "failed"]:
         return f"failed: {', '.join(failed)}"
     counts = {status: sum(check["status"] == status for check in checks) for status in ("passed", "skipped")}
@@ -85,7 +85,7 @@ def _summary(checks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def show_others(results: Results, group: str) -> None:
-    """What became of the group and of the invalid message."""
+    """Print the results of the group and of the invalid message."""
     print()
     for data in (event["data"] for event in results.events if event["id"] == f"{group}:concluded"):
         counts = ", ".join(f"{data[name]} {name}" for name in ("completed", "failed", "missing"))
@@ -95,14 +95,14 @@ def show_others(results: Results, group: str) -> None:
 
 
 def show_event(event_id: str, results: Results) -> None:
-    """An event in full, as JSON."""
+    """Print an event in full, as JSON."""
     for event in (event for event in results.events if event["id"] == event_id):
         print("\nThe event of the documented COMPLETED export, as a subscriber receives it:")
         print("\n".join(packed(event)))
 
 
 def show_mail(event_id: str, results: Results) -> None:
-    """An e-mail in full, with long lines wrapped."""
+    """Print an e-mail in full, with long lines wrapped."""
     for subject, text in (mail[1:] for mail in results.mails if mail[0] == event_id):
         print("\nThe e-mail about the documented FAILED export:")
         for line in (f"Subject: {subject}", "", *text.rstrip().splitlines()):
@@ -110,7 +110,7 @@ def show_mail(event_id: str, results: Results) -> None:
 
 
 def show_files(seconds: float) -> None:
-    """Where everything is."""
+    """Print where the files are."""
     folder = FOLDER.relative_to(ROOT)
     print(f"\nDone in {seconds:.0f} s. Everything is in {folder}:")
     for path, what in (
@@ -123,7 +123,7 @@ def show_files(seconds: float) -> None:
 
 
 def packed(value: Any, indent: int = 0, name: str = "", end: str = "") -> list[str]:
-    """JSON in few lines: what fits stands on one line, and fields of an object share lines."""
+    """JSON in few lines: values that fit are on one line, and fields of an object share lines."""
     start, brackets = " " * indent + name, "{}" if isinstance(value, dict) else "[]"
     whole = start + json.dumps(value) + end
     if len(whole) <= WIDTH or not isinstance(value, dict | list):
@@ -141,7 +141,7 @@ def packed(value: Any, indent: int = 0, name: str = "", end: str = "") -> list[s
 
 
 def coloured(line: str) -> str:
-    """The line for a terminal: what completed in green, what failed in red."""
+    """The line with terminal colours: green for completed, red for failed."""
     return _FAILED.sub("\x1b[31m\\g<0>\x1b[0m", _COMPLETED.sub("\x1b[32m\\g<0>\x1b[0m", line))
 
 

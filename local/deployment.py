@@ -1,10 +1,9 @@
-"""Deploy `template.yaml` to the emulator: its CloudFormation, and by API calls what that leaves out.
+"""Deploy `template.yaml` to the emulator: by its CloudFormation, and by API calls where that ignores a resource.
 
-The emulator's CloudFormation passes over policies, subscriptions and alarms without a word. Those are taken out of
-the template beforehand and made with the calls that CloudFormation would make. Their properties refer to other
-resources; the emulator resolves these in outputs that are added to the template, one for each such resource. The
-event source mapping is not made, since the emulator would run the function in Docker: it is handed on to its
-stand-in. So is a schedule, which the emulator would not keep.
+The emulator's CloudFormation silently ignores policies, subscriptions and alarms. They are removed from the template
+and created with the calls that CloudFormation would make. Their properties refer to other resources; an output is added
+to the template for each, so that the emulator resolves the references. The event source mapping is not created, because
+the emulator would run the function in Docker; it is simulated here, and so is a schedule.
 """
 
 import io
@@ -30,8 +29,8 @@ Properties = dict[str, Any]
 class Deployment:
     """A deployed stack.
 
-    `physical_ids` are by logical id, `left_out` the resources that exist in the template alone, with the reason.
-    `scheduled_event` is what a schedule of the template invokes the function with, if there is one.
+    `physical_ids` are by logical id; `left_out` are the resources that were not deployed, with the reason;
+    `scheduled_event` is the event of the template's schedule, if it has one.
     """
 
     outputs: Mapping[str, str]
@@ -45,13 +44,13 @@ class Deployment:
 def deploy(
     emulator: Emulator, template: Path, parameters: Mapping[str, str], stack_name: str = "cgc-export-monitor"
 ) -> Deployment:
-    """Deploy a template with one function and one SQS event source mapping; raises RuntimeError where it fails."""
+    """Deploy a template with one function and one SQS event source mapping; raises RuntimeError on failure."""
     _upload_code(emulator)
     translated = translate(template, parameters, f"s3://{_CODE_BUCKET}/{_CODE_KEY}")
-    # CloudFormation knows Fn::ToJsonString by this transform alone.
+    # CloudFormation requires this transform for Fn::ToJsonString.
     translated["Transform"] = "AWS::LanguageExtensions"
     resources = translated["Resources"]
-    # Nobody has to permit the stand-in of the schedule to invoke the function.
+    # The simulated schedule needs no permission to invoke the function.
     for logical_id in [one for one, resource in resources.items() if resource["Type"] == "AWS::Lambda::Permission"]:
         del resources[logical_id]
     types = {logical_id: resource["Type"] for logical_id, resource in resources.items()}
@@ -59,7 +58,7 @@ def deploy(
         translated["Outputs"][_PROPERTIES_OUTPUT + logical_id] = {
             "Value": {"Fn::ToJsonString": resources[logical_id].get("Properties", {})}
         }
-        # A schedule's rule has no pattern, and the emulator would take it to match every event.
+        # A schedule's rule has no pattern; in the emulator it would match every event.
         is_schedule = "ScheduleExpression" in resources[logical_id].get("Properties", {})
         if is_schedule or resource_type in _CREATE or resource_type == "AWS::Lambda::EventSourceMapping":
             del resources[logical_id]
@@ -92,7 +91,7 @@ def deploy(
 
 
 def _upload_code(emulator: Emulator) -> None:
-    """Something to find at the code's address: the emulator's function is never invoked."""
+    """A placeholder for the function's code: the emulator's function is never invoked."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("empty.py", "")
@@ -105,7 +104,7 @@ def _create_stack(emulator: Emulator, name: str, template: Properties) -> tuple[
     """Outputs and physical ids of a new stack."""
     emulator.client("s3").put_object(Bucket=_CODE_BUCKET, Key="template.json", Body=json.dumps(template))
     cloudformation = emulator.client("cloudformation")
-    # By its address, since CloudFormation takes 51,200 bytes of text at most.
+    # By URL: CloudFormation takes at most 51,200 bytes of text.
     cloudformation.create_stack(
         StackName=name,
         TemplateURL=f"https://{_CODE_BUCKET}.s3.amazonaws.com/template.json",
@@ -161,7 +160,7 @@ def _subscription(emulator: Emulator, _name: str, properties: Properties) -> Non
 
 
 def _alarm(emulator: Emulator, name: str, properties: Properties) -> None:
-    """PutMetricAlarm takes the properties as they are; the emulator keeps the alarm and evaluates nothing."""
+    """Create an alarm with PutMetricAlarm; the emulator stores it and does not evaluate it."""
     emulator.client("cloudwatch").put_metric_alarm(**{"AlarmName": name, **properties})
 
 

@@ -1,7 +1,7 @@
-"""AWS on this machine: moto's server in a process of its own, on a free port of the loopback interface.
+"""AWS on this machine: moto's server in its own process, on a free port of the loopback interface.
 
-A child process keeps the emulator's work off this interpreter's lock. It ends when its standard input closes,
-so it cannot outlive the process that started it, however that one ended.
+A child process does not compete for this interpreter's lock. It ends when its standard input closes, so it cannot
+outlive the process that started it.
 """
 
 import json
@@ -23,13 +23,9 @@ from botocore.config import Config
 from local.moto_patches import patch_moto
 
 REGION = "us-east-1"
-# moto's account, and the credentials that it takes: any.
+# moto's account; it accepts any credentials.
 ACCOUNT_ID = "123456789012"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_SESSION_TOKEN": "testing",
-}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": "testing"}
 
 
 class Emulator:
@@ -84,7 +80,7 @@ def emulator() -> Iterator[Emulator]:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C at a terminal is for who runs the stack, not for its parts.
+        # Ctrl-C must reach the main process only.
         start_new_session=True,
     ) as server:
         try:
@@ -95,7 +91,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 class _Dialogue:
-    """A line of text in, a line of JSON out: what is asked of the emulator apart from AWS's own calls."""
+    """Send the emulator a line of text and read a line of JSON: for data that no AWS call returns."""
 
     def __init__(self, server: "subprocess.Popen[bytes]") -> None:
         self._server = server
@@ -120,7 +116,7 @@ def main() -> None:
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- the parent process has no use for moto
     from moto.sns.models import sns_backends  # noqa: PLC0415 -- likewise
 
-    # Errors inside moto alone: no line for each request, and none for what its CloudFormation does not know.
+    # Log errors inside moto only, not each request or unknown resources.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     logging.getLogger("moto").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
@@ -138,6 +134,6 @@ if __name__ == "__main__":
 
 
 def create_bucket_with_acls(s3: Any, bucket: str) -> None:
-    """A bucket that objects with canned ACLs can be put into, public ones too: S3 refuses both unless it is told."""
+    """Create a bucket that accepts objects with canned ACLs, public ones too; by default S3 refuses both."""
     s3.create_bucket(Bucket=bucket, ObjectOwnership="BucketOwnerPreferred")
     s3.delete_public_access_block(Bucket=bucket)

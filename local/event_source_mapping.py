@@ -1,8 +1,8 @@
-"""The part of Lambda's SQS event source mapping: queue to function, and back what the function answered.
+"""Lambda's SQS event source mapping: from the queue to the function, and its response back.
 
-It gathers messages, invokes, deletes what was handled and leaves the rest with the visibility that it has. Its rules
-are those of the AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event
-source in Lambda".
+It gathers messages, invokes the function, deletes handled messages and leaves the others hidden. Its rules are
+those of the AWS Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event source in
+Lambda".
 """
 
 import json
@@ -15,14 +15,14 @@ from typing import Any
 from local.lambda_runtime import ExecutionEnvironment, Invocation, encode_event
 from local.sqs_event import Message, sqs_record
 
-# The most that one invocation may be given.
+# Lambda's limit for the payload of one invocation.
 _PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024
 _PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class MappingConfiguration:
-    """What the template says of the mapping; the defaults are AWS's."""
+    """The mapping's properties in the template; the defaults are AWS's."""
 
     queue_arn: str
     batch_size: int = 10
@@ -45,8 +45,8 @@ class MappingConfiguration:
 class EventSourceMapping:
     """Polls a queue for one function, with as many workers as there are environments.
 
-    `show_again_at_once` makes the messages of a batch visible again as soon as its invocation was killed or ran out
-    of time, where AWS would leave them hidden for the rest of the queue's visibility timeout.
+    `redeliver_immediately` makes the messages of a batch visible as soon as its invocation is killed or times out; AWS
+    leaves them hidden for the rest of the queue's visibility timeout.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class EventSourceMapping:
         self._show_again_at_once = redeliver_immediately
         name = configuration.queue_arn.split(":")[-1]
         self._queue_url: str = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        # Quotes and backslashes of a body are escaped once more in the event; 4 KiB are for what is around it.
+        # Quotes and backslashes of a body are escaped in the event; 4 KiB are for the rest of a record.
         self._largest_record_bytes = 2 * self._maximum_message_size() + 4096
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -77,16 +77,16 @@ class EventSourceMapping:
             thread.start()
 
     def stop(self) -> None:
-        """End the workers, and with SIGKILL the invocations that are under way."""
+        """Stop the workers, and kill invocations in progress with SIGKILL."""
         self._stopping.set()
         for environment, thread in zip(self._environments, self._threads, strict=False):
-            # More than once, since an invocation may just be starting.
+            # Repeatedly: an invocation may just be starting.
             while thread.is_alive():
                 environment.kill()
                 thread.join(_PAUSE_SECONDS)
 
     def run_once(self, worker: int = 0) -> Invocation | None:
-        """Gather one batch and have it handled by the worker's environment; None where no message is visible."""
+        """Gather one batch and invoke the worker's environment with it; None if no message is visible."""
         return self._handle_batch(self._environments[worker])
 
     def _work(self, environment: ExecutionEnvironment) -> None:
@@ -107,7 +107,7 @@ class EventSourceMapping:
         return invocation
 
     def _gather(self) -> list[Message]:
-        """The messages of one batch: what is there, and what comes within the window that begins with the first."""
+        """One batch: the visible messages, and those that arrive within the window after the first."""
         batch: list[Message] = []
         window_end = 0.0
         size_bytes = 0
@@ -132,7 +132,7 @@ class EventSourceMapping:
         received = self._sqs.receive_message(
             QueueUrl=self._queue_url,
             MaxNumberOfMessages=count,
-            # No long poll: it would hold up `stop`.
+            # No long poll: it would delay `stop`.
             WaitTimeSeconds=0,
             AttributeNames=["All"],
             MessageAttributeNames=["All"],
@@ -147,7 +147,7 @@ class EventSourceMapping:
         if not self._configuration.reports_batch_item_failures:
             return set()
         reported = reported_failures(invocation.response)
-        # An identifier that is no message of the batch makes the whole batch a failure.
+        # An unknown identifier makes the whole batch a failure.
         return reported if reported is not None and reported <= message_ids else message_ids
 
     def _delete(self, messages: Sequence[Message]) -> None:
@@ -171,7 +171,7 @@ def _entries(messages: Sequence[Message], **more: int) -> Iterator[list[dict[str
 
 
 def reported_failures(response: bytes) -> set[str] | None:
-    """The identifiers in a function's `batchItemFailures`, or None where the response is not a valid one.
+    """The identifiers in a function's `batchItemFailures`, or None if the response is invalid.
 
     A null or empty response, and a null or empty list, are complete successes.
     """

@@ -1,4 +1,4 @@
-"""Export jobs of the simulated platform: what each will do, known beforehand, and what the API shows of it.
+"""Export jobs of the simulated platform: the script of each, and how the API shows it.
 
 Fields and states: https://docs.cancergenomicscloud.org/docs/get-details-of-an-export-job-v2
 """
@@ -18,7 +18,7 @@ _FINISHED = ("COMPLETED", "FAILED")
 
 
 def error_body(status: int, code: int, message: str) -> dict[str, Any]:
-    """The API's error object, the same in an answer, in an item of a bulk answer and in a FAILED job."""
+    """The API's error object, the same in a response, in an item of a bulk response and in a FAILED job."""
     more_info = f"http://docs.sevenbridges.com/docs/api-status-codes#{code}"
     return {"status": status, "code": code, "message": message, "more_info": more_info}
 
@@ -32,7 +32,7 @@ class Job:
     example started in 2016 and plays now); unset, both are the moment of adding. `error` shows once it is FAILED; the
     source file shows as `result` once it is COMPLETED, if `shows_result`. `explicit_nulls` shows fields without a value
     as null instead of leaving them out. `fields` overrides and `hidden` removes fields of the body, whatever the state.
-    A job of another user (`foreign`) is refused with 9005. `delivers` is false for a COMPLETED job that lies.
+    A job of another user (`foreign`) is refused with 9005. `delivers` is false for a COMPLETED job without an object.
     """
 
     id: str
@@ -54,12 +54,12 @@ class Job:
     delivers: bool = True
 
     def started(self, at: float) -> "Job":
-        """The same job with a script that began `at`, unless it has begun already."""
+        """The same job with a script that begins `at`, or earlier if it already runs."""
         began_at = at if self.began_at is None else self.began_at
         return replace(self, began_at=began_at, started_at=began_at if self.started_at is None else self.started_at)
 
     def step(self, now: float) -> tuple[float, str]:
-        """Where the script is: when it came there, in seconds since it began, and the state."""
+        """The current step of the script: its time in seconds since the script began, and the state."""
         elapsed = now - (now if self.began_at is None else self.began_at)
         return max((step for step in self.steps if step[0] <= elapsed), default=self.steps[0], key=lambda step: step[0])
 
@@ -103,7 +103,7 @@ def documented_completed(**changes: Any) -> Job:
 
 
 def documented_failed(**changes: Any) -> Job:
-    """The FAILED job of the vendor's documentation: it ended as it started, its destination was taken."""
+    """The FAILED job of the vendor's documentation: it ended when it started, as its destination existed."""
     return replace(
         Job(
             id="DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY",

@@ -1,13 +1,13 @@
-"""How a call fails, of the API and of AWS alike: which calls, and what becomes of each.
+"""Faults of calls to the API and to AWS: which calls they affect, and how.
 
 A fault stands between a client and a service. It is given the request, and a function that asks the service:
 
-    OtherJob, LeftOut                    ask the API for something else
-    Status, html_page, redirect          reply in the service's place
-    Truncated, Hang, Drip, Close, Raw    spoil the service's reply on the socket itself
-    Interrupted                          runs something before or after the call, and closes the connection
+    WrongJob, OmittedItem                change the request to the API
+    Status, html_page, redirect          reply instead of the service
+    Truncated, Hang, Drip, Close, Raw    damage the service's reply on the socket
+    Disconnect                           runs a callback before or after the call, and closes the connection
 
-Faults that know AWS's protocols are in `local.aws_calls`.
+Faults in AWS's protocols are in `local.aws_calls`.
 """
 
 import re
@@ -23,7 +23,7 @@ Ask = Callable[[Request], Reply]
 
 
 class Fault(Protocol):
-    """Anything that can go wrong with a call."""
+    """A fault that a call can meet."""
 
     def meet(self, request: Request, ask: Ask, /) -> Reply:
         """The reply to a request that meets this fault."""
@@ -51,10 +51,10 @@ FaultFor = Callable[[Call], Fault | None]
 
 @dataclass(frozen=True)
 class Match:
-    """Which calls a fault meets: every given condition has to hold.
+    """Which calls a fault affects: all given conditions must hold.
 
-    `path` is a regular expression for the whole resource. `export_id` is met where the resource ends with it or a bulk
-    read asks for it.
+    `path` is a regular expression for the whole resource. `export_id` matches if the resource ends with it or a bulk
+    read contains it.
     """
 
     operations: Collection[str] = ()
@@ -73,7 +73,7 @@ class Match:
 
 @dataclass(frozen=True)
 class WrongJob:
-    """Another export's body: `export_id` is looked up in place of every export that the request names."""
+    """The body of another export: `export_id` replaces every export in the request."""
 
     export_id: str
 
@@ -86,7 +86,7 @@ class WrongJob:
 
 @dataclass(frozen=True)
 class OmittedItem:
-    """A bulk reply that lacks `export_id`, as if it had not been asked for."""
+    """A bulk reply that lacks `export_id`, as if it were not in the request."""
 
     export_id: str
 
@@ -110,7 +110,7 @@ class Status:
 
 
 def html_page(status: int) -> Status:
-    """What a gateway in front of the API replies: a page for people."""
+    """An HTML error page, as a gateway in front of the API sends it."""
     return Status(status, f"<html><body><h1>{status}</h1></body></html>", {"Content-Type": "text/html"})
 
 
@@ -132,14 +132,14 @@ class Truncated(Wire):
 
 @dataclass(frozen=True)
 class Hang(Wire):
-    """Nothing for so many seconds, then the API's reply as it was when asked for. AWS is only asked afterwards."""
+    """No reply for `seconds`, then the API's reply as of the request. AWS is called only afterwards."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Drip(Wire):
-    """The ordinary reply byte by byte, so many seconds between two: no single read of the socket times out."""
+    """The ordinary reply byte by byte with `seconds` in between: no single read of the socket times out."""
 
     seconds: float
 
@@ -157,10 +157,7 @@ class Raw(Wire):
 
 @dataclass(frozen=True)
 class Disconnect:
-    """`act` is called before or after the service is asked; then the connection is closed without a reply.
-
-    So a reply is lost, or a function killed.
-    """
+    """Calls `act` before or after the service, then closes the connection: loses a reply or kills a function."""
 
     moment: Literal["before", "after"]
     act: Callable[[], None] = lambda: None
@@ -173,23 +170,23 @@ class Disconnect:
 
 
 class FaultPlan:
-    """The faults that wait for their calls."""
+    """Planned faults that have not met a call yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._planned: list[tuple[Match, Fault, Iterator[bool]]] = []
 
     def add(self, match: Match, fault: Fault, times: int | None) -> None:
-        """Plan a fault for the next calls that match: so many of them, or all of them."""
+        """Plan a fault for the next `times` calls that match; None: all of them."""
         with self._lock:
             self._planned.append((match, fault, repeat(True) if times is None else repeat(True, times)))
 
     def clear(self) -> None:
-        """Forget every planned fault."""
+        """Remove every planned fault."""
         with self._lock:
             self._planned.clear()
 
     def take(self, call: Call) -> Fault | None:
-        """The first planned fault that meets this call, if any; it is used up by that."""
+        """The first planned fault that meets this call, if any; this counts as one use."""
         with self._lock:
             return next((one for match, one, left in self._planned if match.meets(call) and next(left, False)), None)

@@ -29,7 +29,7 @@ class Request:
 
     @property
     def body(self) -> Mapping[str, Any]:
-        """The JSON object it carries; empty where it carries none (official clients send ``null`` with GET)."""
+        """The JSON object in the body; empty if there is none (official clients send ``null`` with GET)."""
         try:
             body = json.loads(self.content)
         except ValueError:
@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply, and what goes wrong with it on its way."""
+    """A reply, and a fault on the wire."""
 
     status: int
     content: bytes = b""

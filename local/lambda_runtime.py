@@ -1,7 +1,7 @@
 """One execution environment of Lambda: a process of AWS's own runtime client that runs the built artifact.
 
-The process sees the artifact and the runtime client, and of the environment that started it nothing: neither its
-packages (`-S`) nor its variables. So what the artifact lacks is missed here as it would be in AWS.
+The process sees only the artifact and the runtime client, not the packages (`-S`) or variables of the parent process.
+So a dependency that is missing from the artifact fails here as in AWS.
 """
 
 import json
@@ -18,13 +18,13 @@ from typing import Any, Literal
 from local.emulator import CREDENTIALS, REGION
 from local.runtime_api import Report, RuntimeApi
 
-# AWS gives an initialisation ten seconds and then starts it over; a machine under load may be slower.
+# AWS restarts an initialisation after ten seconds; a machine under load may need longer.
 _INITIALISATION_LIMIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class FunctionConfiguration:
-    """What the template says of a function; `environment` is its own variables, without those that Lambda sets."""
+    """A function's properties in the template; `environment` excludes the variables that Lambda sets."""
 
     name: str
     arn: str
@@ -38,7 +38,7 @@ class FunctionConfiguration:
 
 @dataclass(frozen=True)
 class Invocation:
-    """How an invocation ended, and what Lambda would have answered to who waited for it.
+    """How an invocation ended, and what Lambda would have returned to a synchronous caller.
 
     `response` is the function's answer as it was sent (JSON); `error` is the document with `errorType`,
     `errorMessage` and, where the function raised, `stackTrace`. A function that cannot be imported has crashed.
@@ -51,12 +51,12 @@ class Invocation:
 
 
 def encode_event(event: Mapping[str, Any]) -> bytes:
-    """An event as a function is sent it: JSON in UTF-8."""
+    """An event as sent to a function: JSON in UTF-8."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class ExecutionEnvironment:
-    """Runs one invocation at a time in a process that is kept between them, and replaced when it has ended.
+    """Runs one invocation at a time in a process that is reused, and replaced after it has ended.
 
     `timeout_seconds` overrides the function's own time limit. `log` is called with each line that the function
     writes to standard output or error, from another thread.
@@ -82,7 +82,7 @@ class ExecutionEnvironment:
         self._lock = threading.Lock()
 
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
-        """Hand the function an event and wait for its answer, its end, or the end of its time."""
+        """Invoke the function; wait for its response, its exit or its timeout."""
         with self._lock:
             if self._process is not None and self._process.has_ended:
                 self._process.kill()
@@ -91,40 +91,40 @@ class ExecutionEnvironment:
             return self._process.invoke(encode_event(event))
 
     def kill(self) -> None:
-        """End the process with SIGKILL, whatever it does; the next invocation starts another."""
+        """Kill the process with SIGKILL; the next invocation starts another."""
         if self._process is not None:
             self._process.kill()
 
     def _start(self) -> "_Process":
         command = [sys.executable, "-S", "-m", "awslambdaric", self._function.handler]
         api = RuntimeApi(self._function.arn, self._timeout_seconds)
-        return _Process(command, self._artifact, self._variables(), api, self._log)
+        variables = lambda_variables(self._function, self._endpoint_url)
+        variables |= {"LAMBDA_TASK_ROOT": str(self._artifact), "PYTHONPATH": str(self._runtime_client)}
+        return _Process(command, self._artifact, variables, api, self._log)
 
-    def _variables(self) -> dict[str, str]:
-        """The environment of the process: Lambda's "defined runtime environment variables", and the template's own."""
-        function = self._function
-        lambda_sets = {
-            "_HANDLER": function.handler,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group or f"/aws/lambda/{function.name}",
-            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}",
-            "AWS_REGION": REGION,
-            "LAMBDA_TASK_ROOT": str(self._artifact),
-            "LANG": "en_US.UTF-8",
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": str(self._runtime_client),
-            "TZ": ":UTC",
-        }
-        return {**function.environment, **lambda_sets, **CREDENTIALS, "AWS_ENDPOINT_URL": self._endpoint_url}
+
+def lambda_variables(function: FunctionConfiguration, endpoint_url: str) -> dict[str, str]:
+    """A function's environment: Lambda's "defined runtime environment variables" and the template's variables."""
+    lambda_sets = {
+        "_HANDLER": function.handler,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group or f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d')}/[$LATEST]{uuid.uuid4().hex}",
+        "AWS_REGION": REGION,
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "TZ": ":UTC",
+    }
+    return {**function.environment, **lambda_sets, **CREDENTIALS, "AWS_ENDPOINT_URL": endpoint_url}
 
 
 class _Process:
-    """A process of the runtime client, and the Runtime API that it asks."""
+    """A process of the runtime client, and its Runtime API."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class _Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # Ctrl-C at a terminal is for who runs the stack, not for its parts.
+            # Ctrl-C must reach the main process only.
             start_new_session=True,
         )
         self._watcher = threading.Thread(target=self._watch, args=[log], daemon=True)
@@ -173,7 +173,7 @@ class _Process:
         return Invocation(request_id, "crashed", error=_error("Runtime.ExitError", request_id, message))
 
     def kill(self) -> None:
-        """End the process and its API; all that it wrote is logged before this returns."""
+        """End the process and its API; all its output is logged before this returns."""
         self._process.kill()
         self._watcher.join()
         self._api.close()

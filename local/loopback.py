@@ -1,8 +1,8 @@
 """A small HTTP server on the loopback interface: one function replies to every request.
 
 Flask's development server closes every connection after one reply, and `http.server` takes eight times as long to read
-a request's headers, which the benchmarks would measure. Both kept-alive connections and replies that break off are
-things to try a client with.
+a request's headers, which the benchmarks would measure. Clients are tested with kept-alive connections and
+with truncated replies, which this server supports.
 """
 
 import socket
@@ -21,7 +21,7 @@ from local.http_messages import Reply, Request
 class Loopback(ThreadingTCPServer):
     """Serves from `start` to `stop`, with a thread for each connection; `address` is host:port.
 
-    `stopping` is set as soon as the server is to end.
+    `stopping` is set when the server begins to stop.
     """
 
     daemon_threads = True
@@ -39,7 +39,7 @@ class Loopback(ThreadingTCPServer):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def stop(self) -> None:
-        """Close every connection, the silent and the kept-alive ones too."""
+        """Close every connection, including silent and kept-alive ones."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
@@ -57,7 +57,7 @@ class Loopback(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that hangs up, or a service that does, is nothing to report; anything else is a fault of the server.
+        # Closed connections are normal; anything else is a bug of the server.
         if not isinstance(sys.exception(), ConnectionError | HTTPException) and not self.stopping.is_set():
             super().handle_error(request, client_address)
 
@@ -73,7 +73,7 @@ def serving(server: Loopback) -> Iterator[str]:
 
 
 class _Connection(StreamRequestHandler):
-    """One connection, whose requests come one after the other."""
+    """One connection; its requests are handled one after the other."""
 
     # A reply in several writes would otherwise wait for the client's delayed acknowledgement.
     disable_nagle_algorithm = True
@@ -91,7 +91,7 @@ class _Connection(StreamRequestHandler):
                 return
 
     def _read(self) -> Request | None:
-        """The next request, None where the client has hung up."""
+        """The next request; None if the client closed the connection."""
         first = self.rfile.readline().decode("latin-1").split(" ")
         headers = {}
         while line := self.rfile.readline().strip():
@@ -101,7 +101,7 @@ class _Connection(StreamRequestHandler):
             return None
         if headers.get("expect") == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # Official clients send a body with GET too; left unread, it would be taken for the next request.
+        # Official clients send a body with GET too; unread, it would be parsed as the next request.
         return Request(first[0], first[1], headers, self.rfile.read(int(headers.get("content-length") or 0)))
 
     def _send(self, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""Where moto differs from AWS in ways that this stack would notice."""
+"""Patches for differences between moto and AWS that affect this stack."""
 
 import copy
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 
 @cache
 def patch_moto() -> None:
-    """Mend moto in this process, for the emulator and for mocked clients alike."""
+    """Patch moto in this process, for the emulator and for mocked clients."""
     from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 -- the emulator's parent has no use for moto
     from moto.dynamodb.models.table import Table  # noqa: PLC0415 -- likewise
     from moto.sqs.models import SQSBackend  # noqa: PLC0415 -- likewise
@@ -20,9 +20,9 @@ def patch_moto() -> None:
 
 
 def _undo_transactions_by_item(backend: Any, table: Any) -> None:
-    """Let a cancelled transaction put its own items back.
+    """Make a cancelled transaction restore only its own items.
 
-    moto copies every item of the table for each item of the transaction, and undoes one by restoring the table.
+    moto copies the whole table for each item of a transaction, and restores all of it on failure.
     """
     transact = backend.transact_write_items
 
@@ -42,7 +42,7 @@ def _undo_transactions_by_item(backend: Any, table: Any) -> None:
 
 
 def _touched(backend: Any, operation: dict[str, Any]) -> tuple[Any, tuple[Any, Any]]:
-    """The table and the key of the item that an operation of a transaction touches."""
+    """The table and key of the item in an operation of a transaction."""
     table = backend.get_table(operation["TableName"])
     return table, backend.get_keys_value(table, operation.get("Key") or operation["Item"])
 
@@ -58,7 +58,7 @@ def _put_back(table: Any, keys: tuple[Any, Any], item: Any) -> None:
 
 
 def _make_writes_atomic(backend: Any) -> None:
-    """Let DynamoDB's writes take turns: in AWS each is atomic."""
+    """Serialize DynamoDB's writes: in AWS each is atomic."""
     lock = threading.RLock()
 
     def taking_turns(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,5 +74,5 @@ def _make_writes_atomic(backend: Any) -> None:
 
 
 def _keep_messages(backend: Any) -> None:
-    """Let SQS keep each message: to see whether one is too old, moto counts the whole queue each time."""
+    """Disable the expiry of SQS messages: to check it, moto counts the whole queue each time."""
     backend.is_message_valid_based_on_retention_period = lambda *_: True

@@ -1,4 +1,4 @@
-"""The API's rate limit: so many requests in a window, then nothing until the window ends.
+"""The API's rate limit: a number of requests per window, then refusals until the window ends.
 
 Source: https://docs.cancergenomicscloud.org/docs/api-rate-limit
 """
@@ -13,7 +13,7 @@ class RateWindow:
     """A window that begins with the first request after the last one ended.
 
     `reset_unit` is how its end is shown: epoch seconds as documented, milliseconds as in one old sample, or not at all.
-    Everything may be changed while it counts.
+    All attributes can be changed at any time.
     """
 
     limit: int = 1000
@@ -23,22 +23,22 @@ class RateWindow:
     _ends_at: float = 0
 
     def count(self, now: float) -> bool:
-        """Count one request; false when it is one too many."""
+        """Count one request; false if it exceeds the limit."""
         self._renew(now)
         self._used += 1
         return self._used <= self.limit
 
     def show(self, now: float) -> dict[str, int]:
-        """Limit, remaining requests and, where it is shown, the reset, under the API's names."""
+        """Limit, remaining requests and the reset, if shown, under the API's names."""
         self._renew(now)
         shown = {"limit": self.limit, "remaining": max(0, self.limit - self._used)}
         if self.reset_unit is not None:
-            # Rounded up: who waits until then finds the window open.
+            # Rounded up, so that the window is open at that time.
             shown["reset"] = math.ceil(self._ends_at * (1000 if self.reset_unit == "milliseconds" else 1))
         return shown
 
     def headers(self, now: float) -> dict[str, str]:
-        """The same as the headers that every answer carries."""
+        """The same, as the headers of every response."""
         return {f"X-RateLimit-{name.title()}": str(value) for name, value in self.show(now).items()}
 
     def _renew(self, now: float) -> None:

@@ -19,10 +19,10 @@ _PREFIX = "/2018-06-01/runtime/"
 
 @dataclass(frozen=True)
 class Report:
-    """What became of the invocation that is under way, with the body that was posted.
+    """A report on the current invocation, with the posted body.
 
-    `taken`: the process has it; `returned`, `raised`: it has answered; `not_initialised`: the function could not be
-    imported; `ended`: there is no process any more.
+    `taken`: the process received it; `returned`, `raised`: it responded; `not_initialised`: the import failed; `ended`:
+    the process ended.
     """
 
     what: Literal["taken", "returned", "raised", "not_initialised", "ended"]
@@ -30,7 +30,7 @@ class Report:
 
 
 class RuntimeApi:
-    """Hands invocations to a process and takes its answers; serves from the moment it is made until `close`."""
+    """Gives invocations to a process and takes its responses; serves from its creation until `close`."""
 
     def __init__(self, function_arn: str, timeout_seconds: float) -> None:
         self.function_arn = function_arn
@@ -46,14 +46,14 @@ class RuntimeApi:
         return self._server.address
 
     def next_report(self, timeout_seconds: float) -> Report | None:
-        """The next report, or None where there is none within the time."""
+        """The next report; None after the timeout."""
         try:
             return self.reports.get(timeout=timeout_seconds)
         except queue.Empty:
             return None
 
     def close(self) -> None:
-        """Stop serving, and let go of the request that waits for an invocation."""
+        """Stop serving, and release a request that waits for an invocation."""
         self.invocations.put(None)
         self._server.stop()
 
@@ -69,7 +69,7 @@ class RuntimeApi:
         return json_reply(202, {"status": "OK"})
 
     def _next_invocation(self) -> Reply:
-        """`invocation/next`: wait for an invocation and hand it over; its time counts from here."""
+        """`invocation/next`: wait for an invocation and return it; its timeout starts here."""
         invocation = self.invocations.get()
         if invocation is None:
             return Reply(0, wire=Close())

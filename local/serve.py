@@ -1,4 +1,4 @@
-"""`make local`: the whole stack, kept running for calls by hand until it is interrupted."""
+"""`make local`: the whole stack, running for manual calls until interrupted."""
 
 import signal
 import threading
@@ -20,14 +20,14 @@ The stack is running. In another shell:
   export EXPORT_EVENTS_TOPIC_ARN={topic}
   export DEAD_LETTER_QUEUE_URL={dead_letters}
 
-Start an export on the simulated platform (it takes a few seconds), and announce its answer as it is:
+Start an export on the simulated platform (it takes a few seconds), and announce it by its response:
 
   curl -s -H "X-SBG-Auth-Token: $TOKEN" -H 'Content-Type: application/json' $API/storage/exports -d '{{
     "source": {{"file": "{file}"}}, "overwrite": true,
     "destination": {{"volume": "{volume}", "location": "output.vcf"}}}}' |
     aws --endpoint-url $AWS_ENDPOINT_URL sqs send-message --queue-url $EXPORT_QUEUE_URL --message-body file:///dev/stdin
 
-What the topic publishes is shown here as a subscriber's queue receives it. Ctrl-C ends everything.
+Published events are shown here as a subscriber's queue receives them. Press Ctrl-C to stop.
 """
 
 

@@ -1,4 +1,4 @@
-"""The simulated platform: its jobs, volumes, files, tokens, rate limit and planned faults, without a word of HTTP.
+"""The simulated platform: jobs, volumes, files, tokens, rate limit and planned faults, without HTTP.
 
 Everything is looked up at the moment of asking: a job's state follows from its script and the clock, and no thread of
 its own moves it on. What the platform refuses it refuses with the codes of the vendor's table:
@@ -23,7 +23,7 @@ ListOrder = Literal["oldest first", "newest first", "none"]
 
 
 class ApiError(Exception):
-    """What the API refuses, with the error object that it answers."""
+    """A refusal of the API, with its error object."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """One request as it arrived, and the status of its reply (None where no reply was sent as such).
+    """One request, and the status of its reply (None if no proper reply was sent).
 
     `at` is in epoch seconds, `path` is the part below ``/v2``; `ids` are those that the body of a bulk read asks for;
     header names are in lower case, and of the token it keeps only whether it was right.
@@ -53,7 +53,7 @@ class Platform:
     """The state behind the simulated API; safe to use from many threads.
 
     `clock` gives epoch seconds. `deliver` is called once for each job that completed, before any answer shows it: the
-    place to put the object into a bucket; what it raises is raised to whoever asked, and it is called again next time.
+    place to put the object into a bucket; its exceptions are raised to the caller, and it is called again next time.
     May be changed at any moment: `tokens` (those that are accepted), `rate`, `bulk_enabled`, `list_order`, `page_limit`
     (the most items that a page of a list has, whatever number is asked for) and `default_steps` (the script of jobs
     that are started through the API). `faults` are those planned with `fail`; `fault_for` is asked for the fault of
@@ -61,10 +61,7 @@ class Platform:
     """
 
     def __init__(
-        self,
-        *tokens: str,
-        clock: Callable[[], float] = time.time,
-        deliver: Callable[[Job], None] | None = None,
+        self, *tokens: str, clock: Callable[[], float] = time.time, deliver: Callable[[Job], None] | None = None
     ) -> None:
         self.lock = threading.RLock()
         self.clock = clock
@@ -89,7 +86,7 @@ class Platform:
             self._volumes[name] = s3_volume(name, bucket, prefix, fields)
 
     def add_file(self, file_id: str, *, name: str, size: int, project: str, **fields: Any) -> None:
-        """A file of so many bytes in a project named ``owner/project``; `fields` override those of the body.
+        """A file of `size` bytes in a project named ``owner/project``; `fields` override those of the body.
 
         The field `parent` is the id of the folder that it is in.
         """
@@ -102,7 +99,7 @@ class Platform:
             self._files[folder_id] = {"id": folder_id, "name": name, "project": project, "type": "folder", **fields}
 
     def add_job(self, job: Job, *, age_seconds: float = 0) -> Job:
-        """Take a job whose script began so long ago; an id that is known is replaced, and delivered anew."""
+        """Add a job whose script began `age_seconds` ago; a job with the same id is replaced and delivered again."""
         with self.lock:
             started = job.started(self.clock() - age_seconds)
             self._jobs[job.id] = started
@@ -118,7 +115,7 @@ class Platform:
             return _found(self._files, file_id, ApiError(404, 5002, "File not found."))
 
     def files_in(self, project: str | None, parent: str | None) -> list[str]:
-        """The ids of what is right in a folder, or at the top of a project: files and folders, by name."""
+        """The ids of files and folders directly in a folder or project, by name."""
         with self.lock:
             if parent is not None and self.file(parent).get("type") != "folder":
                 raise ApiError(404, 5002, "Folder not found.")
@@ -139,7 +136,7 @@ class Platform:
             return job
 
     def jobs(self, volume: str | None = None, states: Iterable[str] = ()) -> list[Job]:
-        """The user's own jobs, in `list_order` ('none' sorts by id, which says nothing about time)."""
+        """The user's own jobs, in `list_order` ('none' sorts by id)."""
         wanted = set(states)
         with self.lock:
             found = [
@@ -154,7 +151,7 @@ class Platform:
             return sorted(found, key=lambda job: job.started_at or 0, reverse=self.list_order == "newest first")
 
     def show(self, job: Job, href: str) -> dict[str, Any]:
-        """The job's body now; where that is the first to show it as COMPLETED, the object is delivered before."""
+        """The job's current body; the object is delivered before it first shows COMPLETED."""
         with self.lock:
             now = self.clock()
             if job.state(now) == "COMPLETED" and job.id in self._undelivered:
@@ -165,9 +162,9 @@ class Platform:
             return job.body(now, href, self._files.get(job.file))
 
     def start(self, submission: Mapping[str, Any], *, copy_only: bool) -> Job:
-        """Start a job as `submission`, the body of a start call, asks for; it then follows `default_steps`.
+        """Start a job as `submission`, the body of a start call, describes; it then follows `default_steps`.
 
-        Raises `RefusedError` for a body of the wrong shape, what does not exist and what cannot be exported.
+        Raises `ApiError` for an invalid body, an unknown file or volume, and a file that cannot be exported.
         """
         try:
             file_id, destination = submission["source"]["file"], submission["destination"]
@@ -177,7 +174,7 @@ class Platform:
             raise ApiError(400, 90000, "source.file, destination.volume and .location are needed.") from error
         if not all(isinstance(name, str) for name in (file_id, volume_name, location)):
             raise ApiError(400, 90000, "source.file, destination.volume and .location are strings.")
-        # The pages of the start call spell the key's name with a capital I, those of the answers do not.
+        # The documentation of the start call spells the name with a capital I, that of the responses does not.
         if "sse_aws_kms_key_Id" in asked:
             asked["sse_aws_kms_key_id"] = asked.pop("sse_aws_kms_key_Id")
         with self.lock:
@@ -195,7 +192,7 @@ class Platform:
             return self.add_job(job)
 
     def fail(self, match: Match, fault: Fault, times: int | None = 1) -> None:
-        """Let the next requests that match meet a fault: so many of them, or all; what was planned first goes first."""
+        """Plan a fault for the next `times` requests that match (None: all); the oldest plan applies first."""
         self.faults.add(match, fault, times)
 
     def log(self, request: LoggedRequest) -> None:
@@ -204,7 +201,7 @@ class Platform:
 
     @property
     def requests(self) -> tuple[LoggedRequest, ...]:
-        """Every request so far, in the order of arrival."""
+        """All requests so far, in order of arrival."""
         with self.lock:
             return tuple(self._log)
 

@@ -1,4 +1,4 @@
-"""The event that Lambda makes of SQS messages.
+"""The event that Lambda makes from SQS messages.
 
 Its shape is the sample event of the AWS Lambda developer guide, "Using Lambda with Amazon SQS".
 """
@@ -11,7 +11,7 @@ Message = dict[str, Any]
 
 
 def sqs_record(message: Message, queue_arn: str) -> dict[str, Any]:
-    """One of the event's `Records`, of a message as ReceiveMessage answers it with all its attributes."""
+    """One of the event's `Records`, from a message returned by ReceiveMessage with all attributes."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

@@ -4,15 +4,15 @@
         stack.announce({"export_id": "…"})
         [notification] = stack.receive(timeout_seconds=30)
 
-Parts that stand in for AWS: the emulator, the function in AWS's own runtime client, and the event source mapping.
-The platform stands in for CGC. Nothing of the function is changed or left out.
+AWS is simulated by an emulator, AWS's own runtime client and an event source mapping; CGC by the platform. The function
+is the one that is deployed.
 """
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Self
 
 from local.artifact import ROOT, function_artifact, runtime_client
@@ -32,8 +32,7 @@ TOKEN = "a-token-of-the-simulated-platform"  # noqa: S105 -- opens nothing else
 class Notification:
     """A published event as an SQS subscriber of the topic gets it.
 
-    `event` is the CloudEvent, `attributes` are the message attributes by name, as text, and `envelope` is all that
-    SNS put into the queue.
+    `event` is the CloudEvent, `attributes` are the message attributes by name, `envelope` is SNS's whole notification.
     """
 
     event: Mapping[str, Any]
@@ -44,73 +43,58 @@ class Notification:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message of the dead-letter queue; `error` is the attribute of that name, empty where there is none."""
+    """A message in the dead-letter queue; `error` is the attribute of that name, empty if missing."""
 
     body: str
     error: str
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(eq=False)
 class Stack:
     """A deployed stack for the length of a `with` block, its mapping polling unless `polls` is false.
 
     `parameters` override the template's. `timeout_seconds` overrides the function's time limit and
-    `batching_window_seconds` the mapping's; `show_again_at_once` is that of the mapping. `log` is called with each
-    line that the function logs, from another thread; `log_lines` keeps them all. `aws` is between the function and the
-    emulator: it knows the function's calls, and may be told to let them fail.
+    `batching_window_seconds` the mapping's; `workers` its concurrency. `log` is called with each log line of
+    the function, from another thread; `log_lines` keeps them all. `aws` is between the function and the emulator: it
+    records the function's calls and can inject faults.
     """
 
-    emulator: Emulator
-    aws: AwsProxy
-    api_url: str
-    secret_arn: str
-    deployment: Deployment
-    mapping: EventSourceMapping
-
-    def __init__(
-        self,
-        platform: Platform,
-        *,
-        buckets: Sequence[str] = ("bucket",),
-        parameters: Mapping[str, str] | None = None,
-        token: str = TOKEN,
-        workers: int | None = None,
-        polls: bool = True,
-        timeout_seconds: float | None = None,
-        batching_window_seconds: float | None = None,
-        redeliver_immediately: bool = False,
-        api_port: int = 0,
-        log: Callable[[str], None] | None = None,
-    ) -> None:
-        self.platform = platform
-        self.log_lines: list[str] = []
-        self._buckets = list(buckets)
-        self._parameters = dict(parameters or {})
-        self._token = token
-        self._workers = workers
-        self._polls = polls
-        self._timeout_seconds = timeout_seconds
-        self._batching_window_seconds = batching_window_seconds
-        self._show_again_at_once = redeliver_immediately
-        self._api_port = api_port
-        self._log = log
-        self._exit = ExitStack()
+    platform: Platform
+    _: KW_ONLY
+    buckets: Sequence[str] = ("bucket",)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    token: str = TOKEN
+    workers: int | None = None
+    polls: bool = True
+    timeout_seconds: float | None = None
+    batching_window_seconds: float | None = None
+    redeliver_immediately: bool = False
+    api_port: int = 0
+    log: Callable[[str], None] = lambda _: None
+    log_lines: list[str] = field(init=False, default_factory=list)
+    emulator: Emulator = field(init=False)
+    aws: AwsProxy = field(init=False)
+    api_url: str = field(init=False)
+    secret_arn: str = field(init=False)
+    deployment: Deployment = field(init=False)
+    mapping: EventSourceMapping = field(init=False)
 
     def __enter__(self) -> Self:
         with ExitStack() as parts:
             self.emulator = parts.enter_context(emulator())
             self.aws = parts.enter_context(aws_proxy(self.emulator.endpoint_url))
-            self.api_url = parts.enter_context(serve(self.platform, self._api_port))
+            self.api_url = parts.enter_context(serve(self.platform, self.api_port))
             self._create_what_exists_before()
             self.deployment = self._deploy()
             self._subscriber_url = self._subscribe()
-            count = self._workers or self.deployment.mapping.maximum_concurrency
+            count = self.workers or self.deployment.mapping.maximum_concurrency
             self.environments = [self.environment() for _ in range(count + 1)]
             for environment in self.environments:
                 parts.callback(environment.kill)
-            # The last one is for direct invocations, which take no turn of the mapping's.
+            # The last one is for direct invocations.
             self.mapping = self._map(self.environments[:-1])
-            if self._polls:
+            if self.polls:
                 self.mapping.start()
                 parts.callback(self.mapping.stop)
             self._exit = parts.pop_all()
@@ -126,48 +110,45 @@ class Stack:
     def environment(
         self, endpoint_url: str | None = None, timeout_seconds: float | None = None
     ) -> ExecutionEnvironment:
-        """Another execution environment of the function, that the mapping does not use; the caller kills it."""
+        """Another execution environment of the function, not used by the mapping; the caller kills it."""
         return ExecutionEnvironment(
             self.deployment.function,
             function_artifact(),
             runtime_client(),
             endpoint_url=endpoint_url or self.aws.endpoint_url,
-            timeout_seconds=timeout_seconds or self._timeout_seconds,
+            timeout_seconds=timeout_seconds or self.timeout_seconds,
             log=self._keep_log_line,
         )
 
     def announce(self, detail: Mapping[str, Any]) -> None:
         """Put a start event on the bus."""
         entry = {
-            "EventBusName": self._parameters.get("EventBusName", "default"),
-            "Source": self._parameters.get("StartEventSource", "cgc.exports"),
+            "EventBusName": self.parameters.get("EventBusName", "default"),
+            "Source": self.parameters.get("StartEventSource", "cgc.exports"),
             "DetailType": "Export Started",
             "Detail": json.dumps(detail),
         }
         self.client("events").put_events(Entries=[entry])
 
     def send(self, body: str, attributes: Mapping[str, Any] | None = None) -> str:
-        """Send a message straight to the queue of exports; gives its message id."""
+        """Send a message straight to the queue of exports; returns its message id."""
         url = self.deployment.outputs["ExportQueueUrl"]
         sent = self.client("sqs").send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes or {})
         message_id: str = sent["MessageId"]
         return message_id
 
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
-        """Invoke the function and wait, as a caller of Lambda's Invoke would."""
+        """Invoke the function synchronously."""
         return self.environments[-1].invoke(event)
 
     def discover(self) -> Invocation:
-        """Do what the schedule of `DiscoveryMinutes` does; it must be above 0."""
+        """Invoke the function as the schedule of `DiscoveryMinutes` does, which must be above 0."""
         if self.deployment.scheduled_event is None:
-            raise RuntimeError("there is no schedule where DiscoveryMinutes is 0")
+            raise RuntimeError("without DiscoveryMinutes there is no schedule")
         return self.invoke(self.deployment.scheduled_event)
 
     def receive(self, count: int = 1, timeout_seconds: float = 30) -> list[Notification]:
-        """The events that reached the SQS subscriber: so many, or as many as came in time, oldest first.
-
-        Each is given once. Waits for no more than it was asked for, and may give more.
-        """
+        """New events that reached the SQS subscriber, oldest first: at least `count`, or fewer after the timeout."""
         received: list[Notification] = []
         end = time.monotonic() + timeout_seconds
         while len(received) < count:
@@ -179,15 +160,16 @@ class Stack:
                 time.sleep(0.05)
         return received
 
-    def mails(self) -> list[tuple[str, str]]:
-        """Subject and text of every event published so far, as an e-mail subscriber of all events gets them."""
+    def mails(self) -> list[tuple[str, str, str]]:
+        """Event id, subject and text of the e-mail for every event published so far."""
         sent = self.emulator.sent_notifications(self.deployment.outputs["ExportEventsTopicArn"])
-        return [(subject or "", json.loads(message)["email"]) for _, message, subject, _ in sent]
+        bodies = [(subject or "", json.loads(message)) for _, message, subject, _ in sent]
+        return [(json.loads(body["default"])["id"], subject, body["email"]) for subject, body in bodies]
 
     def messages_left(self) -> int:
         """How many messages the queue of exports holds, hidden ones too.
 
-        The emulator counts one after the other, so a message that comes to light between the two is missed.
+        The emulator counts visible and hidden ones in turn, so it misses a message that becomes visible in between.
         """
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         url = self.deployment.outputs["ExportQueueUrl"]
@@ -195,7 +177,7 @@ class Stack:
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def dead_letters(self) -> list[DeadLetter]:
-        """Take what is in the dead-letter queue."""
+        """Receive and delete all messages in the dead-letter queue."""
         return [
             DeadLetter(
                 body=message["Body"],
@@ -213,28 +195,28 @@ class Stack:
         return [json.loads(line) for line in list(self.log_lines) if line.startswith("{")]
 
     def put_object(self, bucket: str, key: str, body: bytes, **arguments: Any) -> str:
-        """What an export's end does: put an object, with the arguments of S3's PutObject; gives its ETag."""
+        """Put an object with the arguments of S3's PutObject; returns its ETag."""
         etag: str = self.client("s3").put_object(Bucket=bucket, Key=key, Body=body, **arguments)["ETag"]
         return etag.strip('"')
 
     def _create_what_exists_before(self) -> None:
-        """The buckets and the secret, which a user of the template has already."""
-        for bucket in self._buckets:
+        """Create the buckets and the secret, which exist before the stack."""
+        for bucket in self.buckets:
             create_bucket_with_acls(self.client("s3"), bucket)
-        secret = self.client("secretsmanager").create_secret(Name="cgc/token", SecretString=self._token)
+        secret = self.client("secretsmanager").create_secret(Name="cgc/token", SecretString=self.token)
         self.secret_arn = secret["ARN"]
 
     def _deploy(self) -> Deployment:
         parameters = {
             "TokenSecretArn": self.secret_arn,
-            "ExportBuckets": ",".join(self._buckets),
+            "ExportBuckets": ",".join(self.buckets),
             "ApiBaseUrl": self.api_url,
-            **self._parameters,
+            **self.parameters,
         }
         return deploy(self.emulator, ROOT / "template.yaml", parameters)
 
     def _subscribe(self) -> str:
-        """Subscribe a queue to the events topic; gives the queue's URL."""
+        """Subscribe a queue to the events topic; returns the queue's URL."""
         sqs = self.client("sqs")
         url: str = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -244,14 +226,14 @@ class Stack:
 
     def _map(self, environments: Sequence[ExecutionEnvironment]) -> EventSourceMapping:
         configuration = self.deployment.mapping
-        if self._batching_window_seconds is not None:
-            configuration = replace(configuration, batching_window_seconds=self._batching_window_seconds)
+        if self.batching_window_seconds is not None:
+            configuration = replace(configuration, batching_window_seconds=self.batching_window_seconds)
         return EventSourceMapping(
-            configuration, self.client("sqs"), environments, redeliver_immediately=self._show_again_at_once
+            configuration, self.client("sqs"), environments, redeliver_immediately=self.redeliver_immediately
         )
 
     def _take(self, queue_url: str) -> list[dict[str, Any]]:
-        """Receive and delete what is in a queue."""
+        """Receive and delete all messages in a queue."""
         sqs = self.client("sqs")
         taken: list[dict[str, Any]] = []
         while True:
@@ -266,8 +248,7 @@ class Stack:
 
     def _keep_log_line(self, line: str) -> None:
         self.log_lines.append(line)
-        if self._log is not None:
-            self._log(line)
+        self.log(line)
 
 
 def deliver_to(stack: Stack) -> Callable[[Job], None]:

@@ -1,4 +1,4 @@
-"""`template.yaml` as data: what it declares, and the environment that it gives the function."""
+"""`template.yaml` as data, and the environment variables of its function."""
 
 import re
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ ParameterValue = str | list[str]
 
 @cache
 def template() -> dict[str, Any]:
-    """The template as it is written; to be read only."""
+    """The template as written; read-only."""
     parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text("utf-8"))
     return parsed
 
 
 def function_environment(resources: Mapping[str, str], **parameters: str) -> dict[str, str]:
-    """The function's variables, with the parameters' defaults where they are not given.
+    """The function's environment variables, with default values for missing parameters.
 
-    `resources` has what a reference to a resource gives, by logical id; one that is not there gives its logical id.
+    `resources` maps logical ids to the values of references; a missing one is its own logical id.
     """
     values = parameter_values(template()["Parameters"], parameters)
     variables = template()["Resources"]["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"]
@@ -40,7 +40,7 @@ def _text(node: Any, values: Mapping[str, ParameterValue]) -> str:
 
 
 def parameter_values(declared: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, ParameterValue]:
-    """Every parameter's value: text, also of a Number, as `Ref` gives it; a list for a CommaDelimitedList."""
+    """Every parameter's value as `Ref` returns it: text, even for a Number; a list for a CommaDelimitedList."""
     if unknown := overrides.keys() - declared.keys():
         raise ValueError(f"the template has no parameter {', '.join(sorted(unknown))}")
     values: dict[str, ParameterValue] = {}

@@ -2,7 +2,7 @@
 
 SAM's own translator does what AWS does with a SAM template. The emulator evaluates parameters and conditions
 less faithfully than CloudFormation (it joins a CommaDelimitedList letter by letter and leaves a hole in a list
-where a value should vanish), so those are evaluated here and the template that it gets holds their results.
+where a value should vanish), so those are evaluated here, and the emulator gets the result.
 """
 
 import os
@@ -20,7 +20,7 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 class _NoManagedPolicies:
-    """Stands for the list of AWS's managed policies, which SAM's translator wants for roles that it writes itself."""
+    """An empty list of AWS's managed policies, which SAM's translator requires."""
 
     def load(self) -> dict[str, str]:
         return {}
@@ -31,9 +31,9 @@ def translate(template: Path, overrides: Mapping[str, str], code_uri: str, parti
 
     `overrides` are parameter values as `sam deploy --parameter-overrides` takes them, `code_uri` the s3 address that
     `sam package` would put in place of the functions' folders, and `partition` is where AWS is: `aws-cn` in China, say.
-    Raises ValueError for a value that CloudFormation would refuse.
+    Raises ValueError for a value that CloudFormation would reject.
     """
-    # The translator knows no other way to be told its region.
+    # The translator takes its region from here only.
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     fragment = yaml_parse(template.read_text())
     for resource in fragment["Resources"].values():
@@ -41,11 +41,11 @@ def translate(template: Path, overrides: Mapping[str, str], code_uri: str, parti
             resource["Properties"]["CodeUri"] = code_uri
     values = parameter_values(fragment.get("Parameters", {}), overrides)
     translated = transform(fragment, dict(values), _NoManagedPolicies())
-    return _settle(translated, {**values, "AWS::Partition": partition})
+    return _evaluate(translated, {**values, "AWS::Partition": partition})
 
 
-def _settle(template: dict[str, Any], values: Mapping[str, ParameterValue]) -> dict[str, Any]:
-    """Put parameters and conditions into effect; what is left refers to resources and pseudo parameters alone."""
+def _evaluate(template: dict[str, Any], values: Mapping[str, ParameterValue]) -> dict[str, Any]:
+    """Evaluate parameters and conditions; the result refers only to resources and pseudo parameters."""
     declared = template.pop("Conditions", {})
     truths = {name: _holds(condition, declared, values) for name, condition in declared.items()}
     for section in ("Resources", "Outputs"):
@@ -59,7 +59,7 @@ def _settle(template: dict[str, Any], values: Mapping[str, ParameterValue]) -> d
 
 
 def _holds(condition: Any, declared: Mapping[str, Any], values: Mapping[str, ParameterValue]) -> bool:
-    """Whether a condition holds; CloudFormation compares as text."""
+    """Whether a condition is true; CloudFormation compares as text."""
     [(function, operands)] = condition.items()
     if function == "Condition":
         return _holds(declared[operands], declared, values)
@@ -71,7 +71,7 @@ def _holds(condition: Any, declared: Mapping[str, Any], values: Mapping[str, Par
 
 
 def _resolve(node: Any, values: Mapping[str, ParameterValue], truths: Mapping[str, bool]) -> Any:
-    """A part of a template with its references to parameters and its `Fn::If` replaced by what they stand for."""
+    """A part of a template with references to parameters and `Fn::If` replaced by their values."""
     if isinstance(node, list):
         parts = (_resolve(part, values, truths) for part in node)
         return [part for part in parts if part != _NO_VALUE]

@@ -1,7 +1,7 @@
-"""Build the function's artifact: the code, and of what it needs only what runs.
+"""Build the function's artifact: the code, and the parts of its dependencies that it uses.
 
-`sam build` calls this through the Makefile for Lambda's Python and processor; `make demo` and the tests call
-it for this machine. Both take the same list, requirements.txt, and leave out the same things.
+`sam build` calls this through the Makefile for Lambda's Python and processor; `make demo` and the tests call it for
+this machine. Both install requirements.txt and remove the same files.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-if sys.version_info < (3, 10):  # noqa: UP036 -- whoever builds chooses the Python, and macOS has 3.9
+if sys.version_info < (3, 10):  # noqa: UP036 -- the Python of the build varies, and macOS has 3.9
     sys.exit(
         f"sam build needs Python 3.10 or newer with pip, and {sys.executable} is {sys.version.split()[0]}. "
         "Name another one: PYTHON=python3.13 sam build"
@@ -25,37 +25,24 @@ ROOT = Path(__file__).resolve().parent.parent
 CODE = ROOT / "functions" / "export_monitor"
 REQUIREMENTS = ROOT / "requirements.txt"
 
-# What the adapters call. botocore describes some four hundred services with all that they can do, and reads that at
-# each cold start: cut down to these, five clients take half of the memory and two thirds of the time.
+# The operations that the adapters call. botocore reads complete descriptions of some four hundred services at each cold
+# start: with these operations only, five clients need half of the memory and two thirds of the time.
 AWS_OPERATIONS = {
     "dynamodb": {"BatchGetItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"},
-    # HeadBucket is what botocore itself asks for a bucket's region.
+    # botocore itself calls HeadBucket to find a bucket's region.
     "s3": {"GetBucketAcl", "GetBucketOwnershipControls", "GetObject", "GetObjectAcl", "HeadBucket", "HeadObject"},
     "secretsmanager": {"GetSecretValue"},
     "sns": {"PublishBatch"},
     "sqs": {"ChangeMessageVisibilityBatch", "SendMessage", "SendMessageBatch"},
 }
-# Console scripts, and what type checkers and packagers read: nothing imports them.
+# Console scripts and files for type checkers and packagers: never imported.
 NOT_RUN = ("bin", "**/*.pyi", "**/py.typed", "**/tests", "**/__pycache__", "boto3/examples", "boto3/data")
 
 
 def install(into: Path, target_python: str | None, platforms: list[str]) -> None:
     """Install requirements.txt into a folder, for this interpreter or for another one, from wheels alone."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--target",
-        str(into),
-        "-r",
-        str(REQUIREMENTS),
-    ]
+    options = ["--quiet", "--no-compile", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(into), "-r", str(REQUIREMENTS)]
     if target_python:
         command += ["--implementation", "cp", "--python-version", target_python]
         command += [part for platform in platforms for part in ("--platform", platform)]
@@ -63,7 +50,7 @@ def install(into: Path, target_python: str | None, platforms: list[str]) -> None
 
 
 def prune(artifact: Path) -> None:
-    """Remove what no import and no call of the function reads."""
+    """Remove files that the function never reads."""
     for pattern in NOT_RUN:
         for path in list(artifact.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -76,7 +63,7 @@ def prune(artifact: Path) -> None:
 
 
 def prune_descriptions(data: Path) -> None:
-    """Leave of botocore's descriptions of AWS what the adapters call, and where those services are."""
+    """Reduce botocore's descriptions of AWS to the operations that the adapters call, and their endpoints."""
     for path in data.iterdir():
         if path.is_dir() and path.name not in AWS_OPERATIONS:
             shutil.rmtree(path)
@@ -94,7 +81,7 @@ def prune_descriptions(data: Path) -> None:
 
 
 def _model_of(model: dict[str, Any], operations: set[str]) -> dict[str, Any]:
-    """A service's description with these operations, the shapes that they lead to, and no documentation."""
+    """A service's description with these operations and the shapes they use, without documentation."""
     kept = {name: model["operations"][name] for name in operations}
     waiting: list[Any] = [kept]
     shapes: dict[str, Any] = {}
@@ -120,7 +107,7 @@ def _without_documentation(node: Any) -> Any:
         return [_without_documentation(item) for item in node]
     if not isinstance(node, dict):
         return node
-    # The text alone, since a shape may have a member of this name; and emptied, since botocore looks for some of it.
+    # Only text, as a shape may have a member of this name; emptied, as botocore requires some of these keys.
     return {
         name: "" if name == "documentation" and isinstance(value, str) else _without_documentation(value)
         for name, value in node.items()
@@ -128,13 +115,15 @@ def _without_documentation(node: Any) -> Any:
 
 
 def compile_all(artifact: Path, target_python: str | None) -> None:
-    """Add byte code, which the target could not keep: Lambda's code folder is read-only, and so compiled at each start.
+    """Add byte code: Lambda's code folder is read-only, so without it every cold start compiles the code.
 
-    Unchecked, since Lambda does not keep the times by which sources are compared with their byte code.
+    Unchecked, because Lambda does not keep the sources' modification times.
     """
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if target_python not in (None, running):
-        print(f"No byte code: that of Python {target_python} is not made by {running}. Cold starts take twice as long.")
+        print(
+            f"No byte code: Python {running} cannot compile for Python {target_python}. Cold starts take twice as long."
+        )
         return
     compileall.compile_dir(
         artifact, stripdir=artifact, quiet=1, workers=0, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH

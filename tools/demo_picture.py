@@ -1,10 +1,7 @@
-"""`make demo-svg`: what `make demo` prints, without the event and the e-mail, as the picture `docs/demo.svg`.
+"""`make demo-svg`: draws the output of `make demo`, without the event and the e-mail, as `docs/demo.svg`.
 
-    python -m tools.demo_picture             runs the demo
-    python -m tools.demo_picture OUTPUT      takes its output from a file, `-` for standard input
-
-A line with `…` stands for lines that are left out. The picture brings no font, fetches nothing, and follows the
-reader's light or dark background.
+A line with `…` stands for omitted lines. The picture contains no font, loads nothing, and adapts to a
+light or dark background.
 """
 
 import re
@@ -25,8 +22,8 @@ _SECONDS = re.compile(r"[0-9]+ s\b")
 
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _CHARACTER, _LINE, _MARGIN, _BAR = 8.4, 20, 16, 28
-# Words with single spaces between them stand together; each such piece is placed by itself, so that columns stay
-# columns in every font.
+# Words with single spaces between them form a piece; each piece is placed separately, so that columns stay aligned in
+# every font.
 _PIECE = re.compile(r"\S+(?: \S+)*")
 _COLOURS = {
     "good": re.compile(r"(published: )?completed$"),
@@ -48,7 +45,7 @@ _STYLE = """
 def shown_part(output: str) -> list[str]:
     """The lines of the demo's output that the picture shows.
 
-    Raises ValueError if the last part is missing: the demo has changed, or broke off.
+    Raises ValueError if the last part is missing: the demo has changed or failed.
     """
     shown: list[str] = []
     leaves_out = False
@@ -67,14 +64,14 @@ def shown_part(output: str) -> list[str]:
 
 
 def facts(lines: Iterable[str]) -> set[str]:
-    """What is the same in each run of the demo: all but times, and polls that published nothing."""
+    """The lines that are the same in each run: without times, and without polls that published nothing."""
     polls = {line: _POLL.match(line) for line in lines}
     published = {poll["poll"] for poll in polls.values() if poll and "published: " in poll["poll"]}
     return published | {_SECONDS.sub("… s", line) for line, poll in polls.items() if not poll}
 
 
 def svg(lines: Iterable[str]) -> str:
-    """The lines behind the command, as a terminal shows them."""
+    """A picture of the command and these lines in a terminal."""
     screen = [_PROMPT, *lines]
     width = round(max(len(line) for line in screen) * _CHARACTER) + 2 * _MARGIN
     height = _BAR + len(screen) * _LINE + _MARGIN
@@ -101,7 +98,7 @@ def _placed(line: str, number: int) -> Iterator[str]:
 
 
 def lines_of(picture: str) -> list[str]:
-    """The lines that a picture shows, without the command."""
+    """The lines in a picture, without the command."""
     lines: dict[int, str] = {}
     for piece in ET.fromstring(picture).iter(f"{{{_NAMESPACE}}}text"):  # noqa: S314 -- our own picture
         number = (int(piece.attrib["y"]) - _BAR) // _LINE
@@ -110,12 +107,6 @@ def lines_of(picture: str) -> list[str]:
     return [lines.get(number, "") for number in range(1, max(lines) + 1)]
 
 
-def _output(arguments: list[str]) -> str:
-    if not arguments:
-        command = [sys.executable, "-m", "local.demo"]
-        return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return sys.stdin.read() if arguments == ["-"] else Path(arguments[0]).read_text("utf-8")
-
-
 if __name__ == "__main__":
-    PICTURE.write_text(svg(shown_part(_output(sys.argv[1:]))), "utf-8")
+    demo = subprocess.run([sys.executable, "-m", "local.demo"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    PICTURE.write_text(svg(shown_part(demo.stdout)), "utf-8")

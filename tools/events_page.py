@@ -1,7 +1,4 @@
-"""`make docs`: the page `docs/events.md` for people, from `docs/asyncapi.yaml` and the JSON Schemas that it points to.
-
-python -m tools.events_page
-"""
+"""`make docs`: writes `docs/events.md` from `docs/asyncapi.yaml` and the JSON Schemas it refers to."""
 
 import json
 import textwrap
@@ -26,7 +23,7 @@ The messages that the app receives and sends, field by field. `make docs` genera
 * An event can arrive twice, with the same `source` and `id`. Drop the second.
 * A field is always present, unless its type says 'or absent'."""
 
-# Resolved: without references, and `part` is the name of what was referred to, where that has fields of its own.
+# Resolved: without references; `part` is the name of the referenced definition, if it has fields.
 Schema = Mapping[str, Any]
 _SCHEMAS = load()
 
@@ -74,7 +71,7 @@ def _rows(schema: Schema, path: str, parts: Mapping[str, Schema]) -> Iterator[tu
         absent = "" if name in schema.get("required", ()) else " or absent"
         if field.get("part") in parts:
             yield f"`{where}`", f"[{field['part']}](#{field['part']}){_or_null(field)}{absent}", field["description"]
-            # Of a part, only what is said of it here alone.
+            # Of a part, show only the fields described here.
             here = {"properties": field["said_here"], "required": field["required"]}
             yield from _rows(here, f"{where}.", parts)
             continue
@@ -83,7 +80,7 @@ def _rows(schema: Schema, path: str, parts: Mapping[str, Schema]) -> Iterator[tu
 
 
 def _fields(schema: Schema) -> Schema:
-    """The fields of an object, those that it has on a condition included."""
+    """The fields of an object, including conditional ones."""
     always: Schema = schema.get("properties", {})
     conditional = (schema.get(keyword, {}).get("properties", {}) for keyword in ("then", "else"))
     return {name: field for group in conditional for name, field in group.items() if name not in always} | {**always}
@@ -108,14 +105,14 @@ def _or_null(field: Schema) -> str:
 
 
 def _shared_parts(schemas: Iterable[Schema]) -> dict[str, Schema]:
-    """What more than one schema refers to, in the order of its first mention."""
+    """The definitions used by more than one schema, in order of first use."""
     found: list[Schema] = [part for schema in schemas for part in _parts(schema)]
     mentions = Counter(part["part"] for part in found)
     return {name: _whole_part(name) for name in mentions if mentions[name] > 1}
 
 
 def _whole_part(name: str) -> Schema:
-    """A part as the schemas say it, apart from any place."""
+    """A shared definition by itself."""
     return _resolved(_SCHEMAS[SHARED]["$defs"][name], SHARED)
 
 
@@ -159,9 +156,9 @@ def _text(text: str) -> str:
 
 
 def _json(value: Any, indent: str = "") -> str:
-    """JSON in which whatever fits into a line is in one."""
+    """JSON with each value on one line if it fits."""
     line = json.dumps(value, ensure_ascii=False)
-    # The field's name and a comma are in the line too.
+    # Leave room for the field's name and a comma.
     if not isinstance(value, dict | list) or len(indent + line) < _WIDTH - 15:
         return line
     inner = f"{indent}  "

@@ -1,20 +1,18 @@
-"""Holds the JSON Schemas in `schemas/` to those that were released last, in `schemas/released/<version>/`.
+"""Compares the JSON Schemas in `schemas/` with the last released ones, in `schemas/released/<version>/`.
 
-    python -m tools.schema_changes              prints each promise that is broken, and exits with 1 where there is one
-    python -m tools.schema_changes DIRECTORY    the same of the schemas there
+    python -m tools.schema_changes              prints each broken promise; exits with 1 if there is one
+    python -m tools.schema_changes DIRECTORY    the same for the schemas in this directory
 
-What was promised depends on the direction:
+The rules depend on the direction:
 
-* **Published events** may gain fields, and a field that could be missing may always be there. Nothing else may change.
-  An enum may not even gain a value: subscribers are told to ignore fields and types that they do not know, not values,
-  and one that lists the values, in a filter policy or in code, would miss the new one without a word. Nor may it lose
-  one, since somebody may be waiting for it. A list that is to grow is a string whose description says so, like the
+* **Published events** may gain fields, and an optional field may become required. Nothing else may change. An enum must
+  keep its values: subscribers ignore unknown fields and types, but a filter policy or code that lists the values would
+  miss a new one, and may wait for a removed one. A list that is to grow is a string whose description says so, like the
   `name` of a check.
-* **Start events** may be accepted more widely, never more narrowly. A new field that is not needed counts as wider,
-  although a sender may have put anything under its name while it was ignored.
+* **Start events** may be accepted more widely, never more narrowly. A new optional field counts as wider, although
+  senders may have used its name for something else while it was ignored.
 
-Keyword is compared with keyword. The same rule in other words, a rewritten pattern say, is reported too: that nothing
-has changed is for a person to see.
+The comparison is by keyword. An equivalent rule, such as a rewritten pattern, is reported too: a person must decide.
 """
 
 import json
@@ -28,7 +26,7 @@ Schemas = Mapping[str, Mapping[str, Any]]
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "schemas"
 SUFFIX = ".schema.json"
-# Sent to the app; all else is sent by it, but for what the others refer to.
+# Accepted by the app; all others are published by it, except the shared definitions.
 ACCEPTED_PREFIX = "start-event."
 SHARED = "common"
 
@@ -54,10 +52,7 @@ def last_release(directory: Path = DIRECTORY / "released") -> Path:
 
 
 def changes(old: Schemas, new: Schemas) -> list[str]:
-    """Each promise of the old schemas that the new ones break: a sentence that names the schema and the field.
-
-    A schema must not refer to itself.
-    """
+    """A sentence for each promise that the new schemas break. A schema must not refer to itself."""
     broken: list[str] = []
     for name in sorted(old.keys() - {SHARED}):
         if name not in new:
@@ -91,7 +86,7 @@ def _accepted(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iter
     if old == _NOTHING:
         return
     yield from _gone_fields(old, new, path)
-    # A rule that is gone lets more in.
+    # A removed rule accepts more.
     for keyword, after in sorted(new.items()):
         before = old.get(keyword)
         if keyword == "properties":
@@ -101,11 +96,11 @@ def _accepted(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iter
             yield from (f"{_below(path, name)} is needed" for name in sorted(after - (before or set())))
         elif keyword in _SUBSCHEMA:
             yield from _accepted(before or {}, after, path + _SUBSCHEMA[keyword])
-        elif not _lets_in_as_much(keyword, before, after):
+        elif not _accepts_as_much(keyword, before, after):
             yield _difference(path, keyword, before, after)
 
 
-def _lets_in_as_much(keyword: str, before: Any, after: Any) -> bool:
+def _accepts_as_much(keyword: str, before: Any, after: Any) -> bool:
     if before == after:
         return True
     if before is None:
@@ -144,7 +139,7 @@ def _difference(path: str, keyword: str, before: Any, after: Any) -> str:
 
 
 def _plain(schema: Any, home: str, schemas: Schemas) -> dict[str, Any]:
-    """A schema in one piece: no references, no annotations; sets where the order of a list means nothing."""
+    """A schema without references and annotations, with sets for unordered lists."""
     if isinstance(schema, bool):
         return {} if schema else _NOTHING
     plain: dict[str, Any] = {}
@@ -180,7 +175,7 @@ def _plain_keyword(keyword: str, value: Any, home: str, schemas: Schemas) -> dic
 
 
 def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What holds where two plain schemas do."""
+    """The conjunction of two plain schemas."""
     both = {**one}
     for keyword, value in other.items():
         if keyword not in both or both[keyword] == value:
@@ -198,7 +193,7 @@ def _both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Compare this version's schemas, or those of a directory, with the last released ones."""
+    """Compare the current schemas, or those of a directory, with the last released ones."""
     broken = changes(load(last_release()), load(*map(Path, arguments)))
     print("\n".join(broken) or f"Every promise of {last_release().name} is kept.")
     return 1 if broken else 0

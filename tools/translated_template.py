@@ -1,4 +1,4 @@
-"""Write the templates as CloudFormation gets them, with every optional part, for a scanner that does not know SAM.
+"""Write the templates as plain CloudFormation, with every optional part, for a scanner that does not know SAM.
 
 `python -m tools.translated_template FOLDER` (from the folder of the repository).
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from local.artifact import ROOT
 from local.translation import translate
 
-# A value for each parameter without a default, and for each that has a part of the template depend on it.
+# A value for each parameter without a default, and for each that enables a part of the template.
 EVERY_PART: Mapping[str, str] = {
     "TokenSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:cgc-token-AbCdEf",
     "ExportBuckets": "first-bucket,second.bucket",
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write monitor.json and consumer.json")
     options = parser.parse_args()
-    # SAM's translator counts its own use, and warns at the end that it told nobody.
+    # SAM's translator warns that it cannot report its usage statistics.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     options.folder.mkdir(parents=True, exist_ok=True)
     for name, template, parameters in (

@@ -1,6 +1,6 @@
-"""A plain function that watches exports: each job is read by itself, and what has ended is published.
+"""The baseline: a plain function that reads each job with its own request and publishes those that have ended.
 
-What is unfinished goes back to the queue, and comes again when the queue's visibility time-out is over.
+Messages about unfinished exports return to the queue and are received again after its visibility timeout.
 """
 
 import json
@@ -39,7 +39,7 @@ def get(path: str) -> dict[str, Any]:
 
 
 def publish(job: dict[str, Any], file: dict[str, Any] | None) -> None:
-    """Tell subscribers that an export has ended."""
+    """Notify subscribers that an export has ended."""
     sns.publish(
         TopicArn=TOPIC_ARN,
         Subject=f"Export {job['id']} {job['state']}",
@@ -49,7 +49,7 @@ def publish(job: dict[str, Any], file: dict[str, Any] | None) -> None:
 
 
 def is_over(export_id: str) -> bool:
-    """Look at an export, and publish its end."""
+    """Poll an export; if it has ended, publish it."""
     job = get(f"/storage/exports/{export_id}")
     state = job["state"]
     logger.info("export", extra={"export_id": export_id, "state": state})
@@ -71,7 +71,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
         try:
             is_done = is_over(json.loads(record["body"])["export_id"])
         except Exception:
-            logger.exception("could not look at the export")
+            logger.exception("could not poll the export")
             is_done = False
         if not is_done:
             kept.append({"itemIdentifier": record["messageId"]})

@@ -1,4 +1,4 @@
-"""This version's schemas keep what the last released ones promised, and whatever would not is noticed."""
+"""The current schemas keep the promises of the last release, and broken promises are detected."""
 
 import json
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ def test_every_promise_of_the_last_release_is_kept() -> None:
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=example_id)
-def test_event_of_this_version_is_one_to_a_subscriber_of_the_last_release(path: Path) -> None:
+def test_event_of_this_version_is_valid_in_the_last_release(path: Path) -> None:
     resources = [
         (f"{name}{SUFFIX}", Resource(contents=schema, specification=DRAFT202012)) for name, schema in RELEASED.items()
     ]
     registry: Registry[Any] = Registry().with_resources(resources)
-    # An event that is new since then is nothing to it.
+    # Event types that are newer than the release are skipped.
     if path.parent.name in RELEASED:
         Draft202012Validator(RELEASED[path.parent.name], registry=registry).validate(
             json.loads(path.read_text("utf-8"))
@@ -38,7 +38,7 @@ def test_event_of_this_version_is_one_to_a_subscriber_of_the_last_release(path: 
 
 
 def described_fields(schema: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    """The objects' lists of fields, each with a name in it; what holds on a condition alone is left out."""
+    """Each unconditional field: the `properties` that contain it, and its name."""
     if not isinstance(schema, dict):
         return
     properties = schema.get("properties", {})

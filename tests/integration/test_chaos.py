@@ -13,6 +13,6 @@ def test_short_campaign_keeps_every_promise(seed: int) -> None:
     run = Campaign(seed, exports=40, workers=3).run()
     findings = judge(run)
     assert findings.passed, "\n".join(lines(run, findings))
-    assert len(run.stories) == 40
+    assert len(run.timelines) == 40
     assert sum(run.faults.values()) > 20
     assert len(run.faults) > 8

@@ -11,7 +11,7 @@ from local.emulator import emulator
 from local.event_source_mapping import EventSourceMapping, MappingConfiguration, reported_failures
 from local.lambda_runtime import ExecutionEnvironment, FunctionConfiguration
 
-# Does what each body says, and answers what the first body with an answer says.
+# Does what each body says; returns the first body's answer, if any has one.
 FUNCTION = """
 import json, os, signal, time
 from pathlib import Path
@@ -44,13 +44,13 @@ def aws():
 
 
 class Bench:
-    """A queue, a tiny function and the mapping between them, stepped by hand."""
+    """A queue, a tiny function and the mapping between them, run step by step."""
 
     def __init__(self, aws, folder: Path, configuration=CONFIGURATION, *, workers=1, timeout_seconds=None, **options):
         (folder / "tiny.py").write_text(FUNCTION)
         self.folder = folder
         self.sqs = aws.client("sqs")
-        # No message comes back by itself while a test looks, unless it was shown again.
+        # No message becomes visible again during a test unless it is redelivered.
         attributes = {"VisibilityTimeout": "600"}
         self.url = self.sqs.create_queue(QueueName=f"queue-{time.monotonic_ns()}", Attributes=attributes)["QueueUrl"]
         answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
@@ -102,7 +102,7 @@ def bench(aws, tmp_path):
         one.close()
 
 
-def test_the_record_of_a_message_has_the_shape_that_lambda_gives_it(bench):
+def test_the_record_of_a_message_has_lambdas_shape(bench):
     one = bench()
     attributes = {
         "text": {"DataType": "String", "StringValue": "ø"},
@@ -134,14 +134,14 @@ def test_an_empty_queue_invokes_nothing(bench):
     assert not (one.folder / "seen.jsonl").exists()
 
 
-def test_messages_that_were_handled_are_deleted_and_those_that_failed_stay_hidden(bench):
+def test_handled_messages_are_deleted_and_failed_ones_stay_hidden(bench):
     one = bench()
     one.send({"do": ""}, {"do": "fail"}, {"do": ""}, {"do": "fail"})
     one.mapping.run_once()
     assert one.counts() == (0, 2)
 
 
-def test_a_batch_holds_more_than_one_receive_gives_and_no_more_than_its_size(bench):
+def test_a_batch_combines_several_receives_up_to_its_size(bench):
     one = bench(replace(CONFIGURATION, batch_size=12))
     one.send(*[{"do": ""}] * 15)
     one.mapping.run_once()
@@ -150,7 +150,7 @@ def test_a_batch_holds_more_than_one_receive_gives_and_no_more_than_its_size(ben
     assert one.counts() == (0, 0)
 
 
-def test_a_batch_keeps_within_the_payload_that_lambda_takes(bench):
+def test_a_batch_stays_within_lambdas_payload_limit(bench):
     one = bench()
     # A quarter of a mebibyte each as SQS counts it, and twice that in the event.
     for _ in range(24):
@@ -163,7 +163,7 @@ def test_a_batch_keeps_within_the_payload_that_lambda_takes(bench):
     assert sum(len(event["Records"]) for event in one.events()) == 24
 
 
-def test_the_window_waits_for_messages_that_come_after_the_first(bench):
+def test_the_window_waits_for_more_messages_after_the_first(bench):
     one = bench(replace(CONFIGURATION, batch_size=2, batching_window_seconds=20))
     one.send({"do": ""})
     one.mapping.start()
@@ -174,38 +174,35 @@ def test_the_window_waits_for_messages_that_come_after_the_first(bench):
     assert [len(event["Records"]) for event in one.events()] == [2]
 
 
-@pytest.mark.parametrize("what", ["raise", "die", "sleep"])
-def test_an_invocation_that_ended_without_an_answer_leaves_the_whole_batch(bench, what):
-    one = bench(timeout_seconds=1 if what == "sleep" else 20)
+@pytest.mark.parametrize(
+    ("what", "redelivers", "counts"),
+    [
+        ("raise", False, (0, 2)),
+        ("die", False, (0, 2)),
+        ("sleep", False, (0, 2)),
+        ("die", True, (2, 0)),
+        ("sleep", True, (2, 0)),
+    ],
+)
+def test_batch_of_an_invocation_without_a_response_stays_hidden_or_is_redelivered(bench, what, redelivers, counts):
+    one = bench(timeout_seconds=1 if what == "sleep" else 20, redeliver_immediately=redelivers)
     one.send({"do": ""}, {"do": what})
     one.mapping.run_once()
-    assert one.counts() == (0, 2)
+    assert one.counts() == counts
 
 
-@pytest.mark.parametrize("what", ["die", "sleep"])
-def test_a_killed_batch_can_be_shown_again_at_once(bench, what):
-    one = bench(timeout_seconds=1 if what == "sleep" else 20, redeliver_immediately=True)
-    one.send({"do": ""}, {"do": what})
-    one.mapping.run_once()
-    assert one.counts() == (2, 0)
+SUCCESSES = [None, {}, "", {"batchItemFailures": None}, {"batchItemFailures": []}, {"other": 1}]
+FAILURES = [{"batchItemFailures": [{"itemIdentifier": identifier}]} for identifier in ("", None, "no-such-message")]
 
 
 @pytest.mark.parametrize(
-    "response", [None, {}, "", {"batchItemFailures": None}, {"batchItemFailures": []}, {"other": 1}]
+    ("response", "left"), [*((response, 0) for response in SUCCESSES), *((response, 2) for response in FAILURES)]
 )
-def test_a_response_without_failures_is_a_complete_success(bench, response):
+def test_response_without_failures_is_a_success_and_one_with_an_unknown_identifier_a_failure(bench, response, left):
     one = bench()
     one.send({"answer": response}, {"do": "fail"})
     one.mapping.run_once()
-    assert one.counts() == (0, 0)
-
-
-@pytest.mark.parametrize("identifier", ["", None, "no-such-message"])
-def test_an_identifier_that_names_no_message_is_a_complete_failure(bench, identifier):
-    one = bench()
-    one.send({"answer": {"batchItemFailures": [{"itemIdentifier": identifier}]}}, {"do": ""})
-    one.mapping.run_once()
-    assert one.counts() == (0, 2)
+    assert one.counts() == (0, left)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +212,7 @@ def test_an_identifier_that_names_no_message_is_a_complete_failure(bench, identi
         b'{"batchItemFailures": ["a"]}', b'{"batchItemFailures": [{"itemIdentifier": 7}]}',
     ],
 )  # fmt: skip
-def test_a_response_of_another_shape_is_not_valid(response):
+def test_a_response_of_another_shape_is_invalid(response):
     assert reported_failures(response) is None
 
 
@@ -237,7 +234,7 @@ def test_workers_together_handle_every_message_once(bench):
     assert sorted(body["number"] for body in bodies) == list(range(40))
 
 
-def test_stop_ends_invocations_that_are_under_way_and_loses_no_message(bench):
+def test_stop_ends_invocations_in_progress_and_loses_no_message(bench):
     one = bench()
     one.send({"do": "sleep"})
     one.mapping.start()

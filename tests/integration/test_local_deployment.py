@@ -62,7 +62,7 @@ def small(tmp_path):
     return path
 
 
-def test_parameters_and_conditions_that_hold_are_put_into_effect(small):
+def test_parameters_and_true_conditions_are_applied(small):
     template = translate(small, {"Names": "a,b"}, "s3://bucket/key")
     properties = template["Resources"]["Queue"]["Properties"]
     assert properties["Tags"] == [{"Key": "names", "Value": "a,b"}]
@@ -73,7 +73,7 @@ def test_parameters_and_conditions_that_hold_are_put_into_effect(small):
     assert not template.keys() & {"Parameters", "Conditions"}
 
 
-def test_what_hangs_on_a_condition_that_does_not_hold_vanishes(small):
+def test_parts_under_a_false_condition_are_removed(small):
     template = translate(small, {"Count": "4"}, "s3://bucket/key")
     properties = template["Resources"]["Queue"]["Properties"]
     assert properties == {"Tags": [], "QueueName": {"Fn::Sub": "green-4-${AWS::Region}"}}
@@ -100,7 +100,7 @@ def test_a_parameter_without_default_and_value_is_refused():
         parameter_values({"ExportBuckets": {"Type": "CommaDelimitedList"}}, {})
 
 
-def test_every_resource_of_the_template_is_deployed_or_made_or_handed_on(aws, stack):
+def test_every_resource_of_the_template_is_deployed(aws, stack):
     assert stack.left_out == {}
     declared = {
         logical_id: resource["Type"]
@@ -116,7 +116,7 @@ def test_every_resource_of_the_template_is_deployed_or_made_or_handed_on(aws, st
     assert stack.physical_ids.keys() >= {one for one, resource_type in declared.items() if resource_type not in made}
 
 
-def test_template_declares_the_transform_by_which_cloudformation_knows_the_functions_that_it_uses(aws, stack):
+def test_template_declares_the_transform_that_its_functions_require(aws, stack):
     template = aws.client("s3").get_object(Bucket="deployment", Key="template.json")["Body"].read()
     assert b"Fn::ToJsonString" in template
     assert json.loads(template)["Transform"] == "AWS::LanguageExtensions"
@@ -128,7 +128,7 @@ def test_every_output_of_the_template_has_its_value(stack):
     assert all(isinstance(value, str) and value for value in stack.outputs.values())
 
 
-def test_the_functions_variables_are_text_and_refer_to_what_was_deployed(stack):
+def test_the_functions_variables_are_text_and_refer_to_deployed_resources(stack):
     environment = stack.function.environment
     assert environment["EXPORT_BUCKETS"] == PARAMETERS["ExportBuckets"]
     assert environment["API_BASE_URL"] == PARAMETERS["ApiBaseUrl"]
@@ -137,7 +137,7 @@ def test_the_functions_variables_are_text_and_refer_to_what_was_deployed(stack):
     assert all(isinstance(value, str) for value in environment.values())
 
 
-def test_the_event_source_mapping_is_handed_on_and_not_made_in_the_emulator(aws, stack):
+def test_the_event_source_mapping_is_returned_and_not_created_in_the_emulator(aws, stack):
     assert stack.mapping.queue_arn == stack.outputs["ExportQueueArn"]
     assert stack.mapping.batch_size == 100
     assert stack.mapping.reports_batch_item_failures
@@ -168,7 +168,7 @@ def test_the_ledgers_rows_expire(aws, stack):
     assert answer == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
 
 
-def test_a_resource_that_the_emulator_does_not_know_is_listed_as_left_out(aws, tmp_path):
+def test_a_resource_unknown_to_the_emulator_is_listed_as_left_out(aws, tmp_path):
     template = yaml_parse(TEMPLATE.read_text())
     template["Resources"]["Canary"] = {"Type": "AWS::Synthetics::Canary", "Properties": {"Name": "bird"}}
     path = tmp_path / "template.yaml"
@@ -177,7 +177,7 @@ def test_a_resource_that_the_emulator_does_not_know_is_listed_as_left_out(aws, t
     assert left_out == {"Canary": "the emulator has no AWS::Synthetics::Canary"}
 
 
-def test_what_was_published_can_be_read_with_the_text_for_every_protocol(aws):
+def test_published_messages_can_be_read_with_the_text_for_every_protocol(aws):
     topic_arn = aws.client("sns").create_topic(Name="letters")["TopicArn"]
     message = json.dumps({"default": "for machines", "email": "for people, ø"})
     aws.client("sns").publish(TopicArn=topic_arn, Message=message, MessageStructure="json", Subject="News")

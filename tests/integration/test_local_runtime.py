@@ -71,12 +71,7 @@ def start(tmp_path: Path, lines: Lines):
         (tmp_path / "tiny.py").write_text(textwrap.dedent(code))
         started.append(
             ExecutionEnvironment(
-                CONFIGURATION,
-                tmp_path,
-                runtime_client(),
-                endpoint_url="http://127.0.0.1:1",
-                log=lines.take,
-                **options,
+                CONFIGURATION, tmp_path, runtime_client(), endpoint_url="http://127.0.0.1:1", log=lines.take, **options
             )
         )
         return started[-1]
@@ -91,12 +86,12 @@ def answer(invocation):
     return json.loads(invocation.response)
 
 
-def test_the_function_gets_the_event_as_it_was_given_and_its_answer_comes_back(start):
+def test_the_function_gets_the_event_unchanged_and_its_response_is_returned(start):
     event = {"do": "", "text": 'ø "quoted" \\ \n', "numbers": [1, 2.5, None]}
     assert answer(start().invoke(event))["event"] == event
 
 
-def test_the_context_holds_what_lambda_says_of_the_invocation(start):
+def test_the_context_contains_the_request_id_the_arn_and_the_remaining_time(start):
     environment = start()
     invocation = environment.invoke({"do": ""})
     context = answer(invocation)
@@ -105,7 +100,7 @@ def test_the_context_holds_what_lambda_says_of_the_invocation(start):
     assert 0 < context["remaining_ms"] <= 20_000
 
 
-def test_the_process_has_the_templates_variables_and_lambdas_and_no_others(start, monkeypatch):
+def test_the_process_has_only_the_variables_of_the_template_and_of_lambda(start, monkeypatch):
     monkeypatch.setenv("LEFT_OVER", "from the shell")
     variables = answer(start().invoke({"do": ""}))["environment"]
     assert variables["COLOUR"] == "green"
@@ -131,7 +126,7 @@ def test_a_package_that_is_not_in_the_artifact_cannot_be_imported(start):
     assert invocation.error["errorType"] == "ModuleNotFoundError"
 
 
-def test_an_exception_is_reported_with_its_type_and_place_and_the_process_goes_on(start):
+def test_an_exception_is_reported_with_its_type_and_stack_trace_and_the_process_continues(start):
     environment = start()
     invocation = environment.invoke({"do": "raise", "text": "no such key"})
     assert invocation.status == "raised"
@@ -141,7 +136,7 @@ def test_an_exception_is_reported_with_its_type_and_place_and_the_process_goes_o
     assert answer(environment.invoke({"do": ""}))["event"] == {"do": ""}
 
 
-def test_a_process_that_dies_has_crashed_and_the_next_invocation_gets_another(start):
+def test_a_process_that_exits_has_crashed_and_the_next_invocation_starts_another(start):
     environment = start()
     first = answer(environment.invoke({"do": ""}))["pid"]
     invocation = environment.invoke({"do": "die"})
@@ -150,7 +145,7 @@ def test_a_process_that_dies_has_crashed_and_the_next_invocation_gets_another(st
     assert answer(environment.invoke({"do": ""}))["pid"] != first
 
 
-def test_a_process_that_outlives_its_time_is_killed_and_has_timed_out(start, lines):
+def test_a_process_that_exceeds_its_timeout_is_killed(start, lines):
     environment = start(timeout_seconds=0.5)
     invocation = environment.invoke({"do": "sleep"})
     assert invocation.status == "timed_out"
@@ -159,7 +154,7 @@ def test_a_process_that_outlives_its_time_is_killed_and_has_timed_out(start, lin
     assert lines == ["asleep"]
 
 
-def test_kill_ends_an_invocation_that_is_under_way(start, lines):
+def test_kill_ends_an_invocation_in_progress(start, lines):
     environment = start()
 
     def kill_when_asleep():
@@ -180,7 +175,7 @@ def test_a_function_that_cannot_be_imported_has_crashed_with_the_reason(start):
     assert "there_is_no_such_module" in invocation.error["errorMessage"]
 
 
-def test_what_the_function_prints_is_logged_line_by_line(start, lines):
+def test_the_functions_output_is_logged_line_by_line(start, lines):
     environment = start()
     environment.invoke({"do": "say", "text": "first\nsecond ø"})
     environment.kill()

@@ -17,10 +17,10 @@ def stack():
         yield running
 
 
-def soon(look):
-    """What a look finds as soon as it finds something; nothing after half a minute."""
+def soon(find):
+    """The first result of `find` that is not empty, within half a minute."""
     end = time.monotonic() + 30
-    while not (found := look()) and time.monotonic() < end:
+    while not (found := find()) and time.monotonic() < end:
         time.sleep(0.05)
     return found
 
@@ -33,7 +33,7 @@ def test_an_announced_export_reaches_a_subscriber_and_the_mail(stack):
     assert notification.event["data"]["object"]["key"] == "results/output.vcf"
     assert notification.event["data"]["context"] == {"sample": "ø"}
     assert notification.attributes["type"] == "cgc.export.completed.v1"
-    subject, text = stack.mails()[-1]
+    _, subject, text = stack.mails()[-1]
     assert subject == notification.subject
     assert "s3://bucket/results/output.vcf" in text
 
@@ -51,16 +51,16 @@ def test_a_failed_export_sent_straight_to_the_queue_reaches_a_subscriber(stack):
     assert notification.attributes["error_code"] == "9107"
 
 
-def test_what_is_not_understood_can_be_taken_from_the_dead_letter_queue_and_is_logged(stack):
+def test_invalid_message_is_in_the_dead_letter_queue_and_is_logged(stack):
     stack.send("rubbish")
-    [letter] = soon(stack.dead_letters)
-    assert letter.body == "rubbish"
-    assert letter.error.startswith("body")
+    [dead_letter] = soon(stack.dead_letters)
+    assert dead_letter.body == "rubbish"
+    assert dead_letter.error.startswith("body")
     [line] = soon(lambda: [line for line in stack.logs() if line.get("error")])
-    assert line["error"] == letter.error
+    assert line["error"] == dead_letter.error
 
 
-def test_the_function_can_be_invoked_by_hand(stack):
+def test_the_function_can_be_invoked_directly(stack):
     event = {"source": "cgc.exports", "detail-type": "Export Started", "detail": {}}
     invocation = stack.invoke(event)
     assert invocation.status == "raised"

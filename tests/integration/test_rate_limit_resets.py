@@ -52,7 +52,7 @@ def run_with_one_refusal(reset: str | None, *, in_bulk: bool = True) -> ServiceE
 
 
 def seconds_from_the_beginning(seconds: float) -> float:
-    return Simulation(Load(exports=0)).begun_at + seconds
+    return Simulation(Load(exports=0)).began_at + seconds
 
 
 RESET_IN_200_SECONDS = seconds_from_the_beginning(REFUSED_FROM + 200)
@@ -111,14 +111,14 @@ def test_reset_that_cannot_be_meant_does_no_harm(reset: str | None, least: float
     assert least <= refused.quiet_for <= most * JITTER + UNTIL_ASKED
     found = figures(refused.run)
     assert found.left_in_queue == 300
-    assert found.surprises == found.dead_letters == 0
+    assert found.unexpected == found.dead_letters == 0
     # No message waits for longer than the worker.
-    assert found.longest_wait_for_look <= LONGEST_WAIT * JITTER + UNTIL_ASKED
+    assert found.longest_wait_for_poll <= LONGEST_WAIT * JITTER + UNTIL_ASKED
 
 
 def test_refusals_with_a_reset_in_the_past_make_no_tight_loop() -> None:
     run = Simulation(Load(exports=300, seconds=480))
-    headers = {"X-RateLimit-Reset": f"{run.begun_at - 100:.0f}"}
+    headers = {"X-RateLimit-Reset": f"{run.began_at - 100:.0f}"}
     run.platform.fail(Match(), Status(429, {"status": 429, "code": 1000, "message": "Too many."}, headers), None)
 
     def relent() -> None:

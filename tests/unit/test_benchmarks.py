@@ -1,133 +1,45 @@
-"""The benchmark's logic: what the stand-in answers, what ratios and targets say, and what is written where."""
+"""The benchmark's logic: the stub server's responses, ratios, targets and the published tables."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
-import boto3
 import pytest
 import requests
-from botocore.config import Config
 
 from benchmarks import TOKEN
-from benchmarks.exports import BUCKET, SIZE_BYTES, export_id
-from benchmarks.figures import BEGIN, END, Figure, Section, Target, replaced, table
-from benchmarks.measuring import Cold, Growth, Measured, Warm
-from benchmarks.plot import svg
+from benchmarks.results import BEGIN, END, Figure, Section, Target, replaced, table
+from benchmarks.runner import Cold, Growth, Measured, Warm
 from benchmarks.sections import growth_sections, warm_section
-from benchmarks.stand_in import Counts, StandIn
-from export_monitor.domain.integrity import detect_format, has_eof_marker
-from export_monitor.domain.model import HeadAndTail
+from benchmarks.stub_server import Counts, StubServer
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[StandIn]:
-    with StandIn() as stand_in:
-        yield stand_in
+def running() -> Iterator[StubServer]:
+    with StubServer() as stub:
+        yield stub
 
 
 @pytest.fixture
-def stand_in(running):
+def stub(running):
     running.begin(0.0)
     return running
 
 
-def client(stand_in, service):
-    return boto3.client(
-        service,
-        endpoint_url=f"http://{stand_in.address}",
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}, proxies={}),
-    )
-
-
-def test_queue_hides_all_that_it_is_told_to(stand_in):
-    entries = [{"Id": str(n), "ReceiptHandle": "r", "VisibilityTimeout": 90} for n in range(10)]
-    answer = client(stand_in, "sqs").change_message_visibility_batch(QueueUrl="http://queue", Entries=entries)
-    assert [one["Id"] for one in answer["Successful"]] == [str(n) for n in range(10)]
-    assert not answer.get("Failed")
-    assert stand_in.counts() == Counts({"sqs ChangeMessageVisibilityBatch": 1})
-
-
-def test_topic_publishes_every_entry_of_a_batch(stand_in):
-    entries = [{"Id": f"e{n}", "Message": f"Id={n}&"} for n in range(10)]
-    sns = client(stand_in, "sns")
-    answer = sns.publish_batch(TopicArn="arn:aws:sns:us-east-1:123456789012:t", PublishBatchRequestEntries=entries)
-    assert [one["Id"] for one in answer["Successful"]] == [one["Id"] for one in entries]
-    assert answer["Failed"] == []
-    assert stand_in.counts().published == 10
-
-
-def test_topic_publishes_a_single_message(stand_in):
-    answer = client(stand_in, "sns").publish(TopicArn="arn:aws:sns:us-east-1:123456789012:t", Message="m")
-    assert answer["MessageId"]
-    assert stand_in.counts().published == 1
-
-
-def test_table_takes_a_transaction_and_a_lone_write(stand_in):
-    table = client(stand_in, "dynamodb")
-    update = {"TableName": "t", "Key": {"export_id": {"S": "e"}}, "UpdateExpression": "SET a = b"}
-    table.transact_write_items(TransactItems=[{"Update": update}] * 3)
-    table.update_item(**update)
-    assert stand_in.counts().requests == {"dynamodb TransactWriteItems": 1, "dynamodb UpdateItem": 1}
-
-
-def test_secret_is_the_token_that_the_api_takes(stand_in):
-    secret = client(stand_in, "secretsmanager").get_secret_value(SecretId="arn")["SecretString"]
-    assert ask(stand_in, "GET", f"/storage/exports/{export_id('running', 1)}", secret).status_code == 200
-    assert ask(stand_in, "GET", f"/storage/exports/{export_id('running', 1)}", "another").status_code == 401
-
-
-def test_object_is_a_whole_bam_with_what_was_asked_for(stand_in):
-    s3 = client(stand_in, "s3")
-    head = s3.head_object(Bucket=BUCKET, Key="a.bam", ChecksumMode="ENABLED")
-    assert (head["ContentLength"], head["ServerSideEncryption"]) == (SIZE_BYTES, "AES256")
-    assert "StorageClass" not in head
-    first = s3.get_object(Bucket=BUCKET, Key="a.bam", Range="bytes=0-4095")
-    last = s3.get_object(Bucket=BUCKET, Key="a.bam", Range=f"bytes={SIZE_BYTES - 38}-{SIZE_BYTES - 1}")
-    assert first["ContentRange"] == f"bytes 0-4095/{SIZE_BYTES}"
-    ends = HeadAndTail(first["Body"].read(), last["Body"].read())
-    assert (len(ends.first), len(ends.last)) == (4096, 38)
-    assert detect_format(ends) == "BAM"
-    assert has_eof_marker(ends)
-
-
-@pytest.mark.parametrize(
-    ("kind", "state"), [("running", "RUNNING"), ("completed", "COMPLETED"), ("failed", "FAILED"), ("bam", "COMPLETED")]
-)
-def test_job_is_the_same_singly_and_in_bulk_and_in_the_state_that_its_id_says(stand_in, kind, state):
-    job_id = export_id(kind, 7)
-    single = ask(stand_in, "GET", f"/storage/exports/{job_id}").json()
-    bulk = ask(stand_in, "POST", "/bulk/storage/exports/get", json={"export_ids": [job_id]}).json()
-    assert bulk == {"items": [{"resource": single}]}
-    assert (single["id"], single["state"], len(job_id)) == (job_id, state, 32)
-    assert stand_in.counts().api == 2
-
-
-def test_file_is_as_long_as_the_object(stand_in):
-    single = ask(stand_in, "GET", "/files/f").json()
-    bulk = ask(stand_in, "POST", "/bulk/files/get", json={"file_ids": ["f"]}).json()
-    assert bulk == {"items": [{"resource": single}]}
-    assert single["size"] == SIZE_BYTES
-
-
-def test_what_the_stand_in_does_not_know_is_told(stand_in):
-    ask(stand_in, "GET", "/projects/p")
+def test_unknown_request_is_an_error(stub):
+    ask(stub, "GET", "/projects/p")
     with pytest.raises(ValueError, match="GET /projects"):
-        stand_in.counts()
+        stub.counts()
 
 
-def test_counts_begin_anew(stand_in):
-    ask(stand_in, "GET", "/files/f")
-    stand_in.begin(0.0)
-    assert stand_in.counts() == Counts({})
+def test_counts_can_be_reset(stub):
+    ask(stub, "GET", "/files/f")
+    stub.begin(0.0)
+    assert stub.counts() == Counts({})
 
 
-def ask(stand_in, method, path, token=TOKEN, **more):
+def ask(stub, method, path, token=TOKEN, **more):
     with requests.Session() as session:
         session.trust_env = False
-        url = f"http://{stand_in.address}/v2{path}"
+        url = f"http://{stub.address}/v2{path}"
         return session.request(method, url, headers={"X-SBG-Auth-Token": token}, timeout=10, **more)
 
 
@@ -141,7 +53,7 @@ def ask(stand_in, method, path, token=TOKEN, **more):
         pytest.param(None, None, id="no target"),
     ],
 )
-def test_target_is_met_up_to_what_it_says(target, is_met):
+def test_target_is_met_up_to_its_limit(target, is_met):
     assert Figure("f", "ms", other=100, app=50, target=target).is_met is is_met
 
 
@@ -149,21 +61,21 @@ def test_ratio_is_of_the_other():
     assert Figure("f", "ms", other=200, app=50).ratio == 0.25
 
 
-def test_there_is_no_ratio_to_nothing():
-    figure = Figure("f", "requests", other=0, app=10, floor=10, target=Target(10, of_other=False))
+def test_there_is_no_ratio_to_zero():
+    figure = Figure("f", "requests", other=0, app=10, target=Target(10, of_other=False))
     assert (figure.ratio, figure.is_met) == (None, True)
 
 
 def test_table_shows_each_figure_with_its_target():
     figures = (
-        Figure("requests", "requests", 100, 1, 1, Target(1, of_other=False)),
-        Figure("time", "ms", 200, 150, None, Target(0.5)),
+        Figure("requests", "requests", 100, 1, Target(1, of_other=False)),
+        Figure("time", "ms", 200, 150, Target(0.5)),
     )
     assert table(Section("a snail", "snail", figures)) == [
-        "| Compared with a snail |    snail | this app | floor | ratio |   at most |    met |",
-        "| ---                   |     ---: |     ---: |  ---: |  ---: |      ---: |   ---: |",
-        "| requests              |      100 |        1 |     1 | 0.010 |         1 |    yes |",
-        "| time                  | 200.0 ms | 150.0 ms |       | 0.750 | 0.5 of it | **no** |",
+        "| Compared with a snail |    snail | this app | ratio |   at most |    met |",
+        "| ---                   |     ---: |     ---: |  ---: |      ---: |   ---: |",
+        "| requests              |      100 |        1 | 0.010 |         1 |    yes |",
+        "| time                  | 200.0 ms | 150.0 ms | 0.750 | 0.5 of it | **no** |",
     ]
 
 
@@ -172,12 +84,12 @@ def measured(requests_by_operation, seconds):
 
 
 def warm(name, seconds):
-    operations = {"api GET export": 100} if name == "naive" else {"api POST exports in bulk": 1, "sqs Hide": 10}
+    operations = {"api GET export": 100} if name == "baseline" else {"api POST exports in bulk": 1, "sqs Hide": 10}
     return Warm(dict.fromkeys(("running", "completed", "failed", "bam"), measured(operations, seconds)), seconds * 1e8)
 
 
 def section(exports=100):
-    seconds = {"naive": 1.0, "app": 0.4, "floor": 0.1}
+    seconds = {"baseline": 1.0, "app": 0.4}
     return warm_section(
         {name: warm(name, taken) for name, taken in seconds.items()},
         {name: Cold(taken, taken, taken) for name, taken in seconds.items()},
@@ -186,10 +98,10 @@ def section(exports=100):
     )
 
 
-def test_requests_are_told_apart_by_who_is_asked():
+def test_requests_to_the_api_and_to_aws_are_counted_separately():
     figures = {figure.name: figure for figure in section().figures}
     api, aws = figures["requests to the API, 100 unfinished"], figures["requests to AWS, 100 unfinished"]
-    assert ((api.other, api.app, api.floor), (aws.other, aws.app, aws.floor)) == ((100, 1, 1), (0, 10, 10))
+    assert ((api.other, api.app), (aws.other, aws.app)) == ((100, 1), (0, 10))
 
 
 def test_each_target_of_a_hundred_exports_has_its_figure():
@@ -218,7 +130,7 @@ def test_rounds_of_another_size_have_no_targets():
     assert not [figure for figure in section(10).figures if figure.target and "10 " in figure.name]
 
 
-def test_growth_is_beside_ten_and_a_hundred():
+def test_growth_is_compared_with_ten_and_with_a_hundred():
     sections = growth_sections(
         [Growth(n, cpu, 0.01, 0.1) for n, cpu in ((10, 4.0), (100, 1.0), (1000, 1.0), (5000, 2.0))]
     )
@@ -241,25 +153,6 @@ def test_publishing_keeps_the_rest_of_the_page():
         pytest.param(f"{BEGIN}{END}{BEGIN}{END}", id="twice"),
     ],
 )
-def test_page_without_its_two_markers_is_left_alone(page):
+def test_page_without_its_two_markers_is_an_error(page):
     with pytest.raises(ValueError, match="once each"):
         replaced(page, "new")
-
-
-def bars(drawn):
-    return [one for one in drawn.iter("{http://www.w3.org/2000/svg}rect") if one.get("rx")]
-
-
-def test_plot_is_well_formed_and_has_a_bar_for_each_ratio():
-    drawn = ET.fromstring(svg(section(), "A machine"))  # noqa: S314 -- our own
-    names = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    shown = [figure.name for figure in section().figures if figure.ratio]
-    assert [name for name in names if name in shown] == shown
-    assert len(bars(drawn)) == len(shown)
-
-
-def test_better_figures_have_shorter_bars():
-    figures = tuple(Figure("time", "ms", 100, app) for app in (1, 30, 100, 200))
-    drawn = ET.fromstring(svg(Section("a snail", "snail", figures), "A machine"))  # noqa: S314 -- our own
-    widths = [float(bar.get("width")) for bar in bars(drawn)]
-    assert widths == sorted(set(widths))

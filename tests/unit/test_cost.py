@@ -14,7 +14,7 @@ from tests.unit.builders import HOUR, NOW, a_file, a_job, a_message, a_volume, a
 SETTINGS = Settings.deployed()
 
 
-def test_page_is_what_the_model_says() -> None:
+def test_page_is_the_model_s_report() -> None:
     assert (ROOT / "docs" / "cost.md").read_text(encoding="utf-8") == report(), "run `make cost`"
 
 

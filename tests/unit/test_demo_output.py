@@ -17,7 +17,7 @@ GOOD = Results([{"id": name} for name in IDS], [(name, "subject", "text") for na
 FIRST = IDS[0]
 
 
-def test_demo_with_one_event_and_one_e_mail_for_each_is_as_it_should_be() -> None:
+def test_demo_with_one_event_and_one_e_mail_for_each_has_no_problems() -> None:
     assert faults(exports(), GOOD) == []
 
 
@@ -35,7 +35,7 @@ def test_demo_with_one_event_and_one_e_mail_for_each_is_as_it_should_be() -> Non
         ),
     ],
 )
-def test_what_is_missing_doubled_or_not_expected_is_named(changes: dict[str, Any], fault: str) -> None:
+def test_missing_duplicated_or_unexpected_results_are_named(changes: dict[str, Any], fault: str) -> None:
     assert faults(exports(), replace(GOOD, **changes)) == [fault]
 
 
@@ -68,7 +68,7 @@ def test_progress_has_a_line_for_each_poll_that_changes_something(capsys: pytest
     assert progress.errors == []
 
 
-def test_terminal_shows_what_completed_in_green_and_what_failed_in_red() -> None:
+def test_terminal_shows_completed_in_green_and_failed_in_red() -> None:
     row = "cut-short  S3.bam  failed     OBJECT_MISMATCH  failed: size, integrity"
     red = "cut-short  S3.bam  \x1b[31mfailed\x1b[0m     OBJECT_MISMATCH  \x1b[31mfailed: size, integrity\x1b[0m"
     assert coloured(row) == red
@@ -76,7 +76,7 @@ def test_terminal_shows_what_completed_in_green_and_what_failed_in_red() -> None
     assert coloured("export  outcome  has not completed") == "export  outcome  has not completed"
 
 
-def test_error_in_the_log_is_not_as_it_should_be() -> None:
+def test_error_in_the_log_is_a_problem() -> None:
     progress = Progress(started_at=0)
     progress.log(json.dumps({"level": "ERROR", "message": "it_failed"}))
     assert progress.errors == ["the function logged the error it_failed, see log.jsonl"]

@@ -38,7 +38,7 @@ def test_event_and_e_mail_are_left_out_with_a_mark_and_everything_else_is_shown(
 
 
 @pytest.mark.parametrize("last", ["The event", "Done in"])
-def test_demo_that_broke_off_makes_no_picture(last: str) -> None:
+def test_interrupted_demo_makes_no_picture(last: str) -> None:
     with pytest.raises(ValueError, match="has no end"):
         shown_part(OUTPUT.partition(last)[0])
 
@@ -53,7 +53,7 @@ def test_facts_are_those_of_another_run_at_other_times() -> None:
     ("end", "other"),
     [("published: completed", "published: failed"), ("OBJECT_MISSING  -", "TIMED_OUT       -"), ("deployed", "not")],
 )
-def test_facts_are_others_where_an_export_ends_otherwise(end: str, other: str) -> None:
+def test_facts_differ_if_an_export_ends_differently(end: str, other: str) -> None:
     assert facts(OUTPUT.replace(end, other, 1).splitlines()) != facts(OUTPUT.splitlines())
 
 

@@ -1,6 +1,6 @@
-"""A server for AWS and the API, in a process of its own: it replies at once, or with a latency, and counts requests.
+"""A stub server for AWS and the API, in its own process: it counts requests and can add a latency.
 
-It is no emulator of AWS: it remembers nothing and refuses nothing, so that the client alone is measured.
+It keeps no state and refuses nothing, so that only the client is measured.
 """
 
 import http.client
@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from benchmarks.answers import answer, published
 from benchmarks.exports import BenchmarkPlatform
+from benchmarks.stub_responses import published, respond
 from local.api_routes import ROOT
 from local.artifact import ROOT as PROJECT
 from local.http_messages import Reply, Request, json_reply
@@ -26,7 +26,7 @@ _CONTROL = "/-/"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was asked: requests by operation, and how many messages were published."""
+    """Requests by operation, and the number of published messages."""
 
     requests: Mapping[str, int]
     published: int = 0
@@ -42,11 +42,11 @@ class Counts:
         return sum(self.requests.values()) - self.api
 
 
-class StandIn:
-    """The server's process; `address` is `host:port`."""
+class StubServer:
+    """The server process; `address` is `host:port`."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "benchmarks.stand_in"]
+        command = [sys.executable, "-m", "benchmarks.stub_server"]
         self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, and our own module
             command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -56,18 +56,18 @@ class StandIn:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # It ends with its input.
+        # The process ends when its input is closed.
         self._process.communicate(timeout=10)
 
     def begin(self, latency_seconds: float) -> None:
-        """Count from nothing, and reply to each request so much later."""
+        """Reset the counts, and delay each reply by this latency."""
         self._control(f"begin/{latency_seconds}")
 
     def counts(self) -> Counts:
-        """What was asked since `begin`. Raises ValueError where there was something that was refused."""
+        """The requests since `begin`. Raises ValueError if one of them was unknown."""
         counts = self._control("counts")
         if counts["refused"]:
-            raise ValueError(f"the stand-in was asked what it does not know: {', '.join(counts['refused'])}")
+            raise ValueError(f"the stub server does not know: {', '.join(counts['refused'])}")
         return Counts(counts["requests"], counts["published"])
 
     def _control(self, order: str) -> Any:
@@ -80,7 +80,7 @@ class StandIn:
 
 
 class _Counting:
-    """What all connections share."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
         self.server = Loopback(self._answer)
@@ -99,7 +99,7 @@ class _Counting:
         with self._lock:
             if request.target.startswith(_CONTROL):
                 return self._controlled(request.target)
-            operation, reply = answer(self._platform, request, self._base_url)
+            operation, reply = respond(self._platform, request, self._base_url)
             self._requests[operation] += 1
             self._refused += [operation] if reply.status >= 300 else []
             self._published += published(request)

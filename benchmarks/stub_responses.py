@@ -1,7 +1,7 @@
-"""What AWS and the API reply to the benchmark's requests.
+"""Responses of AWS and the API to the benchmark's requests.
 
-The API is the simulated platform. AWS's replies are made up from the request alone, each in its own protocol, and all
-are successes: an emulator would be what is measured.
+The simulated platform answers for the API. AWS's responses are always successes, built from the request alone: an
+emulator would be slower than the code being measured.
 """
 
 import json
@@ -14,22 +14,21 @@ from urllib.parse import unquote
 
 from benchmarks import TOKEN
 from benchmarks.exports import ENDED_AT, SIZE_BYTES, BenchmarkPlatform
-from local.api_routes import ROOT
-from local.api_routes import answer as answer_of_the_api
+from local.api_routes import ROOT, answer
 from local.aws_calls import called
 from local.demo import bam
 from local.http_messages import Reply, Request
 
-# A BAM: what a small one begins with, zeros in place of other blocks, and its end-of-file marker.
+# A BAM: the start of a small one, zeros instead of other blocks, and the end-of-file marker.
 _BAM, _MARKER = bam()[:-28], bam()[-28:]
 _OBJECT = _BAM.ljust(SIZE_BYTES - len(_MARKER), b"\0") + _MARKER
 
 
-def answer(platform: BenchmarkPlatform, request: Request, base_url: str) -> tuple[str, Reply]:
-    """What was asked for, as `service Operation`, and the reply, of status 400 where the operation is not known."""
+def respond(platform: BenchmarkPlatform, request: Request, base_url: str) -> tuple[str, Reply]:
+    """The operation, as `service Operation`, and the reply: status 400 if the operation is unknown."""
     if request.path.startswith(f"{ROOT}/"):
         path = request.path if request.method == "POST" else request.path.rpartition("/")[0]
-        return f"api {request.method} {path.removeprefix(ROOT)}", answer_of_the_api(platform, request, base_url)
+        return f"api {request.method} {path.removeprefix(ROOT)}", answer(platform, request, base_url)
     call = called(request)
     operation = f"{call.service} {call.operation}"
     reply = _AWS.get(operation)

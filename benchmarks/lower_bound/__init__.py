@@ -1,1 +1,0 @@
-"""The fewest calls that do the app's work, with nothing but the standard library."""
