@@ -12,10 +12,7 @@ from export_monitor.adapters.sevenbridges.responses import json_object, parse_jo
 from export_monitor.domain.assessment import Snapshot
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE, MAX_MESSAGE_BYTES
-from export_monitor.domain.model import (
-    Unavailable,
-    Watch,
-)
+from export_monitor.domain.model import Unavailable, Watch
 from export_monitor.domain.start_events import MAX_GROUP_SIZE, parse_event
 from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
 from tests.contract.sample_events import (

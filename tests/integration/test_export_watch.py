@@ -11,15 +11,7 @@ from export_monitor.application.batch import Invocation
 from export_monitor.application.watcher import ExportWatcher
 from local.export_jobs import NEVER, Job, documented_completed, documented_failed, error_body
 from local.faults import Match, OmittedItem, Status
-from tests.integration.harness import (
-    FILE,
-    FINAL_DEADLINE,
-    HOUR,
-    Refusing,
-    Vanishing,
-    World,
-    completed,
-)
+from tests.integration.harness import FILE, FINAL_DEADLINE, HOUR, Refusing, Vanishing, World, completed
 
 
 class TestEnds:

@@ -6,15 +6,7 @@ import pytest
 
 from local.export_jobs import NEVER, Job
 from local.faults import Close, Fault, Match, Status, html_page
-from tests.integration.harness import (
-    FILE,
-    FINAL_DEADLINE,
-    HOUR,
-    JOBS,
-    TIMEOUT,
-    World,
-    completed,
-)
+from tests.integration.harness import FILE, FINAL_DEADLINE, HOUR, JOBS, TIMEOUT, World, completed
 
 
 def once(*values: Any) -> Any:

@@ -449,11 +449,7 @@ def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Inv
     def mortal_part(part: Any) -> Any:
         return Mortal(part, dice, deaths, invocation.deadline_at)
 
-    groups = replace(
-        fresh.groups,
-        ledger=mortal_part(fresh.groups.ledger),
-        topic=mortal_part(fresh.groups.topic),
-    )
+    groups = replace(fresh.groups, ledger=mortal_part(fresh.groups.ledger), topic=mortal_part(fresh.groups.topic))
     return replace(
         fresh,
         groups=groups,

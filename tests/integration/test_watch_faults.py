@@ -14,16 +14,7 @@ from local.faults import Close, Drip, Fault, Hang, Match, Raw, Status, Truncated
 from local.simulated_api import serve
 from local.simulated_platform import Platform
 from tests.fakes import SYNCHRONOUS, TOKEN, RecordingReporter
-from tests.integration.harness import (
-    FILE,
-    FINAL_DEADLINE,
-    JOBS,
-    SINGLE,
-    TIMEOUT,
-    Breaking,
-    World,
-    completed,
-)
+from tests.integration.harness import FILE, FINAL_DEADLINE, JOBS, SINGLE, TIMEOUT, Breaking, World, completed
 
 
 class TestApi:

@@ -43,9 +43,7 @@ ODD_NUMBERS = st.sampled_from([0, -1, 1.5, -0.0, 1e300, 2**63, -(2**63), 10**30,
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | st.integers() | FLOATS | ODD_NUMBERS | TEXTS
 JSON: SearchStrategy[Any] = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=6,
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
 )
 
 # Pieces of text that are JSON by a parser's mercy, at a limit, or not at all.
