@@ -1,4 +1,4 @@
-"""The function as Lambda calls it: the environment it is given, the events it gets, the answers it owes."""
+"""The function as Lambda calls it: its environment, its events, its answers."""
 
 import importlib
 import itertools
@@ -17,7 +17,7 @@ from moto import mock_aws
 from export_monitor.bootstrap import bootstrap
 from export_monitor.domain.start_events import StartEventError
 from export_monitor.settings import SettingsError
-from local.export_jobs import AT_ONCE, NEVER, documented_completed, documented_failed
+from local.export_jobs import AT_ONCE, NEVER, documented_completed
 from local.simulated_api import serve
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
@@ -30,7 +30,7 @@ _numbers = itertools.count()
 
 @dataclass
 class Context:
-    """Lambda's context, as far as it is asked."""
+    """Lambda's context, as far as it is used."""
 
     remaining_milliseconds: int = 60_000
     function_name: str = "a-stack-export-monitor"
@@ -117,14 +117,7 @@ def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsA
     assert letter["MessageAttributes"]["trace"]["StringValue"] == "deferred"
 
 
-def test_batch_of_nothing_but_ends_is_answered_with_no_failures(
-    handle: Handle, aws: AwsAccount, platform: Platform
-) -> None:
-    platform.add_job(documented_failed(id="a"))
-    assert handle(batch(aws, '{"export_id": "a"}')) == {"batchItemFailures": []}
-
-
-def test_watch_began_when_its_message_was_sent(
+def test_watch_starts_when_its_message_was_sent(
     handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
     platform.add_job(documented_completed(id="slow", steps=NEVER))
@@ -144,11 +137,11 @@ def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
 ) -> None:
     platform.add_job(documented_completed(id="done", steps=AT_ONCE))
     handle(batch(aws, '{"export_id": "done"}'))
-    told = lines(capsys)
-    assert TOKEN not in repr(told)
-    [polled] = [line for line in told if line.get("message") == "export_polled"]
+    logged = lines(capsys)
+    assert TOKEN not in repr(logged)
+    [polled] = [line for line in logged if line.get("message") == "export_polled"]
     assert polled["function_request_id"] == Context.aws_request_id
-    [metrics] = [line for line in told if "_aws" in line]
+    [metrics] = [line for line in logged if "_aws" in line]
     [declared] = metrics["_aws"]["CloudWatchMetrics"]
     assert declared["Namespace"] == "CgcExportMonitor"
     assert {one["Name"] for one in declared["Metrics"]} == {
@@ -168,7 +161,7 @@ def test_direct_start_event_is_put_into_the_queue(
     assert line["message_id"] == received["MessageId"]
 
 
-def test_api_s_own_answer_may_be_handed_on_directly(handle: Handle, aws: AwsAccount) -> None:
+def test_api_s_own_answer_is_a_direct_start_event(handle: Handle, aws: AwsAccount) -> None:
     assert handle({"id": "a", "state": "PENDING", "href": "https://…"})["export_id"] == "a"
     assert json.loads(aws.receive()["Body"]) == {"export_id": "a"}
 
@@ -190,7 +183,7 @@ def test_api_s_own_answer_may_be_handed_on_directly(handle: Handle, aws: AwsAcco
         ({"Records": [{"eventSource": "aws:s3"}]}, "export_id"),
     ],
 )
-def test_direct_event_that_is_not_understood_raises_with_the_field(
+def test_direct_event_that_cannot_be_parsed_raises_with_the_field(
     handle: Handle, aws: AwsAccount, event: Any, field: str
 ) -> None:
     with pytest.raises(StartEventError, match=f"^{field}: "):
@@ -200,7 +193,7 @@ def test_direct_event_that_is_not_understood_raises_with_the_field(
 
 # Nothing was counted yet; the exception says what is wrong.
 @pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
-def test_faults_of_the_environment_raise_all_at_once(environment: pytest.MonkeyPatch, handle: Handle) -> None:
+def test_all_invalid_settings_are_raised_at_once(environment: pytest.MonkeyPatch, handle: Handle) -> None:
     environment.setenv("API_BASE_URL", "http://cgc-api.sbgenomics.com/v2")
     environment.setenv("MIN_POLL_SECONDS", "0")
     environment.delenv("LEDGER_TABLE_NAME")
@@ -217,7 +210,7 @@ def test_token_is_read_in_the_region_that_its_secret_s_arn_names(
     elsewhere = boto3.client("secretsmanager", region_name="eu-west-1")
     arn = elsewhere.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
     assert ":eu-west-1:" in arn
-    # The one beside the function is not the one that was named.
+    # The secret in the function's own region is not the one that was named.
     aws.client("secretsmanager").put_secret_value(SecretId=aws.secret_arn, SecretString="of-another-user")
     environment.setenv("TOKEN_SECRET_ARN", arn)
     platform.add_job(documented_completed(id="done", steps=AT_ONCE))
@@ -235,7 +228,7 @@ def test_share_of_the_rate_limit_is_half_of_it_for_each_worker(
     assert len(platform.requests) == 5
 
 
-def test_schedule_looks_through_the_list_where_discovery_is_on(
+def test_schedule_reads_the_list_where_discovery_is_on(
     environment: pytest.MonkeyPatch, handle: Handle, platform: Platform
 ) -> None:
     environment.setenv("DISCOVERY_MINUTES", "2")
