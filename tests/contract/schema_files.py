@@ -34,6 +34,10 @@ def example_files() -> list[Path]:
     return sorted((EXAMPLES / "valid").glob("*/*.json"))
 
 
+def example_id(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
 @dataclass(frozen=True)
 class InvalidExample:
     """A row of the table of invalid examples: a valid example with one edit."""
@@ -49,7 +53,7 @@ class InvalidExample:
 
     @property
     def faults(self) -> set[str]:
-        """JSON pointers to what the schema finds fault with: the edited value, or what no longer fits it."""
+        """JSON pointers to what the schema rejects: the edited value, or what no longer fits it."""
         return set(self.row.get("faults", [self.row["at"]]))
 
     def event(self) -> Any:
@@ -70,7 +74,7 @@ def invalid_examples() -> list[InvalidExample]:
 
 
 def faults(schema: str, event: Any) -> set[str]:
-    """JSON pointers to what a schema finds fault with, fields that are missing included."""
+    """JSON pointers to what a schema rejects, fields that are missing included."""
     found = set()
     for error in validator(schema).iter_errors(event):
         is_lack = error.validator == "required"

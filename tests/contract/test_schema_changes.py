@@ -1,4 +1,4 @@
-"""This version's schemas keep what the last released ones promised, and whatever would not is noticed."""
+"""This version's schemas keep the promises of the last release, and every change that would not is noticed."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from tests.contract.schema_files import DIRECTORY, example_files
-from tests.contract.test_schemas import example_id
+from tests.contract.schema_files import DIRECTORY, example_files, example_id
 from tools import schema_changes
 from tools.schema_changes import ACCEPTED_PREFIX, SUFFIX, changes, last_release, load
 
@@ -25,7 +24,7 @@ def test_every_promise_of_the_last_release_is_kept() -> None:
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=example_id)
-def test_event_of_this_version_is_one_to_a_subscriber_of_the_last_release(path: Path) -> None:
+def test_event_of_this_version_is_valid_for_a_subscriber_of_the_last_release(path: Path) -> None:
     resources = [
         (f"{name}{SUFFIX}", Resource(contents=schema, specification=DRAFT202012)) for name, schema in RELEASED.items()
     ]
