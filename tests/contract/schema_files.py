@@ -22,7 +22,11 @@ CONTENTS: dict[str, Any] = {path.name: json.loads(path.read_text("utf-8")) for p
 @cache
 def validator(schema: str, *, closed: bool = False) -> Draft202012Validator:
     """The validator of a schema by its name without suffix; `closed` forbids fields that the schema does not name."""
-    contents = {name: _closed(content) if closed else content for name, content in CONTENTS.items()}
+    return validator_of({name: _closed(content) if closed else content for name, content in CONTENTS.items()}, schema)
+
+
+def validator_of(contents: Mapping[str, Any], schema: str) -> Draft202012Validator:
+    """The validator of one of these schemas, by its name without suffix; they may refer to each other."""
     resources = [(name, Resource(contents=content, specification=DRAFT202012)) for name, content in contents.items()]
     registry: Registry[Any] = Registry().with_resources(resources)
     checker = Draft202012Validator.FORMAT_CHECKER

@@ -165,9 +165,9 @@ def alarms(deployed: Deployed) -> list[Any]:
     return [one for page in pages for one in page["MetricAlarms"] if topic_arn in one["AlarmActions"]]
 
 
-def test_eight_alarms_are_there_and_none_has_fired(deployed: Deployed) -> None:
+def test_nine_alarms_exist_and_none_has_fired(deployed: Deployed) -> None:
     found = alarms(deployed)
-    assert len(found) == 8
+    assert len(found) == 9
     assert not [(one["AlarmName"], one["StateReason"]) for one in found if one["StateValue"] == "ALARM"]
 
 

@@ -10,7 +10,7 @@ from local.faults import Match, Status
 from local.lambda_runtime import Invocation
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
-from tests.integration.steps import completed
+from tests.integration.steps import completed, failing
 
 
 def invoke_with_an_odd_record(stack: Stack) -> Invocation:
@@ -58,12 +58,10 @@ def run_eventfully(stack: Stack) -> dict[str, str]:
     messages |= send(stack, "done", "failed", "unknown", "sealed", "slower")
     messages["not understood"] = stack.send("not understood")
     _run_once(stack)
-    stack.aws.fault_for = lambda call: ServiceError(503, "SlowDown") if call.operation == "HeadObject" else None
+    stack.aws.fault_for = failing("HeadObject", ServiceError(503, "SlowDown"))
     messages |= send(stack, "held")
     _run_once(stack)
-    stack.aws.fault_for = lambda call: (
-        ServiceError(403, "AuthorizationError") if call.operation == "PublishBatch" else None
-    )
+    stack.aws.fault_for = failing("PublishBatch", ServiceError(403, "AuthorizationError"))
     while not any(line.get("outcome") == "deferred" for line in stack.logs()):
         _run_once(stack)
     stack.aws.fault_for = lambda _: None

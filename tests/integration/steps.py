@@ -1,6 +1,7 @@
 """Steps and wrong answers that several tests share."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -52,6 +53,11 @@ def run_until_drained(stack: Stack, mapping: EventSourceMapping, seconds: float 
         mapping.run_once()
         time.sleep(0.1)
     assert drained(stack)
+
+
+def failing(operation: str, fault: Fault) -> Callable[[Call], Fault | None]:
+    """For an `AwsProxy`: every call of this operation meets the fault."""
+    return lambda call: fault if call.operation == operation else None
 
 
 @dataclass

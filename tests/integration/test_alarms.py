@@ -29,7 +29,7 @@ from tests.integration.incident_run import (
     run_group_and_discovery,
     send,
 )
-from tests.integration.steps import completed, run_until_drained
+from tests.integration.steps import completed, failing, run_until_drained
 
 pytestmark = pytest.mark.once
 
@@ -40,6 +40,7 @@ FIVE_MINUTES, QUARTER, HOUR = 300.0, 900.0, 3600.0
 LONGEST_DELAY = QUARTER * 1.1 + 2
 
 Datapoints = dict[Metric, list[Datapoint]]
+Situation = Callable[[Stack], Datapoints]
 _numbers = itertools.count()
 
 
@@ -165,110 +166,107 @@ def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
 # ---- What fires each alarm -------------------------------------------------------------------------------------------
 
 
-def a_token_that_the_api_rejects(stack: Stack, platform: Platform) -> Datapoints:
-    platform.tokens = set()
+def a_token_that_the_api_rejects(stack: Stack) -> Datapoints:
+    stack.platform.tokens = set()
     return metrics_of_a_poll(stack, "with-a-rejected-token")
 
 
-def a_secret_without_a_token(stack: Stack, platform: Platform) -> Datapoints:
+def a_secret_without_a_token(stack: Stack) -> Datapoints:
     stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=" ")
     return metrics_of_a_poll(stack, "without-a-token")
 
 
-def a_bucket_that_is_not_listed(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_volume("rfranklin/unlisted", bucket="unlisted")
-    platform.add_job(replace(completed("unlisted"), volume="rfranklin/unlisted", delivers=False))
+def a_bucket_that_is_not_listed(stack: Stack) -> Datapoints:
+    stack.platform.add_volume("rfranklin/unlisted", bucket="unlisted")
+    stack.platform.add_job(replace(completed("unlisted"), volume="rfranklin/unlisted", delivers=False))
     return metrics_of_a_poll(stack, "unlisted")
 
 
-def a_job_of_another_user(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(replace(completed("foreign"), foreign=True))
+def a_job_of_another_user(stack: Stack) -> Datapoints:
+    stack.platform.add_job(replace(completed("foreign"), foreign=True))
     return metrics_of_a_poll(stack, "foreign")
 
 
-def an_object_that_s3_denies(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(completed("denied-by-s3"))
-    stack.aws.fault_for = lambda call: ServiceError(403, "AccessDenied") if call.operation == "HeadObject" else None
+def an_object_that_s3_denies(stack: Stack) -> Datapoints:
+    stack.platform.add_job(completed("denied-by-s3"))
+    stack.aws.fault_for = failing("HeadObject", ServiceError(403, "AccessDenied"))
     return metrics_of_a_poll(stack, "denied-by-s3")
 
 
-def one_poll_in_which_the_api_fails(stack: Stack, platform: Platform) -> Datapoints:
-    platform.fail(Match(), Status(503, {"status": 503, "code": 0, "message": "maintenance"}), times=None)
+def one_poll_in_which_the_api_fails(stack: Stack) -> Datapoints:
+    stack.platform.fail(Match(), Status(503, {"status": 503, "code": 0, "message": "maintenance"}), times=None)
     return metrics_of_a_poll(stack, "while-the-api-fails")
 
 
-def one_poll_in_which_s3_fails(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(completed("failed-by-s3"))
-    stack.aws.fault_for = lambda call: ServiceError(503, "SlowDown") if call.operation == "HeadObject" else None
+def one_poll_in_which_s3_fails(stack: Stack) -> Datapoints:
+    stack.platform.add_job(completed("failed-by-s3"))
+    stack.aws.fault_for = failing("HeadObject", ServiceError(503, "SlowDown"))
     return metrics_of_a_poll(stack, "failed-by-s3")
 
 
-def each_quarter_of_an_hour(poll: Callable[[Stack, Platform], Datapoints]) -> Callable[[Stack, Platform], Datapoints]:
+def each_quarter_of_an_hour(poll: Situation) -> Situation:
     """A single old watch, which is polled no more often than that, and meets the same at every poll."""
 
-    def situation(stack: Stack, platform: Platform) -> Datapoints:
-        return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in poll(stack, platform).items()}
+    def situation(stack: Stack) -> Datapoints:
+        return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in poll(stack).items()}
 
     situation.__name__ = f"{poll.__name__}_each_quarter_of_an_hour"
     return situation
 
 
-def one_event_that_sns_rejects(stack: Stack, platform: Platform) -> Datapoints:
+def one_event_that_sns_rejects(stack: Stack) -> Datapoints:
     # A name of its own each time: the claim of a publication that failed stands for a minute.
     export_id = f"rejected-by-sns-{next(_numbers)}"
-    platform.add_job(documented_failed(id=export_id))
-    stack.aws.fault_for = lambda call: (
-        ServiceError(403, "AuthorizationError") if call.operation == "PublishBatch" else None
-    )
+    stack.platform.add_job(documented_failed(id=export_id))
+    stack.aws.fault_for = failing("PublishBatch", ServiceError(403, "AuthorizationError"))
     return metrics_of_a_poll(stack, export_id)
 
 
-def an_event_that_sns_keeps_rejecting(stack: Stack, platform: Platform) -> Datapoints:
+def an_event_that_sns_keeps_rejecting(stack: Stack) -> Datapoints:
     """It is tried again each minute, as soon as its claim has ended."""
-    once = one_event_that_sns_rejects(stack, platform)
+    once = one_event_that_sns_rejects(stack)
     [line] = [line for line in stack.logs() if line.get("outcome") == "deferred"]
     assert line["delay_seconds"] < FIVE_MINUTES
     return {metric: again(datapoints, line["delay_seconds"], times=15) for metric, datapoints in once.items()}
 
 
-def an_unexpected_error(stack: Stack, platform: Platform) -> Datapoints:
+def an_unexpected_error(stack: Stack) -> Datapoints:
     assert invoke_with_an_odd_record(stack).status == "returned"
     return emitted(log_of(stack))
 
 
-def a_message_that_cannot_be_parsed(stack: Stack, platform: Platform) -> Datapoints:
+def a_message_that_cannot_be_parsed(stack: Stack) -> Datapoints:
     process_batch(stack, "not understood")
     return dead_letters_of(stack)
 
 
-def an_invocation_that_is_killed(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(completed("while-killed"))
-    platform.fail(Match(path="/storage/exports/while-killed"), Hang(20))
+def an_invocation_that_is_killed(stack: Stack) -> Datapoints:
+    stack.platform.add_job(completed("while-killed"))
+    stack.platform.fail(Match(path="/storage/exports/while-killed"), Hang(20))
     with ThreadPoolExecutor(1) as pool:
-        asked_before = len(platform.requests)
+        asked_before = len(stack.platform.requests)
         invocation = pool.submit(process_batch, stack, '{"export_id": "while-killed"}')
-        while len(platform.requests) == asked_before:
+        while len(stack.platform.requests) == asked_before:
             time.sleep(0.05)
         stack.environments[0].kill()
     return errors_of(stack, [invocation.result()])
 
 
-def an_invocation_that_runs_out_of_time(stack: Stack, platform: Platform) -> Datapoints:
+def an_invocation_that_runs_out_of_time(stack: Stack) -> Datapoints:
     environment = stack.environment(timeout_seconds=0.001)
     ended = environment.invoke({"export_id": "out-of-time"})
     assert ended.status == "timed_out"
     return errors_of(stack, [ended])
 
 
-def a_direct_start_event_that_is_rejected(stack: Stack, platform: Platform) -> Datapoints:
+def a_direct_start_event_that_is_rejected(stack: Stack) -> Datapoints:
     return errors_of(stack, [direct(stack, "../not-understood")])
 
 
-def more_exports_in_flight_than_can_be_had_here(stack: Stack, platform: Platform) -> Datapoints:
+def more_exports_in_flight_than_can_be_had_here(stack: Stack) -> Datapoints:
     return {metric: [Datapoint(time.time(), 96_001)] for metric in in_flight_of(stack)}
 
 
-Situation = Callable[[Stack, Platform], Datapoints]
 SITUATIONS: Mapping[Situation, str] = {
     a_message_that_cannot_be_parsed: "DeadLetterAlarm",
     a_token_that_the_api_rejects: "TokenRejectedAlarm",
@@ -288,8 +286,8 @@ SITUATIONS: Mapping[Situation, str] = {
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)
-def test_alarm_fires(stack: Stack, platform: Platform, alarms: Mapping[str, Alarm], situation: Situation) -> None:
-    assert state(alarms[SITUATIONS[situation]], situation(stack, platform)) == "ALARM"
+def test_alarm_fires(stack: Stack, alarms: Mapping[str, Alarm], situation: Situation) -> None:
+    assert state(alarms[SITUATIONS[situation]], situation(stack)) == "ALARM"
 
 
 def test_every_alarm_has_a_situation(alarms: Mapping[str, Alarm]) -> None:
@@ -321,10 +319,8 @@ def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms:
     ],
     ids=["api", "s3", "sns"],
 )
-def test_short_outage_fires_no_alarm(
-    stack: Stack, platform: Platform, alarms: Mapping[str, Alarm], outage: Situation, name: str
-) -> None:
-    datapoints = outage(stack, platform)
+def test_short_outage_fires_no_alarm(stack: Stack, alarms: Mapping[str, Alarm], outage: Situation, name: str) -> None:
+    datapoints = outage(stack)
     assert alarms[name].metric in datapoints
     assert state(alarms[name], datapoints) == "OK"
 

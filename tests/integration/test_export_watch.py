@@ -132,12 +132,6 @@ class TestBatches:
             "GET /storage/volumes/rfranklin/output",
         ]  # fmt: skip
 
-    def test_unknown_export_of_a_batch_is_confirmed_singly(self, calm: World) -> None:
-        calm.platform.add_job(completed("known"))
-        messages = [calm.announced("unknown"), calm.announced("known")]
-        assert calm.look(*messages) == [messages[0]]
-        assert calm.asked[:2] == ["POST /bulk/storage/exports/get", "GET /storage/exports/unknown"]
-
     def test_export_that_the_bulk_answer_lacks_is_kept(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         calm.platform.add_job(completed("b"))

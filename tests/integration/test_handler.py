@@ -4,7 +4,7 @@ import importlib
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,16 +12,15 @@ from typing import Any
 import boto3
 import pytest
 from aws_lambda_powertools import Logger, Metrics
-from moto import mock_aws
 
 from export_monitor.bootstrap import bootstrap
 from export_monitor.domain.start_events import StartEventError
 from export_monitor.settings import SettingsError
-from local.export_jobs import AT_ONCE, NEVER, documented_completed
-from local.simulated_api import serve
+from local.export_jobs import NEVER
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from tests.fakes import REGION, TOKEN, AwsAccount
+from tests.integration.harness import World, completed
 
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:123456789012:exports"
 # Powertools keeps loggers by their service's name, with the stream that they were first given.
@@ -46,30 +45,23 @@ Handle = Callable[[Any], dict[str, Any]]
 
 
 @pytest.fixture
-def platform() -> Platform:
-    return Platform(TOKEN)
+def platform(world: World) -> Platform:
+    return world.platform
 
 
 @pytest.fixture
-def aws(platform: Platform) -> Iterator[AwsAccount]:
-    with mock_aws():
-        aws = AwsAccount()
-        platform.deliver = aws.put_object
-        platform.add_volume("rfranklin/output", bucket="bucket")
-        platform.add_file("576159f7f53e9e1de6ae7b5f0", name="output.vcf", size=1234, project="rfranklin/my-project")
-        yield aws
+def aws(world: World) -> AwsAccount:
+    return world.aws
 
 
 @pytest.fixture
-def environment(aws: AwsAccount, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """What Lambda and the template set; to be changed before the first event."""
-    with serve(platform) as base_url:
-        for name, value in aws.environment(base_url).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"handler-{next(_numbers)}")
-        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CgcExportMonitor")
-        yield monkeypatch
+def environment(world: World, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The variables that Lambda and the template set; a test may change them before the first event."""
+    powertools = {"SERVICE_NAME": f"handler-{next(_numbers)}", "METRICS_NAMESPACE": "CgcExportMonitor"}
+    set_by_lambda = {"AWS_DEFAULT_REGION": REGION, **{f"POWERTOOLS_{name}": one for name, one in powertools.items()}}
+    for name, value in {**world.aws.environment(world.base_url), **set_by_lambda}.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
 
 
 @pytest.fixture
@@ -105,8 +97,8 @@ def batch(aws: AwsAccount, *bodies: str) -> dict[str, Any]:
 
 
 def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsAccount, platform: Platform) -> None:
-    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
-    platform.add_job(documented_completed(id="slow", steps=NEVER))
+    platform.add_job(completed("done"))
+    platform.add_job(completed("slow", steps=NEVER))
     event = batch(aws, '{"export_id": "done"}', '{"export_id": "slow"}', "not JSON")
     answer = handle(event)
     assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]}
@@ -120,7 +112,7 @@ def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsA
 def test_watch_starts_when_its_message_was_sent(
     handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform.add_job(documented_completed(id="slow", steps=NEVER))
+    platform.add_job(completed("slow", steps=NEVER))
     event = batch(aws, '{"export_id": "slow"}')
     attributes = event["Records"][0]["attributes"]
     attributes["SentTimestamp"] = str(int(attributes["SentTimestamp"]) - 1_000_000)
@@ -135,7 +127,7 @@ def test_watch_starts_when_its_message_was_sent(
 def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
     handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
+    platform.add_job(completed("done"))
     handle(batch(aws, '{"export_id": "done"}'))
     logged = lines(capsys)
     assert TOKEN not in repr(logged)
@@ -213,7 +205,7 @@ def test_token_is_read_in_the_region_that_its_secret_s_arn_names(
     # The secret in the function's own region is not the one that was named.
     aws.client("secretsmanager").put_secret_value(SecretId=aws.secret_arn, SecretString="of-another-user")
     environment.setenv("TOKEN_SECRET_ARN", arn)
-    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
+    platform.add_job(completed("done"))
     assert handle(batch(aws, json.dumps({"export_id": "done"}))) == {"batchItemFailures": []}
     assert [json.loads(one["Message"])["id"] for one in aws.published()] == ["done:completed"]
 

@@ -12,7 +12,7 @@ from local.export_jobs import documented_failed
 from local.faults import Fault, Match
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
-from local.stack import TOKEN, Stack
+from local.stack import Stack
 from tests.integration.steps import WRONG_ANSWERS, answer_id, completed, drained, run_until_drained
 
 pytestmark = pytest.mark.once
@@ -152,18 +152,6 @@ def test_rotated_token_needs_no_restart(stack: Stack, platform: Platform) -> Non
     run_until_drained(stack, stack.mapping)
     assert [one.event["id"] for one in stack.receive(2)] == ["before:completed", "after:completed"]
     assert not any("TokenRejected" in line for line in stack.log_lines)
-
-
-def test_rejected_token_keeps_the_message_and_is_counted(stack: Stack, platform: Platform) -> None:
-    platform.tokens = set()
-    platform.add_job(documented_failed(id="with-a-rejected-token"))
-    stack.send('{"export_id": "with-a-rejected-token"}')
-    stack.mapping.run_once()
-    assert not drained(stack)
-    assert any("TokenRejected" in line for line in stack.logs())
-    platform.tokens = {TOKEN}
-    run_until_drained(stack, stack.mapping)
-    assert [one.event["id"] for one in stack.receive()] == ["with-a-rejected-token:failed:EXPORT_FAILED"]
 
 
 @pytest.mark.parametrize(

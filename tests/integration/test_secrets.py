@@ -9,7 +9,7 @@ import pytest
 from local.aws_calls import ServiceError
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack
-from tests.integration.steps import completed, drained, run_until_drained
+from tests.integration.steps import completed, drained, failing, run_until_drained
 
 pytestmark = pytest.mark.once
 
@@ -111,8 +111,7 @@ def test_token_that_the_api_refuses_is_read_afresh_and_told_without_it(stack: St
 
 
 def test_secret_that_may_not_be_read_is_told_by_the_code_of_the_refusal(stack: Stack, platform: Platform) -> None:
-    denied = ServiceError(400, "AccessDeniedException")
-    stack.aws.fault_for = lambda call: denied if call.service == "secretsmanager" else None
+    stack.aws.fault_for = failing("GetSecretValue", ServiceError(400, "AccessDeniedException"))
     export_id = announce(stack, platform)
     poll_and_wait(stack)
     [polled] = [line for line in stack.logs() if line.get("export_id") == export_id]

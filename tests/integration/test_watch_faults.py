@@ -6,10 +6,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from export_monitor.adapters.aws.s3 import ExportedObjects
 from local.export_jobs import NEVER, documented_failed
 from local.faults import Fault, Hang, Match, Status, Truncated
-from tests.fakes import SYNCHRONOUS, TOKEN, RecordingReporter
+from tests.fakes import TOKEN, RecordingReporter
 from tests.integration.harness import FILE, FINAL_DEADLINE, JOBS, TIMEOUT, Breaking, World, completed
 from tests.integration.steps import WRONG_ANSWERS, answer_id
 
@@ -109,20 +108,6 @@ class TestUnexpectedErrors:
         assert world.report.counts["UnexpectedErrors"] == 1
         assert world.report.logged("unexpected_error") == [{"message_ids": [message.message_id], "error": ANY}]
         assert world.events() == []
-
-    def test_error_of_one_export_does_not_affect_the_others(self, world: World) -> None:
-        class Odd(ExportedObjects):
-            def inspect(self, wanted: Any, within_seconds: float) -> Any:
-                answers = super().inspect(wanted, within_seconds)
-                return [object() if job.id == "b" else answer for (_, job), answer in zip(wanted, answers, strict=True)]
-
-        for export_id in "abc":
-            world.platform.add_job(completed(export_id))
-        odd = Odd(SYNCHRONOUS, lambda: world.aws.client("s3"), ["bucket"], world.report.count)
-        world.watch = replace(world.watch, objects=odd)
-        messages = [world.announced(export_id) for export_id in "abc"]
-        assert world.look(*messages) == [messages[1]]
-        assert world.event_ids() == ["a:completed", "c:completed"]
 
     def test_error_after_an_event_was_published_undoes_nothing(self, world: World) -> None:
         class Failing(RecordingReporter):
