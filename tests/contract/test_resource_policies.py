@@ -90,7 +90,7 @@ def every_policy(resources: Mapping[str, Any]) -> Iterator[Statement]:
         ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "sns:Publish"),
     ],
 )
-def test_every_queue_and_topic_refuses_what_comes_without_tls(
+def test_every_queue_and_topic_denies_requests_without_tls(
     resources: Mapping[str, Any], resource_type: str, policy_type: str, action: str
 ) -> None:
     on = policies_on(policy_type, resources)
@@ -222,7 +222,7 @@ def test_role_is_lambda_s_and_has_no_policy_of_someone_else_s() -> None:
     assert target(properties_of("AWS::Lambda::Function")["ExportMonitorFunction"]["Role"]) == "ExportMonitorRole"
 
 
-def test_nobody_beside_the_account_s_own_principals_and_the_schedule_may_invoke_the_function() -> None:
+def test_only_the_account_s_own_principals_and_the_schedule_may_invoke_the_function() -> None:
     assert "AWS::Lambda::Url" not in {one["Type"] for one in WHOLE.values()}
     [permission] = properties_of("AWS::Lambda::Permission").values()
     assert permission["Principal"] == "events.amazonaws.com"
@@ -243,16 +243,16 @@ def test_queues_and_the_events_topic_are_encrypted_with_keys_that_cost_nothing()
 
 
 def test_topic_without_encryption_carries_alarm_states_and_nothing_else() -> None:
-    tells_alarms = {
+    carries_alarms = {
         name
         for name, resource in WHOLE.items()
         if "AlarmsTopic" in json.dumps(resource)
         and resource["Type"] not in ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy")
     }
-    assert tells_alarms == {"AlarmsEmail", *properties_of("AWS::CloudWatch::Alarm")}
+    assert carries_alarms == {"AlarmsEmail", *properties_of("AWS::CloudWatch::Alarm")}
 
 
-def test_function_is_told_where_the_token_is_and_not_what_it_is() -> None:
+def test_function_gets_the_arn_of_the_secret_and_not_the_token() -> None:
     variables = properties_of("AWS::Lambda::Function")["ExportMonitorFunction"]["Environment"]["Variables"]
     assert variables["TOKEN_SECRET_ARN"] == EVERY_PART["TokenSecretArn"]
     assert "{{resolve:" not in TEMPLATE.read_text()

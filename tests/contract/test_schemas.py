@@ -1,4 +1,4 @@
-"""Start events: what the JSON Schemas allow is understood, and what they forbid is rejected.
+"""Start events: what the JSON Schemas allow is accepted, and what they forbid is rejected.
 
 Beyond the schemas are a context's bytes and depth, the source that a stack was given, and what is not JSON.
 """
@@ -57,7 +57,7 @@ ENVELOPES = st.fixed_dictionaries(
 
 
 def error_of(event: Any, source: str = SOURCE) -> str | None:
-    """Why a start event is not understood, or None where it is."""
+    """The error of a start event, or None where it is accepted."""
     try:
         parse_start_event(json.dumps(event), source)
     except StartEventError as error:
@@ -80,7 +80,7 @@ def test_examples_inside_the_schemas_are_valid() -> None:
 
 
 @pytest.mark.parametrize("path", VALID, ids=example_id)
-def test_valid_start_event_is_allowed_and_understood(path: Path) -> None:
+def test_valid_start_event_is_accepted_by_schema_and_code(path: Path) -> None:
     event = json.loads(path.read_text("utf-8"))
     validator(path.parent.name).validate(event)
     assert error_of(event) is None
@@ -102,13 +102,13 @@ def test_code_rejects_an_invalid_start_event_for_the_same_field(invalid: Invalid
 
 @settings(max_examples=300, deadline=None)
 @given(DETAILS | LOOKALIKES)
-def test_detail_object_is_understood_just_when_its_schema_allows_it(detail: Any) -> None:
+def test_detail_object_is_accepted_exactly_when_its_schema_allows_it(detail: Any) -> None:
     assert (error_of(detail) is None) == validator("start-event.detail").is_valid(detail)
 
 
 @settings(max_examples=300, deadline=None)
 @given(ENVELOPES)
-def test_eventbridge_event_is_understood_just_when_its_schema_allows_it(envelope: Any) -> None:
+def test_eventbridge_event_is_accepted_exactly_when_its_schema_allows_it(envelope: Any) -> None:
     source = envelope.get("source")
     error = error_of(envelope, source if isinstance(source, str) else SOURCE)
     assert (error is None) == validator("start-event.eventbridge").is_valid(envelope)

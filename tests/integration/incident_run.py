@@ -104,7 +104,7 @@ def _reset(stack: Stack) -> None:
 
 
 def _prepare(platform: Platform) -> None:
-    platform.add_volume("rfranklin/elsewhere", bucket="somebody-else-s")
+    platform.add_volume("rfranklin/elsewhere", bucket="of-another-account")
     for export_id in ("done", "held"):
         platform.add_job(completed(export_id))
     for export_id in ("slow", "slower"):

@@ -220,8 +220,8 @@ class TestPublishedOnce:
     def test_event_that_sns_rejected_is_published_after_the_claim_has_ended(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
-        refusing = replace(calm.worker(), topic=Refusing())
-        assert refusing.process_batch([message], calm.invocation()) == [message.message_id]
+        rejecting = replace(calm.worker(), topic=Refusing())
+        assert rejecting.process_batch([message], calm.invocation()) == [message.message_id]
         assert calm.last_line["cause"] == "SNS: InternalError"
         assert calm.last_line["delay_seconds"] == pytest.approx(61, abs=0.1)
         calm.pass_time(61)

@@ -182,7 +182,7 @@ class TestMembers:
         assert event["data"]["group"] == {"id": "run", "size": 2}
         assert calm.report.logged("group_size_differs") == [{"group_id": "run", "size": 2, "announced_sizes": [9]}]
 
-    def test_members_beyond_the_size_are_told_and_change_nothing(self, calm: World) -> None:
+    def test_members_beyond_the_size_are_logged_and_change_nothing(self, calm: World) -> None:
         jobs(calm, done="abc", failed="d")
         calm.look(member(calm, "a", size=2), member(calm, "b", size=2), member(calm, "c", size=2))
         calm.look(member(calm, "d", size=2))
@@ -204,7 +204,7 @@ class TestMembers:
 
 
 class TestIncomplete:
-    def test_group_that_is_not_full_at_the_last_moment_is_concluded_with_what_is_missing(self, calm: World) -> None:
+    def test_group_that_is_not_full_at_the_final_deadline_is_concluded_with_what_is_missing(self, calm: World) -> None:
         jobs(calm, done="a", failed="b")
         calm.look(member(calm, "a", age=HOUR), member(calm, "b"))
         [message] = group_messages(calm)

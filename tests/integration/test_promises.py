@@ -82,7 +82,7 @@ BAD = {
 }
 
 
-def test_bad_start_events_go_to_the_dead_letter_queue_and_disturb_no_others(stack: Stack, platform: Platform) -> None:
+def test_bad_start_events_go_to_the_dead_letter_queue_and_affect_no_others(stack: Stack, platform: Platform) -> None:
     for body in BAD:
         stack.send(body, {"trace": {"DataType": "String", "StringValue": "deferred"}})
     platform.add_job(documented_failed(id="good"))
@@ -132,7 +132,7 @@ def test_every_form_of_a_start_event_starts_the_same_watch(stack: Stack, platfor
         assert one.attributes["group"] == "run"
 
 
-def test_direct_start_event_that_is_not_understood_raises(stack: Stack) -> None:
+def test_invalid_direct_start_event_raises(stack: Stack) -> None:
     invocation = stack.invoke({"detail-type": "Export Started", "source": "cgc.exports", "detail": {"export_id": ""}})
     assert invocation.status == "raised"
     assert invocation.error["errorType"] == "StartEventError"

@@ -71,7 +71,7 @@ def fix_and_conclude(stack: Stack, export_id: str) -> None:
         "binary", "newline inside", "carriage return inside", "newline inside of JSON",
     ],
 )  # fmt: skip
-def test_secret_that_holds_no_token_is_waited_for_unasked_untold_and_healed_without_a_restart(
+def test_secret_without_a_token_pauses_its_exports_until_it_is_fixed_without_a_restart(
     stack: Stack, platform: Platform, secret: str | bytes
 ) -> None:
     put(stack, secret)
@@ -101,7 +101,7 @@ def test_secret_that_was_spoilt_when_the_token_was_rotated_splits_no_header(stac
     assert HIDDEN not in "\n".join(stack.log_lines)
 
 
-def test_token_that_the_api_refuses_is_read_afresh_and_told_without_it(stack: Stack, platform: Platform) -> None:
+def test_rejected_token_is_read_again_and_never_shown(stack: Stack, platform: Platform) -> None:
     put(stack, f"another-{HIDDEN}")
     export_id = announce(stack, platform)
     poll_and_wait(stack)
@@ -110,7 +110,7 @@ def test_token_that_the_api_refuses_is_read_afresh_and_told_without_it(stack: St
     assert HIDDEN not in "\n".join(stack.log_lines)
 
 
-def test_secret_that_may_not_be_read_is_told_by_the_code_of_the_refusal(stack: Stack, platform: Platform) -> None:
+def test_secret_that_cannot_be_read_is_reported_by_its_error_code(stack: Stack, platform: Platform) -> None:
     stack.aws.fault_for = failing("GetSecretValue", ServiceError(400, "AccessDeniedException"))
     export_id = announce(stack, platform)
     poll_and_wait(stack)

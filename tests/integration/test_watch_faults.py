@@ -50,8 +50,8 @@ class TestApi:
     def test_file_that_the_api_does_not_show_leaves_its_size_unchecked(self, calm: World) -> None:
         calm.platform.add_job(completed("a", file="5761000000000000000000ff"))
         calm.platform.add_file("5761000000000000000000ff", name="x", size=1234, project="p/q")
-        refusal = {"status": 403, "code": 5001, "message": "No."}
-        calm.platform.fail(Match(path="/files/.*"), Status(403, refusal), times=None)
+        denial = {"status": 403, "code": 5001, "message": "No."}
+        calm.platform.fail(Match(path="/files/.*"), Status(403, denial), times=None)
         assert calm.look(calm.announced("a")) == []
         [event] = calm.events()
         checks = {check["name"]: check["status"] for check in event["data"]["verification"]["checks"]}

@@ -145,10 +145,10 @@ def the_others_complete(api: Bodies, wire: Wire) -> None:
         attempt(lambda: assess(odd, NOW))
 
 
-SOUND_WIRE = Wire(HEAD, ACL.encode(), (206, {"Content-Range": "bytes 0-1233/1234"}, bytes(1234)))
+GOOD_WIRE = Wire(HEAD, ACL.encode(), (206, {"Content-Range": "bytes 0-1233/1234"}, bytes(1234)))
 
 
-def sound_api() -> Bodies:
+def good_api() -> Bodies:
     return Bodies(*(json.dumps(kind("odd")).encode() for kind in (job, file, volume)))
 
 
@@ -174,7 +174,7 @@ def test_whatever_the_api_answers_about_one_export_the_others_complete(job: byte
             pass
         except ValueError:
             return
-    the_others_complete(Bodies(job, file, volume), SOUND_WIRE)
+    the_others_complete(Bodies(job, file, volume), GOOD_WIRE)
 
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=8)
@@ -204,4 +204,4 @@ HEADERS = st.dictionaries(
 def test_whatever_s3_answers_about_one_object_the_others_complete(
     head: dict[str, str], acl: bytes, content: tuple[int, dict[str, str], bytes]
 ) -> None:
-    the_others_complete(sound_api(), Wire(head, acl, content))
+    the_others_complete(good_api(), Wire(head, acl, content))

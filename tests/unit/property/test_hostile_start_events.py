@@ -102,7 +102,7 @@ LONG_CONTEXTS = (
 @example('{"export_id": "a\\n"}')
 @example('{"export_id": "a", "context": {"\\ud800": 1}}')
 @example('{"export_id": "b", "export_id": "a", "context": {"k": 1, "k": 2}}')
-def test_start_event_with_a_part_exchanged_is_understood_or_refused(body: str) -> None:
+def test_start_event_with_any_part_replaced_is_parsed_or_rejected(body: str) -> None:
     if start := parsed(body):
         comes_back(start)
 
