@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
+from local.emulator import ACCOUNT_ID, REGION
 from local.event_source_mapping import EventSourceMapping
 from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
 from local.faults import Call, Close, Drip, Fault, Hang, Raw, Status, Truncated, WrongJob, html_page, redirect
@@ -33,6 +34,22 @@ WRONG_ANSWERS = [
 
 def answer_id(fault: Fault) -> str:
     return type(fault).__name__ + str(getattr(fault, "status", ""))
+
+
+@dataclass
+class Context:
+    """Lambda's context, as far as it is used."""
+
+    function_name: str = "a-stack-export-monitor"
+    memory_limit_in_mb: int = 512
+    aws_request_id: str = "b2a00769-a599-4ce2-b76a-c72a9139626f"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
 
 
 def completed(export_id: str) -> Job:

@@ -20,7 +20,7 @@ from local.export_jobs import documented_failed
 from local.sqs_event import sqs_record
 from local.stack import Stack
 from local.translation import translate
-from tests.integration.steps import completed, run_until_drained
+from tests.integration.steps import Context, completed, run_until_drained
 
 pytestmark = pytest.mark.once
 
@@ -31,19 +31,6 @@ DAY = 24 * 3600
 _numbers = itertools.count()
 
 Answer = dict[str, Any]
-
-
-@dataclass
-class Context:
-    """Lambda's context, as far as it is used."""
-
-    function_name: str = "consumer"
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:consumer"
-    aws_request_id: str = "b2a00769-a599-4ce2-b76a-c72a9139626f"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
 
 
 @dataclass
@@ -69,7 +56,7 @@ class Consumer:
     def invoke(self, records: list[dict[str, Any]]) -> Answer:
         """What the function answers to a batch."""
         handler = getattr(self.app, self.deployment.function.handler.partition(".")[2])
-        answer: Answer = handler({"Records": records}, Context())
+        answer: Answer = handler({"Records": records}, Context("consumer"))
         return answer
 
     def send(self, body: str) -> str:

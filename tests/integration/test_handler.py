@@ -5,7 +5,6 @@ import itertools
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,24 +20,11 @@ from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from tests.fakes import REGION, TOKEN, AwsAccount
 from tests.integration.harness import World, completed
+from tests.integration.steps import Context
 
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:123456789012:exports"
 # Powertools keeps loggers by their service's name, with the stream that they were first given.
 _numbers = itertools.count()
-
-
-@dataclass
-class Context:
-    """Lambda's context, as far as it is used."""
-
-    remaining_milliseconds: int = 60_000
-    function_name: str = "a-stack-export-monitor"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:a-stack-export-monitor"
-    aws_request_id: str = "b2a00769-a599-4ce2-b76a-c72a9139626f"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining_milliseconds
 
 
 Handle = Callable[[Any], dict[str, Any]]

@@ -1,6 +1,7 @@
 """What a 429 of the API does to a worker, its messages and the other worker, in virtual time."""
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -34,6 +35,7 @@ class Throttled:
         return next(moment for moment in self.line.sent_at if moment > self.at) - self.at
 
 
+@cache
 def run_with_one_429(reset: str | None, *, in_bulk: bool = True) -> Throttled:
     """300 exports, and a 429 for the first request after a minute; `reset` is its header, None for none."""
     run = Simulation(Load(exports=300, in_bulk=in_bulk, seconds=600))
