@@ -166,10 +166,10 @@ BODIES = json_bytes(JSON) | st.sampled_from([NOT_TEXT, b'{"id": "odd", "x": NaN}
 @example(nested(100_000).encode(), nested(100_000).encode(), b"[]")
 @example(b'{"id": "odd", "later": "\\ud800"}', b"{}", b"{}")
 def test_whatever_the_api_answers_about_one_export_the_others_complete(job: bytes, file: bytes, volume: bytes) -> None:
-    # What is no JSON at all breaks the whole answer, and is no answer about any.
+    # A body that is not JSON where it stands, within a bulk answer, breaks the whole answer; a byte order mark does too.
     for body in (job, file):
         try:
-            json.loads(body.decode("utf-8-sig", "replace"))
+            json.loads(body.decode("utf-8", "replace"))
         except RecursionError:
             pass
         except ValueError:
