@@ -166,7 +166,7 @@ BODIES = json_bytes(JSON) | st.sampled_from([NOT_TEXT, b'{"id": "odd", "x": NaN}
 @example(nested(100_000).encode(), nested(100_000).encode(), b"[]")
 @example(b'{"id": "odd", "later": "\\ud800"}', b"{}", b"{}")
 def test_whatever_the_api_answers_about_one_export_the_others_complete(job: bytes, file: bytes, volume: bytes) -> None:
-    # A body that is not JSON where it stands, within a bulk answer, breaks the whole answer; a byte order mark does too.
+    # A body that is not JSON within a bulk answer, such as one with a byte order mark, breaks the whole answer.
     for body in (job, file):
         try:
             json.loads(body.decode("utf-8", "replace"))
