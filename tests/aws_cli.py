@@ -1,7 +1,7 @@
 """The AWS CLI's part between a command line and boto3, as far as the project's own commands use it.
 
-Options are checked by botocore's own description of each operation, so that a misspelt one is refused here too. What
-is not modelled: paging, waiters, `--generate-cli-skeleton`, configuration files.
+Options are checked against botocore's description of each operation, so that a misspelt one is rejected here too. Not
+modelled: paging, waiters, `--generate-cli-skeleton`, configuration files.
 """
 
 import json
@@ -34,14 +34,14 @@ sys.exit(answer.status != 200)
 
 
 class UsageError(Exception):
-    """What the CLI would refuse before it sends anything."""
+    """A command that the CLI rejects before it sends anything."""
 
 
 def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | None = None) -> str:
-    """Do what the command says and give what the CLI would print; `arguments` begin behind the word `aws`.
+    """Run a command and return what the CLI would print; `arguments` follow the word `aws`.
 
     Raises UsageError for an unknown service, operation or option, botocore's ParamValidationError for a value of the
-    wrong shape, and its ClientError for what AWS refuses.
+    wrong shape, and its ClientError for an error of AWS.
     """
     arguments = [_RENAMED.get(word, word) for word in arguments]
     options = {name: values[-1] for name, values in _options(arguments) if name in _GLOBAL}
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | No
 def installed(folder: Path, session: boto3.Session, endpoint_url: str | None = None) -> Iterator[None]:
     """Put an executable named `aws` into a folder, to be the first on a PATH.
 
-    It only hands its words on to this process, so that no command has to load boto3.
+    It only passes its arguments to this process, so that no command has to load boto3.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -77,7 +77,7 @@ def installed(folder: Path, session: boto3.Session, endpoint_url: str | None = N
             words = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             try:
                 status, shown = 200, run(words, session, endpoint_url)
-            except Exception as error:  # noqa: BLE001 -- told to the shell, whose command then fails
+            except Exception as error:  # noqa: BLE001 -- shown to the shell, whose command then fails
                 status, shown = 500, repr(error)
             self.send_response(status)
             self.end_headers()

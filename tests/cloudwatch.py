@@ -1,4 +1,4 @@
-"""What CloudWatch makes of the function's lines: metrics of the embedded metric format, and the states of alarms.
+"""CloudWatch's part between log lines and alarms: metrics of the embedded metric format, and the states of alarms.
 
 Written after AWS's "Specification: Embedded metric format" and "Alarm evaluation".
 """
@@ -16,7 +16,7 @@ Dimensions = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric is told apart by all of its three parts."""
+    """A metric, identified by all three parts."""
 
     namespace: str
     name: str
@@ -40,16 +40,16 @@ def emitted(lines: Iterable[str]) -> dict[Metric, list[Datapoint]]:
     """The metrics that log lines carry, each value of each a datapoint."""
     metrics: dict[Metric, list[Datapoint]] = defaultdict(list)
     for line in lines:
-        told = json.loads(line) if line.startswith("{") else {}
-        if "_aws" not in told:
+        fields = json.loads(line) if line.startswith("{") else {}
+        if "_aws" not in fields:
             continue
-        at = told["_aws"]["Timestamp"] / 1000
-        for directive in told["_aws"]["CloudWatchMetrics"]:
+        at = fields["_aws"]["Timestamp"] / 1000
+        for directive in fields["_aws"]["CloudWatchMetrics"]:
             for names in directive["Dimensions"]:
-                of = dimensions({name: told[name] for name in names})
+                of = dimensions({name: fields[name] for name in names})
                 for declared in directive["Metrics"]:
                     metric = Metric(directive["Namespace"], declared["Name"], of)
-                    values = told[declared["Name"]]
+                    values = fields[declared["Name"]]
                     metrics[metric] += [
                         Datapoint(at, value, declared["Unit"])
                         for value in (values if isinstance(values, list) else [values])
@@ -58,7 +58,7 @@ def emitted(lines: Iterable[str]) -> dict[Metric, list[Datapoint]]:
 
 
 def again(datapoints: Sequence[Datapoint], every_seconds: float, times: int) -> list[Datapoint]:
-    """The same datapoints again and again: what a situation that lasts goes on reporting."""
+    """The same datapoints repeated: the metrics of a lasting situation."""
     return [replace(one, at=one.at + turn * every_seconds) for turn in range(times) for one in datapoints]
 
 
@@ -102,9 +102,9 @@ class Alarm:
         )
 
     def state(self, datapoints: Iterable[Datapoint], at: float) -> State:
-        """The state at a time, by the periods that have ended, and the one that has begun where something is in it.
+        """The state at a time, by the periods that have ended, and the current one if it has datapoints.
 
-        AWS looks some periods further back where there are gaps, how many it does not say; here none.
+        Where there are gaps, AWS evaluates an undocumented number of earlier periods too; here none.
         """
         periods: dict[int, list[float]] = defaultdict(list)
         for one in datapoints:

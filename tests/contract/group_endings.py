@@ -10,7 +10,7 @@ from export_monitor.domain.model import Group
 from tests.contract.sample_events import API
 from tests.contract.schema_files import DIRECTORY
 
-BEGAN, ENDED = 1466018259.0, 1466104659.0
+STARTED, ENDED = 1466018259.0, 1466104659.0
 CONFLICT = FailedMember(
     export_id="DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY",
     reason="EXPORT_FAILED",
@@ -22,9 +22,9 @@ CONFLICT = FailedMember(
 )
 UNKNOWN = FailedMember("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "EXPORT_NOT_FOUND", "Job not found.", 9008)
 GROUPS: Mapping[str, tuple[GroupProgress, list[FailedMember]]] = {
-    "completed": (GroupProgress(Group("run-42", 250), 250, 0, BEGAN), []),
-    "failed": (GroupProgress(Group("run-42", 250), 248, 2, BEGAN), [CONFLICT, UNKNOWN]),
-    "incomplete": (GroupProgress(Group("run-42", 250), 247, 1, BEGAN), [UNKNOWN]),
+    "completed": (GroupProgress(Group("run-42", 250), 250, 0, STARTED), []),
+    "failed": (GroupProgress(Group("run-42", 250), 248, 2, STARTED), [CONFLICT, UNKNOWN]),
+    "incomplete": (GroupProgress(Group("run-42", 250), 247, 1, STARTED), [UNKNOWN]),
 }
 
 

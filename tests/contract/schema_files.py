@@ -22,7 +22,11 @@ CONTENTS: dict[str, Any] = {path.name: json.loads(path.read_text("utf-8")) for p
 @cache
 def validator(schema: str, *, closed: bool = False) -> Draft202012Validator:
     """The validator of a schema by its name without suffix; `closed` forbids fields that the schema does not name."""
-    contents = {name: _closed(content) if closed else content for name, content in CONTENTS.items()}
+    return validator_of({name: _closed(content) if closed else content for name, content in CONTENTS.items()}, schema)
+
+
+def validator_of(contents: Mapping[str, Any], schema: str) -> Draft202012Validator:
+    """The validator of one of these schemas, by its name without suffix; they may refer to each other."""
     resources = [(name, Resource(contents=content, specification=DRAFT202012)) for name, content in contents.items()]
     registry: Registry[Any] = Registry().with_resources(resources)
     checker = Draft202012Validator.FORMAT_CHECKER
@@ -32,6 +36,10 @@ def validator(schema: str, *, closed: bool = False) -> Draft202012Validator:
 def example_files() -> list[Path]:
     """The valid examples, each in the directory of its schema."""
     return sorted((EXAMPLES / "valid").glob("*/*.json"))
+
+
+def example_id(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class InvalidExample:
 
     @property
     def faults(self) -> set[str]:
-        """JSON pointers to what the schema finds fault with: the edited value, or what no longer fits it."""
+        """JSON pointers to what the schema rejects: the edited value, or what no longer fits it."""
         return set(self.row.get("faults", [self.row["at"]]))
 
     def event(self) -> Any:
@@ -70,7 +78,7 @@ def invalid_examples() -> list[InvalidExample]:
 
 
 def faults(schema: str, event: Any) -> set[str]:
-    """JSON pointers to what a schema finds fault with, fields that are missing included."""
+    """JSON pointers to what a schema rejects, fields that are missing included."""
     found = set()
     for error in validator(schema).iter_errors(event):
         is_lack = error.validator == "required"

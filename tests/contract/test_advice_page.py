@@ -13,16 +13,15 @@ from export_monitor.domain.advice import (
     TIMED_OUT_AFTER_COMPLETION,
 )
 from export_monitor.domain.verdicts import Reason
+from tests.contract.pages import tables
 
-PAGE = Path(__file__).parents[2] / "docs" / "advice.md"
+PAGE = (Path(__file__).parents[2] / "docs" / "advice.md").read_text("utf-8")
 
 
-def rows(heading: str) -> list[tuple[str, str]]:
-    """The rows of the table below a heading, its head left out."""
-    section = PAGE.read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
-    return [(key, text) for key, text in cells]
+def rows(heading: str) -> list[tuple[str, ...]]:
+    """The rows of the table below a heading."""
+    [table] = tables(PAGE, heading)
+    return [tuple(row) for row in table]
 
 
 @pytest.mark.parametrize(

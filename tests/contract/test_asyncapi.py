@@ -1,4 +1,4 @@
-"""`docs/asyncapi.yaml` says what the code, the schemas and the template say, and `docs/events.md` says what it says."""
+"""`docs/asyncapi.yaml` agrees with the code, the schemas and the template, and `docs/events.md` with it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -127,7 +127,7 @@ def test_document_has_the_version_that_was_released_last() -> None:
     assert DOCUMENT["info"]["version"] == last_release().name
 
 
-def test_page_is_what_the_document_and_the_schemas_say() -> None:
+def test_page_is_generated_from_the_document_and_the_schemas() -> None:
     assert events_page.PAGE.read_text("utf-8") == events_page.page(), "make docs"
 
 

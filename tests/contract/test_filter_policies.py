@@ -27,9 +27,10 @@ from tools.translated_template import CODE_URI, EVERY_PART
 
 FOLDER = ROOT / "examples" / "filter-policies"
 POLICIES = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.json"))}
+CONSUMER = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_text())
 
 COMPLETED = {"completed/documented-job", "completed/volume-not-on-amazon-s3", "completed/another-volume"}
-UNSHOWN = {"failed/EXPORT_NOT_FOUND", "failed/EXPORT_FORBIDDEN"}
+WITHOUT_A_JOB = {"failed/EXPORT_NOT_FOUND", "failed/EXPORT_FORBIDDEN"}
 IN_A_GROUP = {
     "failed/VOLUME_UNAVAILABLE",
     "failed/OBJECT_MISSING",
@@ -37,7 +38,7 @@ IN_A_GROUP = {
     "failed/OBJECT_FORBIDDEN",
     "failed/TIMED_OUT",
     "failed/TIMED_OUT-after-completion",
-} | UNSHOWN
+} | WITHOUT_A_JOB
 ALONE = {"failed/documented-job", "failed/another-error-code"}
 GROUP_EVENTS = {"group.concluded/completed", "group.concluded/failed", "group.concluded/incomplete"}
 EVERY_EVENT = COMPLETED | IN_A_GROUP | ALONE | GROUP_EVENTS
@@ -48,7 +49,7 @@ PASSING: Mapping[str, set[str]] = {
     "only-problems": ALONE | {"group.concluded/failed", "group.concluded/incomplete"},
     "only-verified": {"completed/documented-job", "completed/another-volume"},
     "only-groups": GROUP_EVENTS,
-    "only-one-volume": (COMPLETED | IN_A_GROUP | ALONE) - UNSHOWN - {"completed/another-volume"},
+    "only-one-volume": (COMPLETED | IN_A_GROUP | ALONE) - WITHOUT_A_JOB - {"completed/another-volume"},
     "only-one-error-code": {"failed/documented-job"},
 }
 
@@ -74,8 +75,8 @@ def messages() -> dict[str, SnsMessage]:
     elsewhere = job_answer(documented_completed(id="elsewhere", volume="rfranklin/other"))
     named["completed/another-volume"] = of_an_export(replace(documented, job=elsewhere))
     error = {"code": 9104, "status": 404, "message": "No such volume.", "more_info": None}
-    refused = job_answer(documented_failed(id="refused"), error=error)
-    named["failed/another-error-code"] = of_an_export(Snapshot(refused, file=FILE))
+    rejected = job_answer(documented_failed(id="rejected"), error=error)
+    named["failed/another-error-code"] = of_an_export(Snapshot(rejected, file=FILE))
     for name, (progress, failures) in GROUPS.items():
         named[f"group.concluded/{name}"] = concluded_message(progress, failures, ENDED, API)
     return named
@@ -107,31 +108,27 @@ def bodies_in(sqs, queue_url: str) -> Iterator[str]:
         yield from (message["Body"] for message in received)
 
 
-def test_every_event_comes_where_nothing_is_filtered(passed) -> None:
+def test_every_event_passes_without_a_filter(passed) -> None:
     assert passed["unfiltered"] == EVERY_EVENT
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_policy_lets_pass_what_it_is_for_and_holds_back_the_rest(passed, name: str) -> None:
+def test_policy_passes_only_the_events_it_is_for(passed, name: str) -> None:
     assert passed[name] == PASSING[name]
 
 
-def test_problems_are_those_that_the_stack_mails() -> None:
-    assert json.loads(POLICIES["only-problems"]) == mail_subscription("problems")["FilterPolicy"]
-
-
-def test_all_that_the_stack_mails_is_every_event() -> None:
-    assert json.loads(POLICIES["every-event"]) == mail_subscription("all")["FilterPolicy"]
+@pytest.mark.parametrize(("policy", "mailed"), [("only-problems", "problems"), ("every-event", "all")])
+def test_e_mails_of_the_stack_have_the_policy_of_the_same_events(policy: str, mailed: str) -> None:
+    assert json.loads(POLICIES[policy]) == mail_subscription(mailed)["FilterPolicy"]
 
 
 def test_every_subscription_has_a_policy_with_its_scope_or_never_one_so_that_an_update_can_change_it() -> None:
     problems, everything = mail_subscription("problems"), mail_subscription("all")
     assert problems.keys() == everything.keys() >= {"FilterPolicy"}
     assert problems["FilterPolicyScope"] == everything["FilterPolicyScope"] == "MessageAttributes"
-    consumer = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_text())
-    assert consumer["Resources"]["Subscription"]["Properties"]["FilterPolicyScope"] == "MessageAttributes"
+    assert CONSUMER["Resources"]["Subscription"]["Properties"]["FilterPolicyScope"] == "MessageAttributes"
     for empty in ("{}", "{ }", ""):
-        assert not re.fullmatch(consumer["Parameters"]["FilterPolicy"]["AllowedPattern"], empty)
+        assert not re.fullmatch(CONSUMER["Parameters"]["FilterPolicy"]["AllowedPattern"], empty)
 
 
 def mail_subscription(events: str) -> Mapping[str, Any]:
@@ -143,8 +140,7 @@ def mail_subscription(events: str) -> Mapping[str, Any]:
 
 
 def test_consumer_s_default_is_the_policy_of_failures() -> None:
-    consumer = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_text())
-    assert json.loads(consumer["Parameters"]["FilterPolicy"]["Default"]) == json.loads(POLICIES["only-failures"])
+    assert json.loads(CONSUMER["Parameters"]["FilterPolicy"]["Default"]) == json.loads(POLICIES["only-failures"])
 
 
 def test_page_has_a_row_for_each_policy() -> None:
@@ -154,5 +150,4 @@ def test_page_has_a_row_for_each_policy() -> None:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_policy_fits_a_parameter_in_one_line(name: str) -> None:
-    consumer = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_text())
-    assert re.fullmatch(consumer["Parameters"]["FilterPolicy"]["AllowedPattern"], POLICIES[name].rstrip("\n"))
+    assert re.fullmatch(CONSUMER["Parameters"]["FilterPolicy"]["AllowedPattern"], POLICIES[name].rstrip("\n"))

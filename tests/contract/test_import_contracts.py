@@ -1,4 +1,4 @@
-"""What `make import-contracts` refuses: each test adds one module to a copy of the code, and runs the same check."""
+"""`make import-contracts` finds what breaks a contract: each test adds one module to a copy of the code."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What the template takes for a parameter, and the function for the variable that is made of it."""
+"""The template takes a parameter's value only where the function takes the variable that is made of it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def taken_by_template(name: str, value: str) -> bool:
 
 def taken_by_function(name: str, value: str) -> bool:
     environment = dict.fromkeys(ENVIRONMENT, "text") | {one: str(VALUES[of]) for of, one in VARIABLES.items()}
-    # The longest poll interval may not be below the shortest.
+    # The longest poll interval must not be below the shortest.
     environment |= {"MIN_POLL_SECONDS": "1", VARIABLES[name]: value}
     try:
         read_settings(environment)
@@ -70,20 +70,10 @@ def test_whole_number_is_taken_by_template_and_function_alike_and_in_digits_alon
         fits = least <= number <= most or number in never
         assert (taken_by_template(name, str(number)), taken_by_function(name, str(number))) == (fits, fits)
     for form in (
-        "50.5",
-        "2.0",
-        "0.0",
-        "5e1",
-        "+50",
-        "-50",
-        "050",
-        "00",
         "",
         " ",
         "5 0",
-        "0x32",
-        "\u0665\u0660",
-        "fifty",
+        *("50.5", "2.0", "0.0", "5e1", "+50", "-50", "050", "00", "0x32", "\u0665\u0660", "fifty"),
     ):
         assert (taken_by_template(name, form), taken_by_function(name, form)) == (False, False)
 

@@ -3,21 +3,23 @@
 import json
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from export_monitor.adapters.sevenbridges.responses import json_object, parse_job
 from export_monitor.domain.assessment import Snapshot
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE, MAX_MESSAGE_BYTES
-from export_monitor.domain.model import (
-    Unavailable,
-    Watch,
-)
+from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
+from export_monitor.domain.model import Group, Unavailable, Watch
 from export_monitor.domain.start_events import MAX_GROUP_SIZE, parse_event
 from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
+from tests.contract import group_endings
 from tests.contract.sample_events import (
     COMPLETED,
     ENDINGS,
@@ -29,11 +31,21 @@ from tests.contract.sample_events import (
     example_file,
     published,
 )
-from tests.contract.schema_files import CONTENTS, example_files, validator
+from tests.contract.schema_files import CONTENTS, example_files, example_id, validator
 from tests.unit.builders import a_message
 
 NOW = 1466018264.0
-PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE}
+PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE, CONCLUDED_TYPE}
+# The exemplary events by their files.
+EXAMPLES = {example_file(*key): example(*key) for key in ENDINGS} | {
+    group_endings.example_file(name): group_endings.example(name) for name in group_endings.GROUPS
+}
+
+IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
+TEXTS = st.none() | st.text(max_size=1024)
+TIMES = st.floats(0, 4e9)
+REASONS, CODES = st.sampled_from(Reason).map(str), st.none() | st.integers()
+MEMBERS = st.builds(FailedMember, IDS, REASONS, st.text(max_size=500), CODES, TEXTS, TEXTS, TEXTS)
 
 
 def check(event: Any) -> None:
@@ -42,19 +54,33 @@ def check(event: Any) -> None:
     validator(event["type"], closed=True).validate(event)
 
 
-@pytest.mark.parametrize("key", ENDINGS, ids="/".join)
-def test_published_example_is_what_the_code_emits(key: tuple[str, str]) -> None:
-    event = example(*key)
+@pytest.mark.parametrize("path", EXAMPLES, ids=example_id)
+def test_published_example_is_what_the_code_emits(path: Path) -> None:
+    event = EXAMPLES[path]
     check(event)
-    assert event["type"] == key[0]
-    assert example_file(*key).read_text("utf-8") == json.dumps(event, indent=2, ensure_ascii=False) + "\n"
+    assert event["type"] == path.parent.name
+    assert path.read_text("utf-8") == json.dumps(event, indent=2, ensure_ascii=False) + "\n"
 
 
-def test_there_is_an_example_for_each_reason_and_none_beside_those_tested() -> None:
-    files = [path for path in example_files() if path.parent.name in PUBLISHED]
-    assert files == sorted(example_file(*key) for key in ENDINGS)
-    failures = [json.loads(path.read_text("utf-8"))["data"]["failure"] for path in files]
+def test_there_is_an_example_for_each_reason_and_every_example_is_tested() -> None:
+    assert {path for path in example_files() if path.parent.name in PUBLISHED} == EXAMPLES.keys()
+    failures = [event["data"].get("failure") for event in EXAMPLES.values()]
     assert {failure["reason"] for failure in failures if failure} == set(Reason)
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> tuple[GroupProgress, list[FailedMember]]:
+    failures = draw(st.lists(MEMBERS, max_size=5))
+    completed, missing = draw(st.integers(0, 100)), draw(st.integers(0, 100))
+    size = max(1, completed + missing + len(failures))
+    return GroupProgress(Group(draw(IDS), size), size - missing - len(failures), len(failures), draw(TIMES)), failures
+
+
+@given(groups(), TIMES)
+def test_every_event_of_a_group_is_as_its_schema_says(
+    group: tuple[GroupProgress, list[FailedMember]], now: float
+) -> None:
+    check(published(concluded_message(*group, now, "https://cgc-api.sbgenomics.com/v2")))
 
 
 @pytest.mark.parametrize("key", ENDINGS, ids="/".join)
@@ -68,9 +94,9 @@ def test_event_with_new_fields_is_still_valid_for_a_consumer(key: tuple[str, str
 @pytest.mark.parametrize("too_large", ["later", "properties"])
 def test_event_of_a_job_too_large_for_sns_is_as_its_schema_says(too_large: str) -> None:
     job = replace(COMPLETED, body={**COMPLETED.body, too_large: {"a": "x" * MAX_MESSAGE_BYTES}})
-    look = replace(ENDINGS[COMPLETED_TYPE, "documented-job"], job=job)
+    answers = replace(ENDINGS[COMPLETED_TYPE, "documented-job"], job=job)
     watch = Watch(parse_event({"export_id": job.id}, ""), a_message())
-    message = ending(look, watch, NOW)
+    message = ending(answers, watch, NOW)
     assert message
     assert message.size_bytes <= MAX_MESSAGE_BYTES
     check(published(message))
@@ -97,19 +123,20 @@ def test_time_at_the_edge_of_the_calendar_ends_a_watch_like_any_other(at: str, f
     check(event_of(json.dumps({"id": "a", "state": state, "destination": {"volume": "o/v"}, field: at}).encode()))
 
 
-def test_schema_names_the_words_that_the_code_has() -> None:
+def test_enums_and_limits_of_the_schemas_are_those_of_the_code() -> None:
     words = CONTENTS["common.schema.json"]["$defs"]
     assert words["reason"]["enum"] == list(Reason)
     assert words["status"]["enum"] == list(CheckStatus)
     assert set(words["failure"]["required"]) == {field.name for field in fields(Failure)} | {"advice"}
     assert words["group"]["properties"]["size"]["maximum"] == MAX_GROUP_SIZE
+    assert CONTENTS[f"{CONCLUDED_TYPE}.schema.json"]["$defs"]["count"]["maximum"] == MAX_GROUP_SIZE
 
 
 def test_formats_are_checked_here() -> None:
     assert "date-time" in Draft202012Validator.FORMAT_CHECKER.checkers
 
 
-def test_check_s_name_is_described_by_the_checks_that_there_are() -> None:
+def test_description_of_a_check_s_name_lists_the_checks_of_the_code() -> None:
     described = [one for one in texts(dict(CONTENTS)) if one.endswith("; later versions may add more.")]
     assert described == [", ".join(CHECKS) + "; later versions may add more."]
 

@@ -1,4 +1,4 @@
-"""Start events: what the JSON Schemas allow is understood, and what they forbid is refused.
+"""Start events: what the JSON Schemas allow is accepted, and what they forbid is rejected.
 
 Beyond the schemas are a context's bytes and depth, the source that a stack was given, and what is not JSON.
 """
@@ -20,7 +20,15 @@ from export_monitor.domain.start_events import (
     StartEventError,
     parse_start_event,
 )
-from tests.contract.schema_files import CONTENTS, InvalidExample, example_files, faults, invalid_examples, validator
+from tests.contract.schema_files import (
+    CONTENTS,
+    InvalidExample,
+    example_files,
+    example_id,
+    faults,
+    invalid_examples,
+    validator,
+)
 
 SOURCE = "cgc.exports"
 SCHEMAS = {"start-event.detail", "start-event.eventbridge"}
@@ -48,17 +56,13 @@ ENVELOPES = st.fixed_dictionaries(
 )
 
 
-def refusal(event: Any, source: str = SOURCE) -> str | None:
-    """Why a start event is not understood, or None where it is."""
+def error_of(event: Any, source: str = SOURCE) -> str | None:
+    """The error of a start event, or None where it is accepted."""
     try:
         parse_start_event(json.dumps(event), source)
     except StartEventError as error:
         return str(error)
     return None
-
-
-def example_id(path: Path) -> str:
-    return f"{path.parent.name}/{path.stem}"
 
 
 def test_every_schema_is_one_and_has_examples_of_both_kinds() -> None:
@@ -76,38 +80,38 @@ def test_examples_inside_the_schemas_are_valid() -> None:
 
 
 @pytest.mark.parametrize("path", VALID, ids=example_id)
-def test_valid_start_event_is_allowed_and_understood(path: Path) -> None:
+def test_valid_start_event_is_accepted_by_schema_and_code(path: Path) -> None:
     event = json.loads(path.read_text("utf-8"))
     validator(path.parent.name).validate(event)
-    assert refusal(event) is None
+    assert error_of(event) is None
 
 
 @pytest.mark.parametrize("invalid", INVALID, ids=str)
-def test_valid_example_with_one_bad_value_is_refused_for_that_alone(invalid: InvalidExample) -> None:
+def test_valid_example_with_one_bad_value_is_rejected_for_that_alone(invalid: InvalidExample) -> None:
     assert faults(invalid.schema, invalid.event()) == invalid.faults
 
 
 @pytest.mark.parametrize("invalid", [one for one in INVALID if one.schema in SCHEMAS], ids=str)
-def test_code_refuses_an_invalid_start_event_for_the_same_field(invalid: InvalidExample) -> None:
+def test_code_rejects_an_invalid_start_event_for_the_same_field(invalid: InvalidExample) -> None:
     # Where both ids are missing, the schema asks for `id`, the code for `export_id`.
     (field,) = {invalid.row["at"]} if invalid.faults == {"/id"} else invalid.faults
-    # What is in the envelope is named as it is named without; a body is the whole.
+    # A field within the envelope is named as without it; the whole is `body`.
     name = field.strip("/").replace("/", ".").removeprefix("detail.") or "body"
-    assert str(refusal(invalid.event())).startswith(f"{name}: ")
+    assert str(error_of(invalid.event())).startswith(f"{name}: ")
 
 
 @settings(max_examples=300, deadline=None)
 @given(DETAILS | LOOKALIKES)
-def test_detail_object_is_understood_just_when_its_schema_allows_it(detail: Any) -> None:
-    assert (refusal(detail) is None) == validator("start-event.detail").is_valid(detail)
+def test_detail_object_is_accepted_exactly_when_its_schema_allows_it(detail: Any) -> None:
+    assert (error_of(detail) is None) == validator("start-event.detail").is_valid(detail)
 
 
 @settings(max_examples=300, deadline=None)
 @given(ENVELOPES)
-def test_eventbridge_event_is_understood_just_when_its_schema_allows_it(envelope: Any) -> None:
+def test_eventbridge_event_is_accepted_exactly_when_its_schema_allows_it(envelope: Any) -> None:
     source = envelope.get("source")
-    told = refusal(envelope, source if isinstance(source, str) else SOURCE)
-    assert (told is None) == validator("start-event.eventbridge").is_valid(envelope)
+    error = error_of(envelope, source if isinstance(source, str) else SOURCE)
+    assert (error is None) == validator("start-event.eventbridge").is_valid(envelope)
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -126,19 +130,19 @@ def nested(depth: int) -> dict[str, Any]:
     ],
     ids=["bytes", "depth", "lone surrogate"],
 )
-def test_what_a_schema_cannot_say_of_a_context_the_code_does(within: Any, beyond: Any) -> None:
+def test_limits_of_a_context_that_no_schema_can_state_are_checked_by_the_code(within: Any, beyond: Any) -> None:
     for context in (within, beyond):
         validator("start-event.detail").validate({"export_id": "a", "context": context})
-    assert refusal({"export_id": "a", "context": within}) is None
-    assert str(refusal({"export_id": "a", "context": beyond})).startswith("context: ")
+    assert error_of({"export_id": "a", "context": within}) is None
+    assert str(error_of({"export_id": "a", "context": beyond})).startswith("context: ")
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_number_that_is_not_json_is_refused(number: float) -> None:
-    assert str(refusal({"export_id": "a", "context": {"a": number}})).startswith("body: ")
+def test_number_that_is_not_json_is_rejected(number: float) -> None:
+    assert str(error_of({"export_id": "a", "context": {"a": number}})).startswith("body: ")
 
 
-def test_event_of_another_source_is_refused_beyond_the_schema() -> None:
+def test_event_of_another_source_is_valid_by_the_schema_and_rejected_by_the_code() -> None:
     envelope = {"source": "elsewhere", "detail-type": "Export Started", "detail": {"export_id": "a"}}
     validator("start-event.eventbridge").validate(envelope)
-    assert refusal(envelope) == "source: must be 'cgc.exports'"
+    assert error_of(envelope) == "source: must be 'cgc.exports'"

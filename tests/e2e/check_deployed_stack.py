@@ -1,13 +1,13 @@
 """A deployed stack, checked from outside: `make e2e STACK=cgc-export-monitor`.
 
-It uses your AWS credentials and region, and does what a user does. An export that does not exist is announced, and has
-to fail as one that the API does not know. That takes the stack's `NotFoundGraceSeconds`, five minutes unless you
+It uses your AWS credentials and region, and does what a user does. An export that does not exist is announced, and must
+fail as unknown to the API. That takes the stack's `NotFoundGraceSeconds`, five minutes unless you
 changed it. With `EXPORT_ID=…`, the id of an export that has completed and whose object is still there, its object is
 verified too.
 
-What an operator may notice: an event that a group has failed (and its mail), one failed export in the metrics, and
-`DeadLetterAlarm`, if it looks while the message that is not understood is there. All else that is made here is
-removed, whatever happens. The file's name keeps it out of `make test`.
+What an operator may notice: the event (and e-mail) of a failed group, one failed export in the metrics, and
+`DeadLetterAlarm`, if it is evaluated while the invalid message is in the queue. Everything else that the check makes
+is removed in any case. The file's name keeps it out of `make test`.
 """
 
 import json
@@ -22,7 +22,7 @@ from typing import Any
 import boto3
 import pytest
 
-# Beyond the grace: the looks, the batching window, and the way through SNS.
+# In addition to the grace period: the polls, the batching window, and delivery by SNS.
 SLACK_SECONDS = 180
 
 
@@ -35,7 +35,7 @@ class Deployed:
     variables: Mapping[str, str]
 
     @property
-    def patience_seconds(self) -> float:
+    def conclusion_seconds(self) -> float:
         """How long until it is certain that an export is unknown, or that an object is not there."""
         graces = (self.variables["NOT_FOUND_GRACE_SECONDS"], self.variables["OBJECT_GRACE_SECONDS"])
         return max(float(grace) for grace in graces) * 1.2 + SLACK_SECONDS
@@ -43,7 +43,7 @@ class Deployed:
     def announce(self, detail: Mapping[str, Any]) -> None:
         """Put a start event on the stack's bus."""
         entry = {
-            # An emulated stack does not tell its parameters.
+            # An emulated stack does not list its parameters.
             "EventBusName": self.parameters.get("EventBusName", "default"),
             "Source": self.variables["START_EVENT_SOURCE"],
             "DetailType": "Export Started",
@@ -65,7 +65,7 @@ def deployed() -> Deployed:
 
 @pytest.fixture(scope="module")
 def run_id() -> str:
-    """The name of this run's group, its queue and its export: like nobody else's."""
+    """A unique name for this run's group, queue and export."""
     return f"e2e-{secrets.token_hex(8)}"
 
 
@@ -125,7 +125,7 @@ def take(
     seconds: float,
     foreign: Callable[[Mapping[str, Any]], bool] = lambda _: False,
 ) -> Mapping[str, Any]:
-    """The first message of a queue that is wanted; it is deleted, and so is what is foreign.
+    """The first wanted message of a queue; it is deleted, and so are foreign ones.
 
     Others stay, hidden for half a minute.
     """
@@ -165,9 +165,9 @@ def alarms(deployed: Deployed) -> list[Any]:
     return [one for page in pages for one in page["MetricAlarms"] if topic_arn in one["AlarmActions"]]
 
 
-def test_eight_alarms_are_there_and_none_has_fired(deployed: Deployed) -> None:
+def test_nine_alarms_exist_and_none_has_fired(deployed: Deployed) -> None:
     found = alarms(deployed)
-    assert len(found) == 8
+    assert len(found) == 9
     assert not [(one["AlarmName"], one["StateReason"]) for one in found if one["StateValue"] == "ALARM"]
 
 
@@ -176,30 +176,23 @@ def test_dashboard_is_there(deployed: Deployed) -> None:
     assert json.loads(boto3.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
 
 
-@pytest.mark.parametrize("queue", ["ExportQueueUrl", "DeadLetterQueueUrl"])
-def test_queues_refuse_plain_http(deployed: Deployed, queue: str) -> None:
-    answer = boto3.client("sqs").get_queue_attributes(QueueUrl=deployed.outputs[queue], AttributeNames=["Policy"])
-    assert refuses_plain_http(answer["Attributes"]["Policy"])
-
-
-@pytest.mark.parametrize("topic", ["ExportEventsTopicArn", "AlarmsTopicArn"])
-def test_topics_refuse_plain_http(deployed: Deployed, topic: str) -> None:
-    answer = boto3.client("sns").get_topic_attributes(TopicArn=deployed.outputs[topic])
-    assert refuses_plain_http(answer["Attributes"]["Policy"])
-
-
-def refuses_plain_http(policy_text: str) -> bool:
-    return any(
-        one["Effect"] == "Deny" and one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
-        for one in json.loads(policy_text)["Statement"]
-    )
+@pytest.mark.parametrize("output", ["ExportQueueUrl", "DeadLetterQueueUrl", "ExportEventsTopicArn", "AlarmsTopicArn"])
+def test_queues_and_topics_reject_plain_http(deployed: Deployed, output: str) -> None:
+    address = deployed.outputs[output]
+    if output.endswith("Arn"):
+        attributes = boto3.client("sns").get_topic_attributes(TopicArn=address)["Attributes"]
+    else:
+        attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=address, AttributeNames=["Policy"])["Attributes"]
+    tls_only = {"Bool": {"aws:SecureTransport": "false"}}
+    statements = json.loads(attributes["Policy"])["Statement"]
+    assert any(one["Effect"] == "Deny" and one.get("Condition") == tls_only for one in statements)
 
 
 def test_export_that_does_not_exist_fails_as_not_found_and_concludes_its_group(
     deployed: Deployed, subscriber: str, run_id: str
 ) -> None:
     deployed.announce({"export_id": run_id, "context": {"run": run_id}, "group": {"id": run_id, "size": 1}})
-    failed = event(subscriber, run_id, "cgc.export.failed.v1", run_id, deployed.patience_seconds)
+    failed = event(subscriber, run_id, "cgc.export.failed.v1", run_id, deployed.conclusion_seconds)
     assert failed["failure"]["reason"] == "EXPORT_NOT_FOUND"
     assert failed["context"] == {"run": run_id}
     concluded = event(subscriber, run_id, "cgc.export.group.concluded.v1", run_id, SLACK_SECONDS)
@@ -211,11 +204,11 @@ def test_export_that_has_completed_completes_its_group(deployed: Deployed, subsc
     # Its own event may have been published long ago, and then is not published again; its group's is.
     group_id = completed_group(run_id)
     deployed.announce({"export_id": os.environ["EXPORT_ID"], "group": {"id": group_id, "size": 1}})
-    concluded = event(subscriber, run_id, "cgc.export.group.concluded.v1", group_id, deployed.patience_seconds)
+    concluded = event(subscriber, run_id, "cgc.export.group.concluded.v1", group_id, deployed.conclusion_seconds)
     assert (concluded["outcome"], concluded["failures"]) == ("completed", [])
 
 
-def test_start_event_that_is_not_understood_is_a_dead_letter_that_says_why(deployed: Deployed, run_id: str) -> None:
+def test_invalid_start_event_becomes_a_dead_letter_with_its_error(deployed: Deployed, run_id: str) -> None:
     body = json.dumps({"export_id": f"../{run_id}"})
     boto3.client("sqs").send_message(QueueUrl=deployed.outputs["ExportQueueUrl"], MessageBody=body)
     letter = take(deployed.outputs["DeadLetterQueueUrl"], lambda message: message["Body"] == body, SLACK_SECONDS)

@@ -1,4 +1,4 @@
-"""A run in which everything happens that an operator hears of, on the `stack` fixture."""
+"""A run with every kind of incident that is logged or counted, on the `stack` fixture."""
 
 import json
 import time
@@ -10,11 +10,11 @@ from local.faults import Match, Status
 from local.lambda_runtime import Invocation
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
-from tests.integration.steps import completed
+from tests.integration.steps import completed, failing
 
 
-def surprise(stack: Stack) -> Invocation:
-    """An invocation by hand with a message as SQS would not give it: not understood, and not to be set aside either."""
+def invoke_with_an_odd_record(stack: Stack) -> Invocation:
+    """An invocation by hand with a record that SQS never sends: it can neither be parsed nor dead-lettered."""
     record = {
         "eventSource": "aws:sqs",
         "messageId": "made-by-hand",
@@ -44,59 +44,56 @@ def log_of(stack: Stack) -> list[str]:
 
 
 def run_eventfully(stack: Stack) -> dict[str, str]:
-    """Let it all happen; the ids of the messages by their exports, those that are not understood by their body.
+    """Let everything happen; the ids of the messages by their exports, those that cannot be parsed by their body.
 
     done completes, failed and unknown fail, sealed waits for a bucket that the function may not read, slow and slower
-    wait, the latter for less long; held has ended, but S3 fails
-    once, and then SNS takes no event. A direct start event is understood, one is
-    not. Then the API fails, its rate limit is used up, and at last it refuses the token.
+    wait. held has ended, but first S3 fails, and then SNS rejects its event. One direct start event is valid, one is
+    not. Then the API fails, its rate limit is used up, and finally it rejects the token.
     """
     platform = stack.platform
-    _begin_afresh(stack)
+    _reset(stack)
     _prepare(platform)
     messages = send(stack, "slow")
     time.sleep(0.2)
     messages |= send(stack, "done", "failed", "unknown", "sealed", "slower")
     messages["not understood"] = stack.send("not understood")
-    _look(stack)
-    stack.aws.fault_for = lambda call: ServiceError(503, "SlowDown") if call.operation == "HeadObject" else None
+    _run_once(stack)
+    stack.aws.fault_for = failing("HeadObject", ServiceError(503, "SlowDown"))
     messages |= send(stack, "held")
-    _look(stack)
-    stack.aws.fault_for = lambda call: (
-        ServiceError(403, "AuthorizationError") if call.operation == "PublishBatch" else None
-    )
+    _run_once(stack)
+    stack.aws.fault_for = failing("PublishBatch", ServiceError(403, "AuthorizationError"))
     while not any(line.get("outcome") == "deferred" for line in stack.logs()):
-        _look(stack)
+        _run_once(stack)
     stack.aws.fault_for = lambda _: None
     platform.fail(Match(), Status(500, "out of order"), times=1)
-    _look(stack)
+    _run_once(stack)
     platform.fail(Match(), Status(429, headers={"X-RateLimit-Reset": str(int(time.time()) + 1)}), times=1)
-    _look(stack)
+    _run_once(stack)
     direct(stack, "announced")
     direct(stack, "../not-understood")
-    surprise(stack)
-    # A new process, which knows nothing of the rate limit; and all that wait are to be due.
+    invoke_with_an_odd_record(stack)
+    # A new process, which knows nothing of the rate limit, once all waiting messages are due.
     stack.environments[0].kill()
     platform.tokens = set()
     _wait_for_messages(stack, 4)
-    _look(stack)
+    _run_once(stack)
     platform.tokens = {TOKEN}
     return messages
 
 
 def run_group_and_discovery(stack: Stack) -> None:
-    """A group of one is concluded; discovery finds an export that nobody announced, and then gets no answer."""
+    """A group of one is concluded; discovery finds an export without a start event, and then gets no answer."""
     stack.send(json.dumps({"export_id": "failed", "group": {"id": "of-one", "size": 1}}))
     while not any(line.get("message") == "group_concluded" for line in stack.logs()):
-        _look(stack)
+        _run_once(stack)
     stack.platform.add_job(replace(completed("forgotten"), started_at=None), age_seconds=300)
     stack.discover()
     stack.platform.fail(Match(), Status(500, "out of order"), times=1)
     stack.discover()
 
 
-def _begin_afresh(stack: Stack) -> None:
-    """Leave nothing of what tests did before."""
+def _reset(stack: Stack) -> None:
+    """Remove what earlier tests left."""
     stack.platform.faults.clear()
     stack.platform.tokens = {TOKEN}
     stack.platform.deliver = deliver_to(stack)
@@ -107,7 +104,7 @@ def _begin_afresh(stack: Stack) -> None:
 
 
 def _prepare(platform: Platform) -> None:
-    platform.add_volume("rfranklin/elsewhere", bucket="somebody-else-s")
+    platform.add_volume("rfranklin/elsewhere", bucket="of-another-account")
     for export_id in ("done", "held"):
         platform.add_job(completed(export_id))
     for export_id in ("slow", "slower"):
@@ -116,14 +113,14 @@ def _prepare(platform: Platform) -> None:
     platform.add_job(replace(completed("sealed"), volume="rfranklin/elsewhere", delivers=False))
 
 
-def _look(stack: Stack) -> None:
-    """One invocation of the mapping's, as soon as a message is visible."""
+def _run_once(stack: Stack) -> None:
+    """One invocation by the mapping, as soon as a message is visible."""
     while stack.mapping.run_once() is None:
         time.sleep(0.1)
 
 
 def _wait_for_messages(stack: Stack, count: int) -> None:
-    """Wait until so many messages are visible."""
+    """Wait until this many messages are visible."""
     name = "ApproximateNumberOfMessages"
     for _ in range(300):
         answer = stack.client("sqs").get_queue_attributes(
@@ -132,4 +129,4 @@ def _wait_for_messages(stack: Stack, count: int) -> None:
         if int(answer["Attributes"][name]) >= count:
             return
         time.sleep(0.1)
-    raise TimeoutError("too few messages came to light")
+    raise TimeoutError("too few messages became visible")

@@ -1,4 +1,4 @@
-"""The function's role beside the calls that the function makes."""
+"""Compares the function's role with the calls that the function makes."""
 
 from ast import literal_eval
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ def covers(given: Right, used: Right) -> bool:
 
 
 def rights_exceeded(stack: Stack) -> set[Right]:
-    """What the stack's function did without a right to."""
+    """The calls of the stack's function that its role does not allow."""
     given = rights_given(stack)
     return {used for used in rights_used(stack.aws.calls) if not any(covers(right, used) for right in given)}
 

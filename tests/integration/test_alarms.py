@@ -14,25 +14,33 @@ from dataclasses import replace
 import pytest
 
 from local.aws_calls import ServiceError
-from local.export_jobs import documented_failed
+from local.export_jobs import NEVER, documented_failed
 from local.faults import Hang, Match, Status
 from local.lambda_runtime import Invocation
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import Stack
 from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted, shown_on
-from tests.integration.incident_run import direct, log_of, run_eventfully, run_group_and_discovery, send, surprise
-from tests.integration.steps import completed, run_until_drained
+from tests.integration.incident_run import (
+    direct,
+    invoke_with_an_odd_record,
+    log_of,
+    run_eventfully,
+    run_group_and_discovery,
+    send,
+)
+from tests.integration.steps import completed, failing, run_until_drained
 
 pytestmark = pytest.mark.once
 
 NAMESPACE = "CgcExportMonitor"
 UNITS = {"DetectionLagSeconds": "Seconds", "OldestWatchAgeSeconds": "Seconds", "VerifiedBytes": "Bytes"}
 FIVE_MINUTES, QUARTER, HOUR = 300.0, 900.0, 3600.0
-# The longest default delay between two looks: MaxPollSeconds with its jitter, and the batching window.
+# The longest default delay between two polls: MaxPollSeconds with its jitter, and the batching window.
 LONGEST_DELAY = QUARTER * 1.1 + 2
 
 Datapoints = dict[Metric, list[Datapoint]]
+Situation = Callable[[Stack], Datapoints]
 _numbers = itertools.count()
 
 
@@ -61,7 +69,7 @@ def errors_of(stack: Stack, invocations: Iterable[Invocation | None]) -> Datapoi
 
 
 def process_batch(stack: Stack, body: str) -> Invocation:
-    """The invocation that looks at a message; whatever becomes of the message, it is deleted afterwards."""
+    """The invocation that processes a message, which is deleted afterwards in any case."""
     queue_url, sqs = stack.deployment.outputs["ExportQueueUrl"], stack.client("sqs")
     message_id = stack.send(body)
     [message] = sqs.receive_message(
@@ -74,8 +82,8 @@ def process_batch(stack: Stack, body: str) -> Invocation:
     return invocation
 
 
-def metrics_of_a_look(stack: Stack, export_id: str) -> Datapoints:
-    """The metrics of one look at one export, which must keep its message."""
+def metrics_of_a_poll(stack: Stack, export_id: str) -> Datapoints:
+    """The metrics of one poll of one export, which must keep its message."""
     invocation = process_batch(stack, json.dumps({"export_id": export_id}))
     assert len(json.loads(invocation.response)["batchItemFailures"]) == 1
     return emitted(log_of(stack))
@@ -158,133 +166,128 @@ def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
 # ---- What fires each alarm -------------------------------------------------------------------------------------------
 
 
-def a_token_that_the_api_refuses(stack: Stack, platform: Platform) -> Datapoints:
-    platform.tokens = set()
-    return metrics_of_a_look(stack, "with-a-refused-token")
+def a_token_that_the_api_rejects(stack: Stack) -> Datapoints:
+    stack.platform.tokens = set()
+    return metrics_of_a_poll(stack, "with-a-rejected-token")
 
 
-def a_secret_without_a_token(stack: Stack, platform: Platform) -> Datapoints:
+def a_secret_without_a_token(stack: Stack) -> Datapoints:
     stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=" ")
-    return metrics_of_a_look(stack, "without-a-token")
+    return metrics_of_a_poll(stack, "without-a-token")
 
 
-def a_bucket_that_is_not_listed(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_volume("rfranklin/unlisted", bucket="unlisted")
-    platform.add_job(replace(completed("unlisted"), volume="rfranklin/unlisted", delivers=False))
-    return metrics_of_a_look(stack, "unlisted")
+def a_bucket_that_is_not_listed(stack: Stack) -> Datapoints:
+    stack.platform.add_volume("rfranklin/unlisted", bucket="unlisted")
+    stack.platform.add_job(replace(completed("unlisted"), volume="rfranklin/unlisted", delivers=False))
+    return metrics_of_a_poll(stack, "unlisted")
 
 
-def a_job_of_another_user(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(replace(completed("foreign"), foreign=True))
-    return metrics_of_a_look(stack, "foreign")
+def a_job_of_another_user(stack: Stack) -> Datapoints:
+    stack.platform.add_job(replace(completed("foreign"), foreign=True))
+    return metrics_of_a_poll(stack, "foreign")
 
 
-def an_object_that_s3_refuses(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(completed("refused-by-s3"))
-    stack.aws.fault_for = lambda call: ServiceError(403, "AccessDenied") if call.operation == "HeadObject" else None
-    return metrics_of_a_look(stack, "refused-by-s3")
+def an_object_that_s3_denies(stack: Stack) -> Datapoints:
+    stack.platform.add_job(completed("denied-by-s3"))
+    stack.aws.fault_for = failing("HeadObject", ServiceError(403, "AccessDenied"))
+    return metrics_of_a_poll(stack, "denied-by-s3")
 
 
-def one_look_at_an_api_that_fails(stack: Stack, platform: Platform) -> Datapoints:
-    platform.fail(Match(), Status(503, {"status": 503, "code": 0, "message": "maintenance"}), times=None)
-    return metrics_of_a_look(stack, "while-the-api-fails")
+def one_poll_in_which_the_api_fails(stack: Stack) -> Datapoints:
+    stack.platform.fail(Match(), Status(503, {"status": 503, "code": 0, "message": "maintenance"}), times=None)
+    return metrics_of_a_poll(stack, "while-the-api-fails")
 
 
-def an_api_that_fails_at_every_look(stack: Stack, platform: Platform) -> Datapoints:
-    """One watch alone, old enough to be looked at no more often than each quarter of an hour."""
-    once = one_look_at_an_api_that_fails(stack, platform)
-    return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in once.items()}
+def one_poll_in_which_s3_fails(stack: Stack) -> Datapoints:
+    stack.platform.add_job(completed("failed-by-s3"))
+    stack.aws.fault_for = failing("HeadObject", ServiceError(503, "SlowDown"))
+    return metrics_of_a_poll(stack, "failed-by-s3")
 
 
-def one_poll_in_which_s3_fails(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(completed("failed-by-s3"))
-    stack.aws.fault_for = lambda call: ServiceError(503, "SlowDown") if call.operation == "HeadObject" else None
-    return metrics_of_a_look(stack, "failed-by-s3")
+def each_quarter_of_an_hour(poll: Situation) -> Situation:
+    """A single old watch, which is polled no more often than that, and meets the same at every poll."""
+
+    def situation(stack: Stack) -> Datapoints:
+        return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in poll(stack).items()}
+
+    situation.__name__ = f"{poll.__name__}_each_quarter_of_an_hour"
+    return situation
 
 
-def an_object_for_which_s3_fails_at_every_poll(stack: Stack, platform: Platform) -> Datapoints:
-    """One watch alone, old enough to be polled no more often than each quarter of an hour."""
-    once = one_poll_in_which_s3_fails(stack, platform)
-    return {metric: again(datapoints, QUARTER, times=4) for metric, datapoints in once.items()}
-
-
-def one_event_that_sns_refuses(stack: Stack, platform: Platform) -> Datapoints:
+def one_event_that_sns_rejects(stack: Stack) -> Datapoints:
     # A name of its own each time: the claim of a publication that failed stands for a minute.
-    export_id = f"refused-by-sns-{next(_numbers)}"
-    platform.add_job(documented_failed(id=export_id))
-    stack.aws.fault_for = lambda call: (
-        ServiceError(403, "AuthorizationError") if call.operation == "PublishBatch" else None
-    )
-    return metrics_of_a_look(stack, export_id)
+    export_id = f"rejected-by-sns-{next(_numbers)}"
+    stack.platform.add_job(documented_failed(id=export_id))
+    stack.aws.fault_for = failing("PublishBatch", ServiceError(403, "AuthorizationError"))
+    return metrics_of_a_poll(stack, export_id)
 
 
-def an_event_that_sns_goes_on_refusing(stack: Stack, platform: Platform) -> Datapoints:
+def an_event_that_sns_keeps_rejecting(stack: Stack) -> Datapoints:
     """It is tried again each minute, as soon as its claim has ended."""
-    once = one_event_that_sns_refuses(stack, platform)
+    once = one_event_that_sns_rejects(stack)
     [line] = [line for line in stack.logs() if line.get("outcome") == "deferred"]
     assert line["delay_seconds"] < FIVE_MINUTES
     return {metric: again(datapoints, line["delay_seconds"], times=15) for metric, datapoints in once.items()}
 
 
-def an_error_that_nobody_foresaw(stack: Stack, platform: Platform) -> Datapoints:
-    assert surprise(stack).status == "returned"
+def an_unexpected_error(stack: Stack) -> Datapoints:
+    assert invoke_with_an_odd_record(stack).status == "returned"
     return emitted(log_of(stack))
 
 
-def a_message_that_is_not_understood(stack: Stack, platform: Platform) -> Datapoints:
+def a_message_that_cannot_be_parsed(stack: Stack) -> Datapoints:
     process_batch(stack, "not understood")
     return dead_letters_of(stack)
 
 
-def an_invocation_that_is_killed(stack: Stack, platform: Platform) -> Datapoints:
-    platform.add_job(completed("while-killed"))
-    platform.fail(Match(path="/storage/exports/while-killed"), Hang(20))
+def an_invocation_that_is_killed(stack: Stack) -> Datapoints:
+    stack.platform.add_job(completed("while-killed"))
+    stack.platform.fail(Match(path="/storage/exports/while-killed"), Hang(20))
     with ThreadPoolExecutor(1) as pool:
-        asked_before = len(platform.requests)
+        asked_before = len(stack.platform.requests)
         invocation = pool.submit(process_batch, stack, '{"export_id": "while-killed"}')
-        while len(platform.requests) == asked_before:
+        while len(stack.platform.requests) == asked_before:
             time.sleep(0.05)
         stack.environments[0].kill()
     return errors_of(stack, [invocation.result()])
 
 
-def an_invocation_that_runs_out_of_time(stack: Stack, platform: Platform) -> Datapoints:
+def an_invocation_that_runs_out_of_time(stack: Stack) -> Datapoints:
     environment = stack.environment(timeout_seconds=0.001)
     ended = environment.invoke({"export_id": "out-of-time"})
     assert ended.status == "timed_out"
     return errors_of(stack, [ended])
 
 
-def a_direct_start_event_that_is_refused(stack: Stack, platform: Platform) -> Datapoints:
+def a_direct_start_event_that_is_rejected(stack: Stack) -> Datapoints:
     return errors_of(stack, [direct(stack, "../not-understood")])
 
 
-def more_exports_in_flight_than_can_be_had_here(stack: Stack, platform: Platform) -> Datapoints:
+def more_exports_in_flight_than_can_be_had_here(stack: Stack) -> Datapoints:
     return {metric: [Datapoint(time.time(), 96_001)] for metric in in_flight_of(stack)}
 
 
-Situation = Callable[[Stack, Platform], Datapoints]
 SITUATIONS: Mapping[Situation, str] = {
-    a_message_that_is_not_understood: "DeadLetterAlarm",
-    a_token_that_the_api_refuses: "TokenRejectedAlarm",
+    a_message_that_cannot_be_parsed: "DeadLetterAlarm",
+    a_token_that_the_api_rejects: "TokenRejectedAlarm",
     a_secret_without_a_token: "TokenRejectedAlarm",
     a_bucket_that_is_not_listed: "AccessDeniedAlarm",
     a_job_of_another_user: "AccessDeniedAlarm",
-    an_object_that_s3_refuses: "AccessDeniedAlarm",
-    an_api_that_fails_at_every_look: "ApiErrorsAlarm",
-    an_object_for_which_s3_fails_at_every_poll: "S3ErrorsAlarm",
-    an_event_that_sns_goes_on_refusing: "PublishFailuresAlarm",
-    an_error_that_nobody_foresaw: "UnexpectedErrorsAlarm",
+    an_object_that_s3_denies: "AccessDeniedAlarm",
+    each_quarter_of_an_hour(one_poll_in_which_the_api_fails): "ApiErrorsAlarm",
+    each_quarter_of_an_hour(one_poll_in_which_s3_fails): "S3ErrorsAlarm",
+    an_event_that_sns_keeps_rejecting: "PublishFailuresAlarm",
+    an_unexpected_error: "UnexpectedErrorsAlarm",
     an_invocation_that_is_killed: "FunctionErrorsAlarm",
     an_invocation_that_runs_out_of_time: "FunctionErrorsAlarm",
-    a_direct_start_event_that_is_refused: "FunctionErrorsAlarm",
+    a_direct_start_event_that_is_rejected: "FunctionErrorsAlarm",
     more_exports_in_flight_than_can_be_had_here: "InFlightAlarm",
 }
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)
-def test_alarm_fires(stack: Stack, platform: Platform, alarms: Mapping[str, Alarm], situation: Situation) -> None:
-    assert state(alarms[SITUATIONS[situation]], situation(stack, platform)) == "ALARM"
+def test_alarm_fires(stack: Stack, alarms: Mapping[str, Alarm], situation: Situation) -> None:
+    assert state(alarms[SITUATIONS[situation]], situation(stack)) == "ALARM"
 
 
 def test_every_alarm_has_a_situation(alarms: Mapping[str, Alarm]) -> None:
@@ -294,9 +297,12 @@ def test_every_alarm_has_a_situation(alarms: Mapping[str, Alarm]) -> None:
 def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms: Mapping[str, Alarm]) -> None:
     platform.add_job(completed("quiet"))
     platform.add_job(documented_failed(id="quiet-failure"))
-    platform.add_job(replace(completed("quiet-later"), steps=((0, "RUNNING"), (4, "COMPLETED"))))
+    platform.add_job(replace(completed("quiet-later"), steps=NEVER))
     send(stack, "quiet", "quiet-failure")
-    invocations = [direct(stack, "quiet-later"), stack.mapping.run_once()]
+    invocations = [direct(stack, "quiet-later")]
+    while not any("UnfinishedPolls" in line for line in stack.logs()):
+        invocations.append(stack.mapping.run_once())
+    platform.add_job(completed("quiet-later"))
     datapoints = in_flight_of(stack) | dead_letters_of(stack) | errors_of(stack, invocations)
     run_until_drained(stack, stack.mapping)
     datapoints |= emitted(log_of(stack))
@@ -304,35 +310,33 @@ def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms:
     assert {name for name, alarm in alarms.items() if state(alarm, datapoints) == "ALARM"} == set()
 
 
-# ---- Neither too soon, nor for too long, nor over too early ----------------------------------------------------------
+# ---- When an alarm starts and ends ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("hiccup", "name"),
+    ("outage", "name"),
     [
-        (one_look_at_an_api_that_fails, "ApiErrorsAlarm"),
+        (one_poll_in_which_the_api_fails, "ApiErrorsAlarm"),
         (one_poll_in_which_s3_fails, "S3ErrorsAlarm"),
-        (one_event_that_sns_refuses, "PublishFailuresAlarm"),
+        (one_event_that_sns_rejects, "PublishFailuresAlarm"),
     ],
     ids=["api", "s3", "sns"],
 )
-def test_hiccup_is_nobody_s_business(
-    stack: Stack, platform: Platform, alarms: Mapping[str, Alarm], hiccup: Situation, name: str
-) -> None:
-    datapoints = hiccup(stack, platform)
+def test_short_outage_fires_no_alarm(stack: Stack, alarms: Mapping[str, Alarm], outage: Situation, name: str) -> None:
+    datapoints = outage(stack)
     assert alarms[name].metric in datapoints
     assert state(alarms[name], datapoints) == "OK"
 
 
 @pytest.mark.parametrize("name", ["TokenRejectedAlarm", "AccessDeniedAlarm", "UnexpectedErrorsAlarm"])
-def test_alarm_lasts_from_look_to_look_and_is_over_some_time_after_the_last(
+def test_alarm_lasts_from_poll_to_poll_and_ends_within_an_hour_of_the_last(
     alarms: Mapping[str, Alarm], name: str
 ) -> None:
-    looks = {alarms[name].metric: again([Datapoint(1_800_000_000.0, 1)], LONGEST_DELAY, times=5)}
-    first, last = looks[alarms[name].metric][0].at, looks[alarms[name].metric][-1].at
+    polls = {alarms[name].metric: again([Datapoint(1_800_000_000.0, 1)], LONGEST_DELAY, times=5)}
+    first, last = polls[alarms[name].metric][0].at, polls[alarms[name].metric][-1].at
     every_minute = [first + minute * 60 for minute in range(int((last - first) / 60) + 1)]
-    assert {state(alarms[name], looks, at) for at in every_minute} == {"ALARM"}
-    assert state(alarms[name], looks, last + HOUR) == "OK"
+    assert {state(alarms[name], polls, at) for at in every_minute} == {"ALARM"}
+    assert state(alarms[name], polls, last + HOUR) == "OK"
 
 
 @pytest.mark.parametrize("name", ["ApiErrorsAlarm", "S3ErrorsAlarm", "PublishFailuresAlarm", "FunctionErrorsAlarm"])
@@ -344,13 +348,13 @@ def test_alarm_ends_when_its_cause_is_gone_and_nothing_is_reported_any_more(
     assert state(alarms[name], lasting, lasting[alarms[name].metric][-1].at + HOUR) == "OK"
 
 
-def test_api_that_fails_is_an_alarm_however_its_looks_fall_into_quarters_of_an_hour(
+def test_failing_api_fires_its_alarm_however_its_polls_fall_into_quarters_of_an_hour(
     alarms: Mapping[str, Alarm],
 ) -> None:
     alarm = alarms["ApiErrorsAlarm"]
     for offset in range(0, 900, 50):
-        looks = again([Datapoint(1_800_000_000.0 + offset, 1)], LONGEST_DELAY, times=4)
-        assert alarm.state(looks, looks[-1].at) == "ALARM"
+        polls = again([Datapoint(1_800_000_000.0 + offset, 1)], LONGEST_DELAY, times=4)
+        assert alarm.state(polls, polls[-1].at) == "ALARM"
 
 
 def test_four_fifths_of_sqs_s_limit_are_no_alarm_yet(alarms: Mapping[str, Alarm]) -> None:

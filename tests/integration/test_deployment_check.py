@@ -35,14 +35,17 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
+def variables(stack: Stack) -> dict[str, str]:
+    return {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": stack.emulator.endpoint_url}
+
+
 def checked(stack: Stack, *arguments: str, export_id: str = "") -> "subprocess.CompletedProcess[str]":
     """The recipe of `make e2e`, with the emulator in the place of AWS."""
     [recipe] = re.findall(r" -m (pytest .*check_deployed_stack\.py)$", MAKEFILE, re.MULTILINE)
-    variables = {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": stack.emulator.endpoint_url}
     return subprocess.run(  # noqa: S603 -- the Makefile's own recipe
         [sys.executable, "-m", *recipe.split(), *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "STACK": "cgc-export-monitor", "EXPORT_ID": export_id, **variables},
+        env={"PATH": os.environ["PATH"], "STACK": "cgc-export-monitor", "EXPORT_ID": export_id, **variables(stack)},
         capture_output=True,
         text=True,
         timeout=110,
@@ -59,7 +62,7 @@ def what_is_there(stack: Stack) -> Any:
     return queues, counts, [one["SubscriptionArn"] for one in subscriptions]
 
 
-def test_sound_stack_passes_and_nothing_is_left_behind(stack: Stack) -> None:
+def test_healthy_stack_passes_and_nothing_is_left_behind(stack: Stack) -> None:
     before = what_is_there(stack)
     job = stack.platform.add_job(documented_completed(steps=AT_ONCE))
     done = checked(stack, export_id=job.id)
@@ -71,17 +74,13 @@ def test_sound_stack_passes_and_nothing_is_left_behind(stack: Stack) -> None:
 @pytest.fixture
 def of_the_emulator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let boto3 in this process speak to the emulator."""
-    for name, value in {
-        **CREDENTIALS,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": stack.emulator.endpoint_url,
-    }.items():
+    for name, value in variables(stack).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 @pytest.mark.usefixtures("of_the_emulator")
-def test_check_waits_for_no_filter_policy_and_finds_its_event_among_those_of_others(stack: Stack) -> None:
+def test_check_needs_no_filter_policy_to_find_its_event_among_others(stack: Stack) -> None:
     sns, topic_arn = stack.client("sns"), stack.deployment.outputs["ExportEventsTopicArn"]
 
     def publish(event_type: str, subject: str, **attributes: str) -> None:
@@ -109,12 +108,12 @@ def test_check_waits_for_no_filter_policy_and_finds_its_event_among_those_of_oth
         assert int(left["ApproximateNumberOfMessagesNotVisible"]) + int(left["ApproximateNumberOfMessages"]) == 1
 
 
-def test_alarm_that_has_fired_is_told_by_name(stack: Stack) -> None:
+def test_alarm_that_has_fired_is_named(stack: Stack) -> None:
     cloudwatch, name = stack.client("cloudwatch"), "cgc-export-monitor-TokenRejectedAlarm"
-    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="The token was refused.")
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="The token was rejected.")
     done = checked(stack, "-k", "none_has_fired")
     assert done.returncode == 1
-    assert f"('{name}', 'The token was refused.')" in done.stdout
+    assert f"('{name}', 'The token was rejected.')" in done.stdout
 
 
 def test_check_is_no_part_of_make_test() -> None:

@@ -1,4 +1,4 @@
-"""Exports that nobody announced: found in the token owner's list, whatever its order, and watched once."""
+"""Exports without a start event are found in the token owner's list, in any order, and watched once."""
 
 from collections import Counter
 from typing import Any
@@ -7,12 +7,6 @@ import pytest
 
 from export_monitor.adapters.aws.dynamodb.table import Table
 from export_monitor.adapters.aws.dynamodb.watched_exports import WatchedExports
-from export_monitor.adapters.aws.secrets import ApiToken
-from export_monitor.adapters.aws.sqs import ExportQueue
-from export_monitor.adapters.sevenbridges.client import CgcApi
-from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
-from export_monitor.adapters.sevenbridges.session import ApiSession
-from export_monitor.adapters.sevenbridges.transport import HttpTransport
 from export_monitor.application.discovery import RECENT_SECONDS, Discovery
 from export_monitor.domain.model import QueueMessage
 from local.export_jobs import AT_ONCE, NEVER, documented_completed
@@ -38,15 +32,12 @@ class Searching:
         self.offset = len(world.platform.requests)
 
     def run(self, requests: int | None = None) -> list[str]:
-        """One run of the schedule; the exports that it begins to watch."""
-        world, aws = self.world, self.world.aws
+        """One run of the schedule; the exports that it starts to watch."""
+        world = self.world
         before = len(world.platform.requests)
-        queue = ExportQueue(SYNCHRONOUS, lambda: aws.client("sqs"), aws.queue_url, aws.dead_letter_queue_url)
-        token = ApiToken(SYNCHRONOUS, lambda: aws.client("secretsmanager"), aws.secret_arn)
-        rate_limiter = RateLimiter(requests or self.requests, world.monotonic)
-        session = ApiSession(world.base_url, HttpTransport(), token, rate_limiter, world.report.count)
-        api = CgcApi(session, world.monotonic)
-        Discovery(api, marks_of(world), queue, world.report, ["bucket"]).discover(world.invocation())
+        world.share = requests or self.requests
+        worker = world.worker()
+        Discovery(worker.api, marks_of(world), worker.queue, world.report, ["bucket"]).discover(world.invocation())  # type: ignore[arg-type]
         self.asked = [one.path for one in world.platform.requests[before:]]
         return world.report.logged("discovery_finished")[-1]["export_ids"] or []
 
@@ -69,7 +60,7 @@ def search(calm: World) -> Searching:
 
 
 def start(world: World, export_id: str, age: float, **changes: Any) -> None:
-    """A job that was started so many seconds ago."""
+    """A job that was started this many seconds ago."""
     world.platform.add_job(
         documented_completed(**{"id": export_id, "steps": AT_ONCE, "started_at": None, **changes}), age_seconds=age
     )
@@ -94,7 +85,7 @@ def received(world: World) -> list[QueueMessage]:
     return messages
 
 
-def test_export_that_nobody_announced_is_watched_and_published_as_discovered(calm: World, search: Searching) -> None:
+def test_export_without_a_start_event_is_watched_and_published_as_discovered(calm: World, search: Searching) -> None:
     start(calm, "forgotten", age=HOUR)
     assert search.run() == ["forgotten"]
     assert calm.report.counts["ExportsDiscovered"] == 1
@@ -104,23 +95,19 @@ def test_export_that_nobody_announced_is_watched_and_published_as_discovered(cal
     assert event["data"]["watch"]["origin"] == "discovered"
 
 
-def test_origin_is_what_the_app_says_and_not_what_a_start_event_says(calm: World) -> None:
+def test_origin_is_set_by_the_app_and_never_by_a_start_event(calm: World) -> None:
     start(calm, "a", age=HOUR)
     calm.look(calm.announced({"export_id": "a", "origin": "discovered"}))
     [event] = calm.events()
     assert event["data"]["watch"]["origin"] == "announced"
 
 
-@pytest.mark.parametrize("age", [119, RECENT_SECONDS + 60])
-def test_export_that_is_too_young_or_too_old_is_left_alone(calm: World, search: Searching, age: float) -> None:
+@pytest.mark.parametrize(
+    ("age", "found"), [(119, []), (130, ["a"]), (RECENT_SECONDS - 60, ["a"]), (RECENT_SECONDS + 60, [])]
+)
+def test_exports_of_the_last_day_are_found(calm: World, search: Searching, age: float, found: list[str]) -> None:
     start(calm, "a", age=age)
-    assert search.run() == []
-
-
-@pytest.mark.parametrize("age", [130, RECENT_SECONDS - 60])
-def test_export_of_the_last_day_is_found(calm: World, search: Searching, age: float) -> None:
-    start(calm, "a", age=age)
-    assert search.run() == ["a"]
+    assert search.run() == found
 
 
 def test_export_that_has_not_started_yet_is_found_later(calm: World, search: Searching) -> None:
@@ -131,10 +118,10 @@ def test_export_that_has_not_started_yet_is_found_later(calm: World, search: Sea
     assert search.run() == ["a"]
 
 
-def test_export_to_another_bucket_or_an_unknown_volume_is_none_of_ours(calm: World, search: Searching) -> None:
+def test_export_to_another_bucket_or_an_unknown_volume_is_left_out(calm: World, search: Searching) -> None:
     calm.platform.add_volume("rfranklin/theirs", bucket="theirs")
     start(calm, "a", age=HOUR, volume="rfranklin/theirs")
-    start(calm, "b", age=HOUR, volume="rfranklin/nobody-s")
+    start(calm, "b", age=HOUR, volume="rfranklin/unknown")
     start(calm, "c", age=HOUR, volume="../files")
     assert search.run() == []
     assert not any("files" in path for path in search.asked)
@@ -169,7 +156,7 @@ def crowd(calm: World) -> World:
 def crowded(world: World, jobs: int) -> World:
     world.platform.rate.limit = 10**6
     for number in range(jobs):
-        # Nobody looks at their objects, and to put 5,000 takes long.
+        # Their objects are never checked, and to put 5,000 takes long.
         start(world, f"e{number * 7919 % jobs}", age=150 + number * 240, delivers=False)
     return world
 
@@ -199,40 +186,13 @@ def test_recent_exports_of_five_thousand_are_each_watched_once_whatever_the_orde
     assert search.run() == []
 
 
-@pytest.mark.parametrize(
-    ("order", "pages"),
-    [
-        ("oldest first", 20),
-        pytest.param("newest first", 19, marks=pytest.mark.once),
-        pytest.param("none", 60, marks=pytest.mark.once),
-    ],
-)
-def test_platform_that_gives_20_a_page_where_100_are_asked_for_loses_nothing(
-    crowd: World, order: ListOrder, pages: int
-) -> None:
-    crowd.platform.list_order, crowd.platform.page_limit = order, 20
-    search = Searching(crowd)
-    assert Counter(search.run()) == Counter(recent(crowd))
-    assert search.pages <= pages
-    assert search.stopped_early == []
-    assert search.run() == []
-
-
-@pytest.mark.parametrize(
-    "order",
-    [
-        "oldest first",
-        pytest.param("newest first", marks=pytest.mark.once),
-        pytest.param("none", marks=pytest.mark.once),
-    ],
-)
-def test_run_that_has_used_its_share_says_so_and_the_next_goes_on(crowd: World, order: ListOrder) -> None:
-    crowd.platform.list_order = order
-    search = Searching(crowd, requests=4)
+def test_run_that_has_used_its_share_says_so_and_the_next_continues(crowd: World) -> None:
+    crowd.platform.list_order = "oldest first"
+    search = Searching(crowd, requests=5)
     found: list[str] = []
     for _ in range(40):
         found += search.run()
-        assert len(search.asked) <= 4
+        assert len(search.asked) <= 5
         crowd.monotonic.advance(300)
     assert Counter(found) == Counter(recent(crowd))
     assert crowd.report.counts["DiscoveryTruncated"] >= 1
@@ -250,10 +210,7 @@ def test_run_that_has_used_its_share_says_so_and_the_next_goes_on(crowd: World, 
 )
 def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: World, fault: Any) -> None:
     search = Searching(crowd)
-    crowd.platform.fail(Match(path="/nowhere"), fault)
-    crowd.platform.faults.clear()
     wanted = recent(crowd)
-    found = []
     seen = iter(range(10))
     # A request whose kept connection breaks is repeated once.
     broken = (2, 3) if isinstance(fault, Close) else (2,)
@@ -263,7 +220,7 @@ def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: Worl
             return call.resource == "/storage/exports" and next(seen) in broken
 
     crowd.platform.fail(Third(), fault, times=len(broken))
-    found += search.run()
+    found = search.run()
     assert crowd.report.counts["DiscoveryTruncated"] == 1
     assert 0 < len(found) < len(wanted)
     found += search.run()
@@ -273,16 +230,12 @@ def test_page_that_fails_in_the_middle_loses_nothing_at_the_next_run(crowd: Worl
 def test_list_that_changes_its_order_in_the_middle_is_read_whole(crowd: World) -> None:
     """Newest first, but for one old job that was started again at the end."""
     crowd.platform.list_order = "newest first"
-    shuffled = crowd.platform.jobs
-    stray = "e0"
+    in_order, stray = crowd.platform.jobs, "e0"
 
     def jobs(*arguments: Any) -> Any:
-        found = shuffled(*arguments)
-        return (
-            [job for job in found if job.id != stray][:120]
-            + [job for job in found if job.id == stray]
-            + [job for job in found if job.id != stray][120:]
-        )
+        found = in_order(*arguments)
+        others = [job for job in found if job.id != stray]
+        return [*others[:120], *(job for job in found if job.id == stray), *others[120:]]
 
     crowd.platform.jobs = jobs  # type: ignore[method-assign]
     start(crowd, stray, age=3 * 24 * HOUR)
@@ -291,44 +244,19 @@ def test_list_that_changes_its_order_in_the_middle_is_read_whole(crowd: World) -
     assert search.pages == 12
 
 
-def test_list_without_its_length_is_followed_page_by_page(calm: World, search: Searching) -> None:
-    for number in range(250):
-        start(calm, f"e{number}", age=200 + number)
-    calm.platform.list_order = "oldest first"
-    total = {"X-Total-Matching-Query": "many"}
-    routes = calm.platform.jobs()
-    pages = [routes[at : at + 100] for at in (0, 100, 200)]
-    for at, page in enumerate(pages):
-        body = {
-            "items": [calm.platform.show(job, "href") for job in page],
-            "links": [{"rel": "next", "href": "…"}] if at < 2 else [],
-        }
-        calm.platform.fail(Match(path="/storage/exports"), Status(200, body, total))
-    calm.platform.fail(Match(path="/storage/exports"), Status(200, {"items": [], "links": []}, total))
-    assert set(search.run()) == {f"e{number}" for number in range(250)}
-
-
-def test_volume_that_cannot_be_read_now_is_asked_again_at_the_next_run(calm: World, search: Searching) -> None:
-    start(calm, "a", age=HOUR)
-    calm.platform.fail(Match(path="/storage/volumes/.*"), html_page(503))
-    assert search.run() == []
-    assert calm.report.counts["DiscoveryTruncated"] == 1
-    assert search.run() == ["a"]
-
-
 def test_exports_of_volumes_that_could_not_be_read_are_found_by_the_next_run(calm: World, search: Searching) -> None:
-    for number, name in enumerate(("rfranklin/one", "rfranklin/two")):
-        calm.platform.add_volume(name, bucket="bucket")
-        start(calm, f"e{number}", age=HOUR, volume=name)
-        calm.platform.fail(Match(path=f"/storage/volumes/{name}"), Status(503))
+    for name, fault in {"one": html_page(503), "two": Status(503)}.items():
+        calm.platform.add_volume(f"rfranklin/{name}", bucket="bucket")
+        start(calm, name, age=HOUR, volume=f"rfranklin/{name}")
+        calm.platform.fail(Match(path=f"/storage/volumes/rfranklin/{name}"), fault)
     assert search.run() == []
     assert calm.report.counts["DiscoveryTruncated"] == 1
-    assert sorted(search.run()) == ["e0", "e1"]
+    assert sorted(search.run()) == ["one", "two"]
 
 
 def test_message_that_sqs_did_not_take_is_sent_at_the_next_run(calm: World, search: Searching) -> None:
     start(calm, "a", age=HOUR)
-    queue_url, calm.aws.queue_url = calm.aws.queue_url, "http://127.0.0.1/nobody-s"
+    queue_url, calm.aws.queue_url = calm.aws.queue_url, "http://127.0.0.1/no-queue"
     assert search.run() == []
     calm.aws.queue_url = queue_url
     assert search.run() == ["a"]

@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,13 @@ def stack() -> Iterator[Stack]:
 
 
 def add_project(platform: Platform, name: str) -> None:
-    """A project whose folder `results` has five files at three depths; another file lies beside it."""
+    """A project whose folder `results` has five files at three depths; another file is outside of it."""
     for folder, parent in {"results": None, "sub": "results", "sub/sub": "sub"}.items():
         within = {} if parent is None else {"parent": f"{name}:{parent}"}
         platform.add_folder(f"{name}:{folder}", name=folder.rpartition("/")[2], project=name, **within)
     for path in PATHS:
         add_file(platform, name, path)
-    platform.add_file(f"{name}:beside", name="beside.vcf", size=9, project=name)
+    platform.add_file(f"{name}:outside", name="outside.vcf", size=9, project=name)
 
 
 def add_file(platform: Platform, project: str, path: str, **fields: Any) -> None:
@@ -84,20 +84,26 @@ def with_boto3(monkeypatch: pytest.MonkeyPatch) -> Any:
     return with_boto3
 
 
-def run(
-    script: str, *arguments: str, environment: Mapping[str, str], folder: Path, given: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    interpreter = "sh" if script.endswith(".sh") else sys.executable
-    return subprocess.run(  # noqa: S603 -- the project's own examples
-        [interpreter, str(EXAMPLES / script), *arguments],
-        env=dict(environment),
-        cwd=folder,
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Runs an example in the test's own folder."""
+
+    def run(script: str, *arguments: str, given: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(  # noqa: S603 -- the project's own examples
+            ["sh" if script.endswith(".sh") else sys.executable, str(EXAMPLES / script), *arguments],
+            env={**environment, **variables},
+            cwd=tmp_path,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
 
 
 def journal(folder: Path) -> list[dict[str, str]]:
@@ -110,17 +116,17 @@ def started(stack: Stack, prefix: str) -> list[str]:
 
 
 def concluded(stack: Stack, group: str, exports: int) -> Mapping[str, Any]:
-    """The data of the group's event, which comes beside one event for each of its exports."""
+    """The data of the group's event, which comes with one event for each of its exports."""
     events = [one.event for one in stack.receive(exports + 1)]
     [data] = [event["data"] for event in events if event["subject"] == group]
     return dict(data)
 
 
 def export_ids(stack: Stack, project: str, count: int) -> list[str]:
-    """Exports that somebody has started, by another way."""
+    """Exports that were started in another way."""
     return [
         stack.platform.start(
-            {"source": {"file": f"{project}:beside"}, "destination": {"volume": VOLUME, "location": f"{project}/{n}"}},
+            {"source": {"file": f"{project}:outside"}, "destination": {"volume": VOLUME, "location": f"{project}/{n}"}},
             copy_only=True,
         ).id
         for n in range(count)
@@ -139,15 +145,15 @@ def without_ids(lines: Sequence[str]) -> list[str]:
 
 
 def test_a_folder_becomes_exports_and_one_event_that_all_are_completed_as_the_page_shows(
-    stack: Stack, environment: dict[str, str], tmp_path: Path
+    stack: Stack, run: Run
 ) -> None:
     add_project(stack.platform, "rfranklin/my-project")
     (_, *command), output = shown()[0]
-    tried = run(*command, "--dry-run", environment=environment, folder=tmp_path)
+    tried = run(*command, "--dry-run")
     assert tried.stdout.splitlines() == [f"would start  2026/{path}" for path in PATHS]
     assert started(stack, "2026/") == []
 
-    done = run(*command, environment=environment, folder=tmp_path)
+    done = run(*command)
     assert (done.returncode, done.stderr) == (0, "")
     assert without_ids(done.stdout.splitlines()) == without_ids(output)
     assert started(stack, "2026/") == [f"2026/{path}" for path in PATHS]
@@ -156,78 +162,74 @@ def test_a_folder_becomes_exports_and_one_event_that_all_are_completed_as_the_pa
     assert (group["outcome"], group["completed"], group["group"]["size"]) == ("completed", 5, 5)
 
 
-def test_exports_that_run_already_are_announced_as_the_page_shows(
-    stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_exports_that_run_already_are_announced_as_the_page_shows(stack: Stack, project: str, run: Run) -> None:
     for (_, script, group, *_), output in shown()[1:]:
         given = "\n".join(export_ids(stack, project, 3))
-        done = run(script, group, environment=environment, folder=tmp_path, given=given)
+        done = run(script, group, given=given)
         assert (done.returncode, done.stdout.splitlines()) == (0, output)
         assert concluded(stack, group, 3)["completed"] == 3
 
 
-def test_what_the_api_refuses_is_named_and_the_others_still_go_on_and_can_follow_later(
-    stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
+def test_export_that_the_api_rejects_is_named_and_can_follow_later_while_the_others_go_on(
+    stack: Stack, project: str, run: Run
 ) -> None:
     add_file(stack.platform, project, "b.vcf", storage={"type": "VOLUME"})
-    arguments = [f"{project}/results", VOLUME, "--to", "refused"]
-    one = run("with_official_client.py", *arguments, "--group", "four", environment=environment, folder=tmp_path)
+    arguments = [f"{project}/results", VOLUME, "--to", "rejected"]
+    one = run("with_official_client.py", *arguments, "--group", "four")
     assert one.returncode == 1
-    assert one.stderr == "not started: refused/b.vcf: This file cannot be exported. (code 9006)\n"
+    assert one.stderr == "not started: rejected/b.vcf: This file cannot be exported. (code 9006)\n"
     assert concluded(stack, "four", 4)["completed"] == 4
 
     add_file(stack.platform, project, "b.vcf")
-    again = run("with_official_client.py", *arguments, "--group", "four", environment=environment, folder=tmp_path)
+    again = run("with_official_client.py", *arguments, "--group", "four")
     assert (again.returncode, "four was already announced" in again.stderr) == (1, True)
-    left = run("with_official_client.py", *arguments, "--group", "one", environment=environment, folder=tmp_path)
+    left = run("with_official_client.py", *arguments, "--group", "one")
     assert left.returncode == 0
-    assert started(stack, "refused/") == [f"refused/{path}" for path in PATHS]
+    assert started(stack, "rejected/") == [f"rejected/{path}" for path in PATHS]
     assert concluded(stack, "one", 1)["completed"] == 1
 
 
-def test_a_run_that_broke_off_while_starting_is_taken_up_without_starting_anything_twice(
-    stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
+def test_a_run_that_crashed_while_starting_is_resumed_without_starting_anything_twice(
+    stack: Stack, project: str, run: Run
 ) -> None:
     arguments = [f"{project}/results", VOLUME, "--to", "crash", "--group", "crash"]
     starts = Match(["POST"], "/storage/exports")
     stack.platform.fail(starts, Drip(0), times=2)  # as ever
-    # A reset that the official client cannot read is a crash: it raises what nobody catches.
+    # A reset that the official client cannot read is a crash: it raises an error that is not caught.
     stack.platform.fail(starts, Status(429, {}, {"X-RateLimit-Reset": "soon"}))
-    broken = run("with_official_client.py", *arguments, environment=environment, folder=tmp_path)
+    broken = run("with_official_client.py", *arguments)
     assert "Traceback" in broken.stderr
     assert started(stack, "crash/") == ["crash/a.vcf", "crash/b.vcf"]
 
-    done = run("with_official_client.py", *arguments, environment=environment, folder=tmp_path)
+    done = run("with_official_client.py", *arguments)
     assert done.returncode == 0
     assert started(stack, "crash/") == [f"crash/{path}" for path in PATHS]
     assert concluded(stack, "crash", 5)["completed"] == 5
 
 
-def test_an_announcement_that_broke_off_is_made_again_with_the_same_group(
-    stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
+def test_an_announcement_that_failed_is_repeated_with_the_same_group(
+    stack: Stack, project: str, run: Run, tmp_path: Path
 ) -> None:
     arguments = [f"{project}/results", VOLUME, "--to", "lost"]
-    nowhere = environment | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
-    lost = run("with_official_client.py", *arguments, "--group", "lost", environment=nowhere, folder=tmp_path)
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    lost = run("with_official_client.py", *arguments, "--group", "lost", **nowhere)
     assert lost.returncode == 1
     assert journal(tmp_path)[-1] == {"announcing": "lost"}
 
-    done = run("with_official_client.py", *arguments, "--group", "another", environment=environment, folder=tmp_path)
+    done = run("with_official_client.py", *arguments, "--group", "another")
     assert done.returncode == 0
     assert done.stdout == "Announced 5 exports as the group lost.\n"
     assert started(stack, "lost/") == [f"lost/{path}" for path in PATHS]
     assert concluded(stack, "lost", 5)["group"] == {"id": "lost", "size": 5}
 
 
-def test_a_folder_that_is_not_there_is_named(project: str, environment: dict[str, str], tmp_path: Path) -> None:
-    done = run("with_official_client.py", f"{project}/results/no", VOLUME, environment=environment, folder=tmp_path)
+def test_a_folder_that_is_not_there_is_named(project: str, run: Run) -> None:
+    done = run("with_official_client.py", f"{project}/results/no", VOLUME)
     assert done.returncode == 1
     assert f"There is no folder no in the path {project}/results/no." in done.stderr
 
 
-def test_ids_and_the_api_s_own_answers_are_announced_with_boto3_each_once(
-    stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_ids_and_the_api_s_own_answers_are_announced_with_boto3_each_once(stack: Stack, project: str, run: Run) -> None:
     one, two, three = export_ids(stack, project, 3)
     lines = [
         one,
@@ -235,55 +237,51 @@ def test_ids_and_the_api_s_own_answers_are_announced_with_boto3_each_once(
         json.dumps({"export_id": three, "context": {"n": 3}}),
         one,
     ]
-    done = run("with_boto3.py", "boto3", environment=environment, folder=tmp_path, given="\n".join(lines))
+    done = run("with_boto3.py", "boto3", given="\n".join(lines))
     assert (done.returncode, done.stdout) == (0, "Announced 3 exports as the group boto3.\n")
     assert concluded(stack, "boto3", 3)["completed"] == 3
 
 
-@pytest.mark.parametrize("script", ["with_boto3.py", "with_aws_cli.sh"])
-def test_nothing_is_announced_where_a_line_is_no_id(
-    stack: Stack, environment: dict[str, str], tmp_path: Path, script: str
-) -> None:
-    done = run(script, "strange", environment=environment, folder=tmp_path, given="sound\n../no-id\n")
+@pytest.mark.parametrize(
+    ("script", "line", "rule"),
+    [
+        ("with_boto3.py", "../no-id", ""),
+        ("with_aws_cli.sh", "../no-id", ""),
+        ("with_boto3.py", '{"code": 9005, "message": "You do not have access."}', " has no id.\n"),
+        ("with_boto3.py", '{"id": null}', " has no id.\n"),
+        ("with_boto3.py", '{"id": 7}', " has no id.\n"),
+    ],
+)
+def test_nothing_is_announced_where_a_line_has_no_id(run: Run, script: str, line: str, rule: str) -> None:
+    done = run(script, "rejected", given=f"valid\n{line}\n")
     assert done.returncode == 1
     assert done.stderr.startswith("Nothing was announced")
-    assert "../no-id" in done.stderr
+    assert line + rule in done.stderr
+    assert not rule or done.stderr == f"Nothing was announced: {line}{rule}"
 
 
-@pytest.mark.parametrize("line", ['{"code": 9005, "message": "You do not have access."}', '{"id": null}', '{"id": 7}'])
-def test_nothing_is_announced_where_an_answer_of_the_api_has_no_id(
-    environment: dict[str, str], tmp_path: Path, line: str
-) -> None:
-    done = run("with_boto3.py", "refused", environment=environment, folder=tmp_path, given=f"sound\n{line}\n")
-    assert done.returncode == 1
-    assert done.stderr == f"Nothing was announced: {line} has no id.\n"
-
-
-def test_more_than_ten_ids_are_announced_with_the_aws_cli_each_once(
-    stack: Stack, project: str, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_more_than_ten_ids_are_announced_with_the_aws_cli_each_once(stack: Stack, project: str, run: Run) -> None:
     ids = export_ids(stack, project, 11)
     given = "\n".join([*ids, ids[0]])
-    done = run("with_aws_cli.sh", "cli", environment=environment, folder=tmp_path, given=given)
+    done = run("with_aws_cli.sh", "cli", given=given)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Announced 11 exports as the group cli.\n", "")
     assert concluded(stack, "cli", 11)["completed"] == 11
 
 
-def test_ids_that_eventbridge_does_not_take_are_named_by_the_aws_cli(tmp_path: Path) -> None:
+def test_ids_that_eventbridge_does_not_take_are_named_by_the_aws_cli(run: Run, tmp_path: Path) -> None:
     for name, says in {"aws": "echo 1", "sleep": "exit 0"}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
         (tmp_path / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = run("with_aws_cli.sh", "cli", environment=environment, folder=tmp_path, given="one\ntwo\n")
+    done = run("with_aws_cli.sh", "cli", given="one\ntwo\n")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "Not announced, run this again: one two\n"
 
 
 class Bus:
-    """An EventBridge that refuses an entry as often as `refusals` says of its export."""
+    """An EventBridge that rejects an entry as often as `rejections` says of its export."""
 
-    def __init__(self, refusals: Mapping[str, int]) -> None:
-        self.refusals = dict(refusals)
+    def __init__(self, rejections: Mapping[str, int]) -> None:
+        self.rejections = dict(rejections)
         self.calls: list[list[str]] = []
 
     def put_events(self, Entries: Sequence[Mapping[str, str]]) -> dict[str, Any]:  # noqa: N803 -- AWS's name
@@ -293,23 +291,24 @@ class Bus:
         return {"FailedEntryCount": sum("ErrorCode" in one for one in results), "Entries": results}
 
     def _result(self, export_id: str) -> dict[str, str]:
-        left = self.refusals.get(export_id, 0)
-        self.refusals[export_id] = left - 1
+        left = self.rejections.get(export_id, 0)
+        self.rejections[export_id] = left - 1
         return {"ErrorCode": "InternalFailure"} if left > 0 else {"EventId": export_id}
 
 
-def test_an_entry_that_eventbridge_refuses_is_sent_again_alone(with_boto3: Any) -> None:
-    bus = Bus({"e3": 2, "e11": 1})
+@pytest.mark.parametrize(
+    ("rejections", "sent_again", "left"),
+    [({"e3": 2, "e11": 1}, [["e3", "e11"], ["e3"]], []), ({"e1": 99}, [["e1"]] * 4, ["e1"])],
+    ids=["for a while", "always"],
+)
+def test_an_entry_that_eventbridge_rejects_is_sent_again_alone_and_named_if_it_stays_rejected(
+    with_boto3: Any, rejections: dict[str, int], sent_again: list[list[str]], left: list[str]
+) -> None:
+    bus = Bus(rejections)
     details = with_boto3.in_group([{"export_id": f"e{n}"} for n in range(12)], "run")
-    assert with_boto3.announce(bus, details) == []
+    assert with_boto3.announce(bus, details) == left
     assert [len(call) for call in bus.calls[:2]] == [10, 2]
-    assert bus.calls[2:] == [["e3", "e11"], ["e3"]]
-
-
-def test_an_entry_that_eventbridge_keeps_refusing_is_named(with_boto3: Any) -> None:
-    bus = Bus({"e1": 99})
-    details = with_boto3.in_group([{"export_id": f"e{n}"} for n in range(3)], "run")
-    assert with_boto3.announce(bus, details) == ["e1"]
+    assert bus.calls[2:] == sent_again
 
 
 @pytest.mark.parametrize(
@@ -317,6 +316,6 @@ def test_an_entry_that_eventbridge_keeps_refusing_is_named(with_boto3: Any) -> N
     [["events", "put-event"], ["event", "put-events"], ["events", "put-events", "--entry", "[]"]],
     ids=["operation", "service", "option"],
 )
-def test_the_stand_in_for_the_aws_cli_refuses_what_is_misspelt(arguments: list[str]) -> None:
+def test_the_stand_in_for_the_aws_cli_rejects_a_misspelt_command(arguments: list[str]) -> None:
     with pytest.raises(aws_cli.UsageError):
         aws_cli.run(arguments, boto3.Session("x", "x", region_name=REGION))

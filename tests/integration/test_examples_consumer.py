@@ -1,4 +1,4 @@
-"""The consumer of `examples/`: its stack beside the monitor's on the emulator, its function with what its queue got."""
+"""The consumer of `examples/`, its stack next to the monitor's on the emulator, and its function."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ from local.export_jobs import documented_failed
 from local.sqs_event import sqs_record
 from local.stack import Stack
 from local.translation import translate
-from tests.integration.steps import completed, run_until_drained
+from tests.integration.steps import Context, completed, run_until_drained
 
 pytestmark = pytest.mark.once
 
@@ -34,21 +34,8 @@ Answer = dict[str, Any]
 
 
 @dataclass
-class Context:
-    """Lambda's context, as far as it is asked."""
-
-    function_name: str = "consumer"
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:consumer"
-    aws_request_id: str = "b2a00769-a599-4ce2-b76a-c72a9139626f"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 30_000
-
-
-@dataclass
 class Consumer:
-    """The consumer's stack, and its function in a new execution environment, which begins with the first batch."""
+    """The consumer's stack, and its function in a new execution environment, which starts with the first batch."""
 
     stack: Stack
     deployment: Deployment
@@ -69,7 +56,7 @@ class Consumer:
     def invoke(self, records: list[dict[str, Any]]) -> Answer:
         """What the function answers to a batch."""
         handler = getattr(self.app, self.deployment.function.handler.partition(".")[2])
-        answer: Answer = handler({"Records": records}, Context())
+        answer: Answer = handler({"Records": records}, Context("consumer"))
         return answer
 
     def send(self, body: str) -> str:
@@ -137,11 +124,11 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def logged(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line["message"] for line in lines(capsys)]
 
 
-def test_of_what_the_monitor_publishes_the_failed_export_comes_and_is_told_as_the_page_shows(
+def test_only_the_failed_export_arrives_and_is_logged_as_the_page_shows(
     stack: Stack, consumer: Consumer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.platform.add_job(completed("consumer-done"))
@@ -167,11 +154,11 @@ def test_of_what_the_monitor_publishes_the_failed_export_comes_and_is_told_as_th
 def test_copy_of_an_event_is_dropped_within_a_batch_and_after_it(
     consumer: Consumer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # A copy may differ in when it was concluded.
+    # A copy may have another time.
     copies = [failed("copied", time=f"2016-06-15T19:17:4{second}Z") for second in range(3)]
     assert consumer.handle(*copies[:2]) == set()
     assert consumer.handle(copies[2]) == set()
-    assert told(capsys) == ["export_failed", "duplicate_dropped", "duplicate_dropped"]
+    assert logged(capsys) == ["export_failed", "duplicate_dropped", "duplicate_dropped"]
 
 
 def test_events_of_one_id_from_two_platforms_are_two_events(
@@ -179,7 +166,7 @@ def test_events_of_one_id_from_two_platforms_are_two_events(
 ) -> None:
     sources = ("https://cgc-api.sbgenomics.com/v2/storage/exports", "https://api.sbgenomics.com/v2/storage/exports")
     assert consumer.handle(*(failed("shared", source=source) for source in sources)) == set()
-    assert told(capsys) == ["export_failed", "export_failed"]
+    assert logged(capsys) == ["export_failed", "export_failed"]
 
 
 def test_event_is_remembered_for_longer_than_the_monitor_and_the_queue_may_repeat_it(consumer: Consumer) -> None:
@@ -193,17 +180,15 @@ def test_event_is_remembered_for_longer_than_the_monitor_and_the_queue_may_repea
     assert int(item["expiration"]["N"]) > time.time() + repeated_for
 
 
-def test_bad_messages_alone_are_reported_and_say_why_in_the_log(
+def test_only_bad_messages_are_reported_as_failed_and_each_is_logged(
     consumer: Consumer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nameless = {key: value for key, value in example("cgc.export.failed.v1", "TIMED_OUT").items() if key != "id"}
     bad = {"not JSON", "[]", json.dumps(nameless), json.dumps(nameless | {"id": ""})}
-    assert consumer.handle(failed("good-1"), *bad, failed("good-2")) == bad
-    assert sorted(told(capsys)) == ["event_not_handled"] * 4 + ["export_failed"] * 2
-
-
-def test_batch_of_nothing_but_bad_messages_is_answered_and_does_not_raise(consumer: Consumer) -> None:
     assert consumer.handle("not JSON") == {"not JSON"}
+    capsys.readouterr()
+    assert consumer.handle(failed("good-1"), *bad, failed("good-2")) == bad
+    assert sorted(logged(capsys)) == ["event_not_handled"] * 4 + ["export_failed"] * 2
 
 
 def test_event_that_could_not_be_handled_is_handled_when_it_comes_again(
@@ -212,15 +197,15 @@ def test_event_that_could_not_be_handled_is_handled_when_it_comes_again(
     broken = failed("again", data={})
     assert consumer.handle(broken) == {broken}
     assert consumer.handle(failed("again")) == set()
-    assert told(capsys) == ["event_not_handled", "export_failed"]
-    # What was asked of the table meanwhile, the role allows.
+    assert logged(capsys) == ["event_not_handled", "export_failed"]
+    # The role allows every call that was made to the table.
     used = {f"dynamodb:{operation}" for operation in consumer.operations}
     assert used == {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     [rights] = [one for one in role_statements() if one["Sid"] == "KnowWhatWasHandled"]
     assert used <= set(rights["Action"])
 
 
-def test_events_that_another_filter_lets_in_are_told_too_and_unknown_types_left_alone(
+def test_events_of_another_filter_are_logged_too_and_unknown_types_ignored(
     consumer: Consumer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unknown = example("cgc.export.failed.v1", "TIMED_OUT", id="x:paused", type="cgc.export.paused.v1", data={})
@@ -289,12 +274,12 @@ def test_queue_takes_tls_alone_is_encrypted_and_lets_in_that_topic_alone(queue: 
     assert topic["Condition"] == {"ArnEquals": {"aws:SourceArn": TOPIC}}
 
 
-def test_without_a_topic_of_alarms_the_alarm_notifies_nobody() -> None:
+def test_alarm_has_no_action_without_a_topic_of_alarms() -> None:
     assert "AlarmActions" not in RESOURCES["DeadLetterAlarm"]["Properties"]
 
 
 @pytest.mark.parametrize("hostile", ["*", "?", "${aws:username}", '"', "\n"])
-def test_no_topic_is_taken_that_would_widen_a_policy(hostile: str) -> None:
+def test_topic_that_would_widen_a_policy_is_rejected(hostile: str) -> None:
     for name in ("ExportEventsTopicArn", "AlarmsTopicArn"):
         with pytest.raises(ValueError, match=f"parameter {name} "):
             translate(FOLDER / "template.yaml", {"ExportEventsTopicArn": TOPIC, name: TOPIC + hostile}, "s3://a/b")

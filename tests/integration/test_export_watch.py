@@ -1,26 +1,19 @@
-"""The watch as a whole: the simulated API over loopback, moto's queue, ledger, topic, bucket and secret."""
+"""A watch from its first poll to its event, by the real parts over the simulated API and moto."""
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from export_monitor.application.watcher import ExportWatcher
+from export_monitor.adapters.aws.sqs import ExportQueue
 from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, Job, documented_completed, documented_failed, error_body
 from local.faults import Match, OmittedItem, Status
-from tests.integration.harness import (
-    FILE,
-    FINAL_DEADLINE,
-    HOUR,
-    Refusing,
-    Vanishing,
-    World,
-    completed,
-    with_parts,
-)
+from tests.fakes import SYNCHRONOUS
+from tests.integration.harness import FILE, FINAL_DEADLINE, HOUR, Refusing, Vanishing, World, completed, with_parts
 
 
 class TestEnds:
@@ -56,7 +49,7 @@ class TestEnds:
         assert ("OldestWatchAgeSeconds", pytest.approx(20)) in calm.report.measures
         assert calm.last_line["outcome"] == "completed"
 
-    def test_documented_failed_export_is_published_with_the_api_s_words_and_advice(self, calm: World) -> None:
+    def test_documented_failed_export_is_published_with_the_api_s_message_and_advice(self, calm: World) -> None:
         job = calm.platform.add_job(documented_failed())
         calm.platform.add_file(job.file, name=job.location, size=1234, project="rfranklin/my-project")
         assert calm.look(calm.announced(job.id)) == []
@@ -76,8 +69,8 @@ class TestEnds:
         calm.platform.add_job(completed("foreign", foreign=True))
         calm.platform.add_job(completed("homeless", volume="rfranklin/gone"))
         calm.platform.add_job(completed("hidden", volume="rfranklin/hidden"))
-        refused = Status(403, error_body(403, 9020, "No right on the volume.") | {"code": "9020"})
-        calm.platform.fail(Match(path=".*/rfranklin/hidden"), refused, times=None)
+        denied = Status(403, error_body(403, 9020, "No right on the volume.") | {"code": "9020"})
+        calm.platform.fail(Match(path=".*/rfranklin/hidden"), denied, times=None)
         messages = [calm.announced(name, age=FINAL_DEADLINE) for name in ("unknown", "foreign", "homeless", "hidden")]
         for batch in [[one] for one in messages] if alone else [messages]:
             assert calm.look(*batch) == []
@@ -98,19 +91,17 @@ class TestEnds:
         assert len({one["advice"] for one in failures}) == 4
         assert not any("start" in one["advice"] for one in failures if one["reason"] == "VOLUME_UNAVAILABLE")
 
-    def test_unfinished_export_is_hidden_for_a_tenth_of_its_age(self, calm: World) -> None:
-        calm.platform.add_job(Job(id="slow", file=FILE, volume="rfranklin/output", location="slow", steps=NEVER))
+    @pytest.mark.parametrize("state", [None, "HIBERNATING"], ids=["unfinished", "undocumented"])
+    def test_export_in_any_other_state_is_polled_again_after_a_tenth_of_its_age(
+        self, calm: World, state: str | None
+    ) -> None:
+        calm.platform.add_job(completed("slow", steps=NEVER, fields={"state": state} if state else {}))
         message = calm.announced("slow", age=1000)
         assert calm.look(message) == [message]
         assert (calm.last_line["outcome"], calm.last_line["delay_seconds"]) == ("waiting", 100.0)
         assert calm.report.counts == {"UnfinishedPolls": 1}
+        assert calm.report.logged("unknown_job_state") == ([{"export_id": "slow", "state": state}] if state else [])
         assert calm.events() == []
-
-    def test_state_that_is_not_documented_is_told_and_waited_for(self, calm: World) -> None:
-        calm.platform.add_job(completed("odd", fields={"state": "HIBERNATING"}))
-        message = calm.announced("odd")
-        assert calm.look(message) == [message]
-        assert calm.report.logged("unknown_job_state") == [{"export_id": "odd", "state": "HIBERNATING"}]
 
     def test_volume_that_is_not_on_amazon_s3_completes_with_every_check_skipped(self, calm: World) -> None:
         calm.platform.add_volume(
@@ -126,29 +117,20 @@ class TestEnds:
 
 
 class TestBatches:
-    def test_exports_of_a_batch_are_read_together_each_with_its_own_end(self, calm: World) -> None:
+    @pytest.mark.parametrize("bulk", [True, False])
+    def test_exports_of_a_batch_are_read_together_where_the_platform_can(self, calm: World, bulk: bool) -> None:
+        calm.platform.bulk_enabled = bulk
         calm.platform.add_job(completed("good"))
         calm.platform.add_job(documented_failed(id="bad", file=FILE))
         calm.platform.add_job(completed("running", steps=NEVER))
         messages = [calm.announced(export_id) for export_id in ("good", "bad", "running")]
         assert calm.look(*messages) == [messages[2]]
         assert calm.event_ids() == ["bad:failed:EXPORT_FAILED", "good:completed"]
+        singly = [f"GET /storage/exports/{export_id}" for export_id in ("good", "bad", "running")]
         assert calm.asked == [
-            "POST /bulk/storage/exports/get", f"GET /files/{FILE}", "GET /storage/volumes/rfranklin/output",
+            "POST /bulk/storage/exports/get", *([] if bulk else singly), f"GET /files/{FILE}",
+            "GET /storage/volumes/rfranklin/output",
         ]  # fmt: skip
-
-    def test_platform_without_bulk_calls_is_read_singly(self, calm: World) -> None:
-        calm.platform.bulk_enabled = False
-        calm.platform.add_job(completed("a"))
-        calm.platform.add_job(completed("b"))
-        assert calm.look(calm.announced("a"), calm.announced("b")) == []
-        assert calm.event_ids() == ["a:completed", "b:completed"]
-
-    def test_unknown_export_of_a_batch_is_confirmed_singly(self, calm: World) -> None:
-        calm.platform.add_job(completed("known"))
-        messages = [calm.announced("unknown"), calm.announced("known")]
-        assert calm.look(*messages) == [messages[0]]
-        assert calm.asked[:2] == ["POST /bulk/storage/exports/get", "GET /storage/exports/unknown"]
 
     def test_export_that_the_bulk_answer_lacks_is_kept(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
@@ -159,7 +141,7 @@ class TestBatches:
         assert calm.look(messages[0]) == []
         assert calm.event_ids() == ["a:completed", "b:completed"]
 
-    def test_message_that_is_not_understood_is_set_aside_and_disturbs_no_other(self, calm: World) -> None:
+    def test_message_that_cannot_be_parsed_is_dead_lettered_and_affects_no_other(self, calm: World) -> None:
         calm.platform.add_job(completed("good"))
         messages = [calm.sent("not JSON"), calm.announced("good"), calm.sent('{"export_id": "../x"}')]
         assert calm.look(*messages) == []
@@ -170,18 +152,15 @@ class TestBatches:
         assert calm.report.counts["StartEventsRejected"] == 2
         assert len(calm.report.logged("message_dead_lettered")) == 2
 
-    def test_message_that_cannot_be_set_aside_is_kept(self, world: World) -> None:
-        sqs = world.aws.client("sqs")
-        sqs.delete_queue(QueueUrl=world.aws.dead_letter_queue_url)
-        message = world.sent("not JSON")
-        assert world.look(message) == [message]
-        sqs.create_queue(QueueName="dead-letters")
-        assert world.look(message) == []
-        assert [letter["Body"] for letter in world.aws.dead_letters()] == ["not JSON"]
+    @pytest.mark.parametrize("is_sqs_away", [True, False], ids=["SQS is away", "handle is invalid"])
+    def test_message_that_cannot_be_hidden_is_logged_and_kept(self, calm: World, is_sqs_away: bool) -> None:
+        def away() -> Any:
+            raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
 
-    def test_message_that_cannot_be_hidden_is_told_and_kept(self, calm: World) -> None:
         calm.platform.add_job(completed("slow", steps=NEVER))
         message = replace(calm.announced("slow"), receipt_handle="not-a-handle")
+        if is_sqs_away:
+            calm.watch = with_parts(calm.watch, queue=ExportQueue(SYNCHRONOUS, away, "exports", "dead-letters"))
         assert calm.look(message) == [message]
         assert calm.report.logged("visibility_change_failed") == [{"message_id": message.message_id}]
 
@@ -197,22 +176,6 @@ class TestBatches:
 
 
 class TestPublishedOnce:
-    def test_ten_redeliveries_to_four_workers_publish_once(self, calm: World) -> None:
-        calm.platform.add_job(completed("seen-often"))
-        messages = [calm.announced("seen-often") for _ in range(10)]
-        workers = [calm.worker() for _ in range(4)]
-
-        def work(worker: ExportWatcher) -> None:
-            for message in messages:
-                worker.process_batch([message], calm.invocation())
-
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(work, workers))
-        assert calm.event_ids() == ["seen-often:completed"]
-        calm.pass_time(61)
-        assert calm.look(*messages) == []
-        assert calm.events() == []
-
     def test_message_that_meets_a_live_claim_waits_until_it_ends(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
@@ -232,35 +195,33 @@ class TestPublishedOnce:
         assert calm.look(calm.announced("a"), calm.announced("a"), calm.announced("a")) == []
         assert calm.event_ids() == ["a:completed"]
 
-    def test_start_event_that_is_repeated_after_completion_publishes_nothing(self, calm: World) -> None:
-        calm.platform.add_job(completed("a"))
-        calm.look(calm.announced("a"))
-        calm.events()
-        calm.pass_time(29 * 24 * HOUR)
-        assert calm.look(calm.announced("a")) == []
-        assert calm.events() == []
-        assert calm.last_line["outcome"] == "already_published"
-
-    def test_start_event_after_a_failure_is_looked_at_anew(self, calm: World) -> None:
-        calm.platform.add_job(documented_failed(id="a"))
-        calm.look(calm.announced("a"))
-        calm.platform.add_job(completed("a"))
-        assert calm.look(calm.announced("a")) == []
-        assert calm.event_ids() == ["a:completed", "a:failed:EXPORT_FAILED"]
-
-    def test_message_whose_event_was_recorded_publishes_nothing_more_whatever_it_finds(self, calm: World) -> None:
-        calm.platform.add_job(documented_failed(id="a"))
+    @pytest.mark.parametrize(
+        ("first", "is_announced_again", "published"),
+        [
+            (completed("a"), True, []),
+            (documented_failed(id="a"), True, ["a:completed"]),
+            (documented_failed(id="a"), False, []),
+        ],
+        ids=["completed before", "failed before", "same message"],
+    )
+    def test_ended_export_is_published_again_only_where_it_failed_and_was_announced_again(
+        self, calm: World, first: Job, is_announced_again: bool, published: list[str]
+    ) -> None:
+        calm.platform.add_job(first)
         message = calm.announced("a")
         calm.look(message)
+        assert len(calm.events()) == 1
         calm.platform.add_job(completed("a"))
-        assert calm.look(message) == []
-        assert calm.event_ids() == ["a:failed:EXPORT_FAILED"]
+        calm.pass_time(29 * 24 * HOUR)
+        assert calm.look(calm.announced("a") if is_announced_again else message) == []
+        assert calm.event_ids() == published
+        assert calm.last_line["outcome"] == ("completed" if published else "already_published")
 
-    def test_event_that_sns_refused_is_published_after_the_claim_has_ended(self, calm: World) -> None:
+    def test_event_that_sns_rejected_is_published_after_the_claim_has_ended(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")
-        refusing = with_parts(calm.worker(), topic=Refusing())
-        assert refusing.process_batch([message], calm.invocation()) == [message.message_id]
+        rejecting = with_parts(calm.worker(), topic=Refusing())
+        assert rejecting.process_batch([message], calm.invocation()) == [message.message_id]
         assert calm.last_line["cause"] == "SNS: InternalError"
         assert calm.last_line["delay_seconds"] == pytest.approx(61, abs=0.1)
         calm.pass_time(61)

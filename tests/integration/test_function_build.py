@@ -1,4 +1,4 @@
-"""`sam build`: what it finds in a container, which has the mounts alone, and what an old Python is told."""
+"""`sam build` works in a container, which has only the mounts, and rejects an old Python with a clear error."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def test_container_with_the_code_and_the_makefile_s_folder_builds_the_function(t
     source, manifest = ROOT / FUNCTION["Properties"]["CodeUri"], ROOT / FUNCTION["Metadata"]["ContextPath"]
     shutil.copytree(manifest, container / "manifest", ignore=NOT_CLONED)
     shutil.copytree(source, container / "scratch", ignore=NOT_CLONED)
-    # One outside of the code stays the path that it has on the host, where a container has nothing.
+    # A folder outside of the code keeps its path on the host, which a container does not have.
     working_directory = (ROOT / FUNCTION["Metadata"].get("WorkingDirectory", source)).resolve()
     assert working_directory.is_relative_to(source.resolve())
     before = sorted(container.rglob("*"))
@@ -43,7 +43,7 @@ def test_container_with_the_code_and_the_makefile_s_folder_builds_the_function(t
     }
 
 
-def test_python_that_is_too_old_is_named_with_what_is_needed() -> None:
+def test_python_that_is_too_old_is_named_with_the_version_that_is_needed() -> None:
     pretending = "import runpy, sys; sys.version_info = (3, 9, 6); runpy.run_path(sys.argv[1], run_name='__main__')"
     run = subprocess.run(  # noqa: S603 -- this interpreter, and our own file
         [sys.executable, "-c", pretending, ROOT / "tools" / "build_function.py"],

@@ -18,7 +18,7 @@ from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, documented_failed
 from tests.integration.harness import FINAL_DEADLINE, HOUR, TIMEOUT, Refusing, World, completed, with_parts
 
-# Short, since what a dead worker has claimed waits for so long.
+# Short, since the claim of a dead worker stands for as long.
 INVOCATION_SECONDS = 4.0
 CONCLUDED = "cgc.export.group.concluded.v1"
 
@@ -41,7 +41,7 @@ def group_messages(world: World, age: float = 0.0) -> list[QueueMessage]:
 
 
 def concluded(world: World) -> list[dict[str, Any]]:
-    """The events of groups since the last asking."""
+    """The events of groups since the last call."""
     return [event for event in world.events() if event["type"] == CONCLUDED]
 
 
@@ -83,18 +83,17 @@ class TestConcluded:
         attributes = {name: one["Value"] for name, one in envelope["MessageAttributes"].items()}
         assert attributes == {"type": CONCLUDED, "group": "run", "outcome": "failed"}
 
-    def test_group_of_one_is_concluded_with_its_member(self, calm: World) -> None:
-        jobs(calm, done="a")
-        calm.look(member(calm, "a", size=1))
+    @pytest.mark.parametrize("batches", [["a"], ["abc"], ["a", "bc"]])
+    def test_group_is_concluded_by_the_batch_of_its_last_member(self, calm: World, batches: list[str]) -> None:
+        size = sum(map(len, batches))
+        jobs(calm, done="".join(batches))
+        for batch in batches:
+            assert concluded(calm) == []
+            assert calm.look(*(member(calm, export_id, size) for export_id in batch)) == []
         [event] = concluded(calm)
-        assert (event["data"]["outcome"], event["data"]["completed"]) == ("completed", 1)
+        assert (event["data"]["outcome"], event["data"]["completed"]) == ("completed", size)
 
-    def test_group_that_ends_in_one_batch_is_concluded_by_it(self, calm: World) -> None:
-        jobs(calm, done="abc")
-        assert calm.look(*(member(calm, export_id) for export_id in "abc")) == []
-        assert [event["data"]["completed"] for event in concluded(calm)] == [3]
-
-    def test_group_s_own_message_is_done_with_when_the_group_is_concluded(self, calm: World) -> None:
+    def test_group_s_own_message_is_deleted_when_the_group_is_concluded(self, calm: World) -> None:
         jobs(calm, done="abc")
         calm.look(member(calm, "a"))
         [message] = group_messages(calm)
@@ -103,7 +102,7 @@ class TestConcluded:
         assert calm.look(message) == []
         assert len(concluded(calm)) == 1
 
-    def test_group_that_somebody_else_is_concluding_keeps_its_message(self, calm: World) -> None:
+    def test_group_that_another_worker_is_concluding_keeps_its_message(self, calm: World) -> None:
         jobs(calm, done="a")
         calm.look(member(calm, "a", size=2))
         [message] = group_messages(calm)
@@ -127,9 +126,8 @@ class TestConcluded:
         jobs(world, done="a")
         message = member(world, "a", size=1)
         groups = replace(world.watch.groups, topic=Refusing())  # type: ignore[arg-type]
-        assert with_parts(world.watch, groups=groups).process_batch([message], world.invocation()) == [
-            message.message_id
-        ]
+        watcher = with_parts(world.watch, groups=groups)
+        assert watcher.process_batch([message], world.invocation()) == [message.message_id]
         assert world.event_ids() == ["a:completed"]
         assert world.report.counts["PublishFailures"] == 1
         world.pass_time(61)
@@ -177,7 +175,7 @@ class TestMembers:
         [event] = calm.events()
         assert (event["id"], event["data"]["completed"]) == ("run:concluded", 1)
 
-    def test_first_size_stands_and_the_disagreement_is_told(self, calm: World) -> None:
+    def test_first_size_wins_and_another_size_is_logged(self, calm: World) -> None:
         jobs(calm, done="ab")
         calm.look(member(calm, "a", size=2))
         calm.look(member(calm, "b", size=9))
@@ -185,17 +183,17 @@ class TestMembers:
         assert event["data"]["group"] == {"id": "run", "size": 2}
         assert calm.report.logged("group_size_differs") == [{"group_id": "run", "size": 2, "announced_sizes": [9]}]
 
-    def test_members_beyond_the_size_are_told_and_change_nothing(self, calm: World) -> None:
+    def test_members_beyond_the_size_are_logged_and_change_nothing(self, calm: World) -> None:
         jobs(calm, done="abc", failed="d")
         calm.look(member(calm, "a", size=2), member(calm, "b", size=2), member(calm, "c", size=2))
         calm.look(member(calm, "d", size=2))
         [event] = concluded(calm)
         assert (event["data"]["completed"], event["data"]["failed"]) == (2, 0)
-        told = [one["export_ids"] for one in calm.report.logged("group_overflow")]
-        assert [len(export_ids) for export_ids in told] == [1, 1]
-        assert told[1] == ["d"]
+        logged = [one["export_ids"] for one in calm.report.logged("group_overflow")]
+        assert [len(export_ids) for export_ids in logged] == [1, 1]
+        assert logged[1] == ["d"]
 
-    def test_earliest_announcement_counts_as_the_first_though_it_is_seen_later(self, calm: World) -> None:
+    def test_earliest_announcement_counts_as_the_first_in_whatever_order_they_are_polled(self, calm: World) -> None:
         jobs(calm, done="ab")
         calm.look(member(calm, "a", size=2, age=10))
         calm.look(member(calm, "b", size=2, age=1000))
@@ -207,7 +205,7 @@ class TestMembers:
 
 
 class TestIncomplete:
-    def test_group_that_is_not_full_at_the_last_moment_is_concluded_with_what_is_missing(self, calm: World) -> None:
+    def test_group_that_is_not_full_at_the_final_deadline_is_concluded_with_what_is_missing(self, calm: World) -> None:
         jobs(calm, done="a", failed="b")
         calm.look(member(calm, "a", age=HOUR), member(calm, "b"))
         [message] = group_messages(calm)
@@ -231,8 +229,8 @@ class TestIncomplete:
         assert calm.event_ids() == ["b:completed"]
         assert calm.report.logged("group_overflow") == [{"group_id": "run", "export_ids": ["b"]}]
 
-    def test_message_of_a_group_that_was_never_recorded_waits_for_it_until_the_last_moment(self, calm: World) -> None:
-        message = calm.sent('{"watched_group": "nobody-s"}')
+    def test_message_of_an_unrecorded_group_is_kept_until_the_final_deadline(self, calm: World) -> None:
+        message = calm.sent('{"watched_group": "unrecorded"}')
         assert calm.look(message) == [message]
         calm.pass_time(FINAL_DEADLINE + 1)
         assert calm.look(message) == []
@@ -242,15 +240,12 @@ class TestIncomplete:
 class TestCrashes:
     @pytest.mark.parametrize("step", ["progress", "begin", "count", "claim", "failures", "record"])
     @pytest.mark.parametrize("moment", ["before", "after"])
-    def test_crash_at_any_step_loses_no_group_and_counts_nobody_twice(
+    def test_crash_at_any_step_loses_no_group_and_counts_no_member_twice(
         self, world: World, step: str, moment: str
     ) -> None:
         jobs(world, done="a", failed="b")
         messages = [member(world, "a", size=2), member(world, "b", size=2)]
-        ledger = Dying(world.watch.groups.ledger, step, moment)
-        dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
-        with pytest.raises(SystemExit):
-            dying.process_batch(messages, world.invocation())
+        process_and_die(world, messages, step, moment)
         world.pass_time(61)
         messages += group_messages(world)
         for _ in range(3):
@@ -266,10 +261,7 @@ class TestCrashes:
     def test_member_that_was_recorded_and_not_counted_counts_as_what_was_published(self, world: World) -> None:
         jobs(world, done="a")
         message = member(world, "a", size=1)
-        ledger = Dying(world.watch.groups.ledger, "count", "before")
-        dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
-        with pytest.raises(SystemExit):
-            dying.process_batch([message], world.invocation())
+        process_and_die(world, [message], "count", "before")
         # Whatever it would find now:
         jobs(world, failed="a")
         world.look(message)
@@ -278,58 +270,35 @@ class TestCrashes:
 
     def test_group_s_message_is_sent_before_the_group_is_recorded(self, world: World) -> None:
         jobs(world, done="a")
-        ledger = Dying(world.watch.groups.ledger, "begin", "before")
-        dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
-        with pytest.raises(SystemExit):
-            dying.process_batch([member(world, "a")], world.invocation())
+        process_and_die(world, [member(world, "a")], "begin", "before")
         assert len(group_messages(world)) == 1
 
 
 @dataclass
-class Dying:
-    """A ledger of groups whose process dies before or after one of its steps."""
-
-    ledger: Any
-    step: str
-    moment: str
-
-    def __getattr__(self, name: str) -> Any:
-        def call(*arguments: Any) -> Any:
-            if name == self.step and self.moment == "before":
-                raise SystemExit
-            answer = getattr(self.ledger, name)(*arguments)
-            if name == self.step:
-                raise SystemExit
-            return answer
-
-        return call
-
-
-@dataclass
 class Mortal:
-    """A part whose process dies now and then, before or after what it was asked for is done, and at its deadline."""
+    """A part whose process dies before or after a call, where `dies` says so of the call's name and the moment."""
 
     part: Any
-    dice: random.Random
-    deaths: list[str]
-    deadline_at: float
+    dies: Callable[[str, str], bool]
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> Any:
-            fate = self.dice.random()
-            if fate < 0.03 or self._is_late():
-                self.deaths.append(name)
+            if self.dies(name, "before"):
                 raise SystemExit
             answer = getattr(self.part, name)(*arguments)
-            if fate > 0.97 or self._is_late():
-                self.deaths.append(name)
+            if self.dies(name, "after"):
                 raise SystemExit
             return answer
 
         return call
 
-    def _is_late(self) -> bool:
-        return time.time() >= self.deadline_at
+
+def process_and_die(world: World, messages: list[QueueMessage], step: str, moment: str) -> None:
+    """Process a batch until the worker dies at this step of the groups' ledger."""
+    ledger = Mortal(world.watch.groups.ledger, lambda *call: call == (step, moment))
+    dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+    with pytest.raises(SystemExit):
+        dying.process_batch(messages, world.invocation())
 
 
 @pytest.mark.once
@@ -352,13 +321,13 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
     deaths: list[str] = []
     # Every tenth comes twice: it was announced again.
     work_off(world, [*members, *members[:100]], handle)
-    eventually(lambda: is_over(world))
+    eventually(lambda: has_ended(world))
     assert_concluded_exactly(world, deaths, completed=900, failed={f"e{n}" for n in range(0, 1000, 10)})
 
 
 @pytest.mark.once
 def test_hundred_exports_with_four_workers_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
-    """No object is looked at here, and every tenth export has failed."""
+    """No object is checked here, and every tenth export has failed."""
     world.share = 100
     world.platform.rate.limit = 10**6
     world.platform.add_volume("rfranklin/elsewhere", bucket="b", service={"type": "gcs"})
@@ -372,12 +341,12 @@ def test_hundred_exports_with_four_workers_kills_and_redeliveries_are_counted_ex
 
     def handle(worker: World, dice: random.Random, batch: list[QueueMessage]) -> list[QueueMessage]:
         invocation = short_invocation()
-        return look(mortal(worker, dice, deaths, invocation), batch, invocation)
+        return process(mortal(worker, dice, deaths, invocation), batch, invocation)
 
     work_off(world, messages, handle)
     watched = group_messages(world)
     assert watched
-    eventually(lambda: not any(look(world.watch, [message], short_invocation()) for message in watched))
+    eventually(lambda: not any(process(world.watch, [message], short_invocation()) for message in watched))
     assert_concluded_exactly(world, deaths, completed=90, failed=failed)
 
 
@@ -414,7 +383,7 @@ def assert_concluded_exactly(world: World, deaths: list[str], completed: int, fa
     assert deaths
     events = [event for event in world.events() if event["type"] == CONCLUDED]
     assert events
-    # A second one only where somebody died between its publication and the record of it.
+    # A second one only where a worker died between its publication and the record of it.
     assert len(events) - 1 <= deaths.count("record") + deaths.count("publish")
     for event in events:
         data = event["data"]
@@ -422,14 +391,14 @@ def assert_concluded_exactly(world: World, deaths: list[str], completed: int, fa
         assert {one["export_id"] for one in data["failures"]} == failed
 
 
-def is_over(world: World) -> bool:
-    """Look at the group as its own message does."""
+def has_ended(world: World) -> bool:
+    """Poll the group as its own message does."""
     budget = short_invocation()
     return world.watch.groups.has_ended("run", budget.now, FINAL_DEADLINE, budget)
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
-    """Wait until it is: a claim of a worker that died may still stand."""
+    """Wait for this to be true: a claim of a dead worker may still stand."""
     end = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < end
@@ -437,35 +406,34 @@ def eventually(is_so: Callable[[], bool]) -> None:
 
 
 def short_invocation() -> TimeBudget:
-    """An invocation that begins now; Lambda kills it at its deadline, so whoever holds a claim then is dead."""
+    """An invocation that starts now; Lambda kills it at its deadline, so a claim does not outlive its worker."""
     now = time.time()
     return TimeBudget().start(now, lambda: now + INVOCATION_SECONDS - time.time())
 
 
 def mortal(world: World, dice: random.Random, deaths: list[str], invocation: TimeBudget) -> ExportWatcher:
-    """A new worker, any of whose steps may be its last."""
+    """A new worker, any of whose steps may be its last: now and then, and always after the deadline."""
     fresh = world.worker()
 
-    def mortal_part(part: Any) -> Any:
-        return Mortal(part, dice, deaths, invocation.deadline_at)
+    def dies(name: str, _moment: str) -> bool:
+        if dice.random() >= 0.03 and time.time() < invocation.deadline_at:
+            return False
+        deaths.append(name)
+        return True
 
-    groups = replace(
-        fresh.groups,
-        ledger=mortal_part(fresh.groups.ledger),
-        topic=mortal_part(fresh.groups.topic),
-    )
-    return with_parts(fresh, groups=groups, ledger=mortal_part(fresh.concluder.ledger), queue=Unseen())
+    groups = replace(fresh.groups, ledger=Mortal(fresh.groups.ledger, dies), topic=Mortal(fresh.groups.topic, dies))  # type: ignore[arg-type]
+    return with_parts(fresh, groups=groups, ledger=Mortal(fresh.concluder.ledger, dies), queue=Unseen())
 
 
 class Unseen:
-    """A queue whose messages are in the test's own hands."""
+    """A queue that hides nothing: the test itself redelivers the messages."""
 
     def change_visibility(self, delays: Any) -> list[QueueMessage]:
         return []
 
 
-def look(watch: ExportWatcher, batch: list[QueueMessage], invocation: TimeBudget) -> list[QueueMessage]:
-    """What stays of a batch; all of it where the worker dies."""
+def process(watch: ExportWatcher, batch: list[QueueMessage], invocation: TimeBudget) -> list[QueueMessage]:
+    """The messages of a batch that stay; all of them where the worker dies."""
     try:
         kept = set(watch.process_batch(batch, invocation))
     except SystemExit:

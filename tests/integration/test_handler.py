@@ -1,74 +1,52 @@
-"""The function as Lambda calls it: the environment it is given, the events it gets, the answers it owes."""
+"""The function as Lambda calls it: its environment, its events, its answers."""
 
 import importlib
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from export_monitor.bootstrap import bootstrap
 from export_monitor.domain.start_events import StartEventError
 from export_monitor.settings import SettingsError
-from local.export_jobs import AT_ONCE, NEVER, documented_completed, documented_failed
-from local.simulated_api import serve
+from local.export_jobs import NEVER
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from tests.fakes import REGION, TOKEN, AwsAccount, RecordingReporter
+from tests.integration.harness import World, completed
+from tests.integration.steps import Context
 
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:123456789012:exports"
 # Powertools keeps loggers by their service's name, with the stream that they were first given.
 _numbers = itertools.count()
 
 
-@dataclass
-class Context:
-    """Lambda's context, as far as it is asked."""
-
-    remaining_milliseconds: int = 60_000
-    function_name: str = "a-stack-export-monitor"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = f"arn:aws:lambda:{REGION}:123456789012:function:a-stack-export-monitor"
-    aws_request_id: str = "b2a00769-a599-4ce2-b76a-c72a9139626f"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining_milliseconds
-
-
 Handle = Callable[[Any], dict[str, Any]]
 
 
 @pytest.fixture
-def platform() -> Platform:
-    return Platform(TOKEN)
+def platform(world: World) -> Platform:
+    return world.platform
 
 
 @pytest.fixture
-def aws(platform: Platform) -> Iterator[AwsAccount]:
-    with mock_aws():
-        aws = AwsAccount()
-        platform.deliver = aws.put_object
-        platform.add_volume("rfranklin/output", bucket="bucket")
-        platform.add_file("576159f7f53e9e1de6ae7b5f0", name="output.vcf", size=1234, project="rfranklin/my-project")
-        yield aws
+def aws(world: World) -> AwsAccount:
+    return world.aws
 
 
 @pytest.fixture
-def environment(aws: AwsAccount, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """What Lambda and the template set; to be changed before the first event."""
-    with serve(platform) as base_url:
-        for name, value in aws.environment(base_url).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"handler-{next(_numbers)}")
-        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CgcExportMonitor")
-        yield monkeypatch
+def environment(world: World, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The variables that Lambda and the template set; a test may change them before the first event."""
+    powertools = {"SERVICE_NAME": f"handler-{next(_numbers)}", "METRICS_NAMESPACE": "CgcExportMonitor"}
+    set_by_lambda = {"AWS_DEFAULT_REGION": REGION, **{f"POWERTOOLS_{name}": one for name, one in powertools.items()}}
+    for name, value in {**world.aws.environment(world.base_url), **set_by_lambda}.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
 
 
 @pytest.fixture
@@ -104,8 +82,8 @@ def batch(aws: AwsAccount, *bodies: str) -> dict[str, Any]:
 
 
 def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsAccount, platform: Platform) -> None:
-    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
-    platform.add_job(documented_completed(id="slow", steps=NEVER))
+    platform.add_job(completed("done"))
+    platform.add_job(completed("slow", steps=NEVER))
     event = batch(aws, '{"export_id": "done"}', '{"export_id": "slow"}', "not JSON")
     answer = handle(event)
     assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]}
@@ -116,17 +94,10 @@ def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsA
     assert letter["MessageAttributes"]["trace"]["StringValue"] == "deferred"
 
 
-def test_batch_of_nothing_but_ends_is_answered_with_no_failures(
-    handle: Handle, aws: AwsAccount, platform: Platform
-) -> None:
-    platform.add_job(documented_failed(id="a"))
-    assert handle(batch(aws, '{"export_id": "a"}')) == {"batchItemFailures": []}
-
-
-def test_watch_began_when_its_message_was_sent(
+def test_watch_starts_when_its_message_was_sent(
     handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform.add_job(documented_completed(id="slow", steps=NEVER))
+    platform.add_job(completed("slow", steps=NEVER))
     event = batch(aws, '{"export_id": "slow"}')
     attributes = event["Records"][0]["attributes"]
     attributes["SentTimestamp"] = str(int(attributes["SentTimestamp"]) - 1_000_000)
@@ -141,13 +112,13 @@ def test_watch_began_when_its_message_was_sent(
 def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
     handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
+    platform.add_job(completed("done"))
     handle(batch(aws, '{"export_id": "done"}'))
-    told = lines(capsys)
-    assert TOKEN not in repr(told)
-    [polled] = [line for line in told if line.get("message") == "export_polled"]
+    logged = lines(capsys)
+    assert TOKEN not in repr(logged)
+    [polled] = [line for line in logged if line.get("message") == "export_polled"]
     assert polled["function_request_id"] == Context.aws_request_id
-    [metrics] = [line for line in told if "_aws" in line]
+    [metrics] = [line for line in logged if "_aws" in line]
     [declared] = metrics["_aws"]["CloudWatchMetrics"]
     assert declared["Namespace"] == "CgcExportMonitor"
     assert {one["Name"] for one in declared["Metrics"]} == {
@@ -167,7 +138,7 @@ def test_direct_start_event_is_put_into_the_queue(
     assert line["message_id"] == received["MessageId"]
 
 
-def test_api_s_own_answer_may_be_handed_on_directly(handle: Handle, aws: AwsAccount) -> None:
+def test_api_s_own_answer_is_a_direct_start_event(handle: Handle, aws: AwsAccount) -> None:
     assert handle({"id": "a", "state": "PENDING", "href": "https://…"})["export_id"] == "a"
     assert json.loads(aws.receive()["Body"]) == {"export_id": "a"}
 
@@ -189,7 +160,7 @@ def test_api_s_own_answer_may_be_handed_on_directly(handle: Handle, aws: AwsAcco
         ({"Records": [{"eventSource": "aws:s3"}]}, "export_id"),
     ],
 )
-def test_direct_event_that_is_not_understood_raises_with_the_field(
+def test_direct_event_that_cannot_be_parsed_raises_with_the_field(
     handle: Handle, aws: AwsAccount, event: Any, field: str
 ) -> None:
     with pytest.raises(StartEventError, match=f"^{field}: "):
@@ -199,7 +170,7 @@ def test_direct_event_that_is_not_understood_raises_with_the_field(
 
 # Nothing was counted yet; the exception says what is wrong.
 @pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
-def test_faults_of_the_environment_raise_all_at_once(environment: pytest.MonkeyPatch, handle: Handle) -> None:
+def test_all_invalid_settings_are_raised_at_once(environment: pytest.MonkeyPatch, handle: Handle) -> None:
     environment.setenv("API_BASE_URL", "http://cgc-api.sbgenomics.com/v2")
     environment.setenv("MIN_POLL_SECONDS", "0")
     environment.delenv("LEDGER_TABLE_NAME")
@@ -216,10 +187,10 @@ def test_token_is_read_in_the_region_that_its_secret_s_arn_names(
     elsewhere = boto3.client("secretsmanager", region_name="eu-west-1")
     arn = elsewhere.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
     assert ":eu-west-1:" in arn
-    # The one beside the function is not the one that was named.
+    # The secret in the function's own region is not the one that was named.
     aws.client("secretsmanager").put_secret_value(SecretId=aws.secret_arn, SecretString="of-another-user")
     environment.setenv("TOKEN_SECRET_ARN", arn)
-    platform.add_job(documented_completed(id="done", steps=AT_ONCE))
+    platform.add_job(completed("done"))
     assert handle(batch(aws, json.dumps({"export_id": "done"}))) == {"batchItemFailures": []}
     assert [json.loads(one["Message"])["id"] for one in aws.published()] == ["done:completed"]
 
@@ -234,7 +205,7 @@ def test_share_of_the_rate_limit_is_half_of_it_for_each_worker(
     assert len(platform.requests) == 5
 
 
-def test_schedule_looks_through_the_list_where_discovery_is_on(
+def test_schedule_reads_the_list_where_discovery_is_on(
     environment: pytest.MonkeyPatch, handle: Handle, platform: Platform
 ) -> None:
     environment.setenv("DISCOVERY_MINUTES", "2")

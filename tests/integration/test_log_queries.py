@@ -1,6 +1,6 @@
 """The queries of `docs/operations.md` name fields, values and texts that are in the log of a run.
 
-What CloudWatch makes of them is not tried: moto passes over every command but `fields`, `limit` and `sort`.
+Their results are not tested: moto ignores every command except `fields`, `limit` and `sort`.
 """
 
 import json
@@ -26,7 +26,7 @@ COMMANDS = {"fields", "filter", "stats", "sort", "limit"}
 WORDS = COMMANDS | {"and", "or", "not", "in", "like", "by", "as", "asc", "desc"}
 FUNCTIONS = {"avg", "count", "count_distinct", "earliest", "latest", "max", "min"}
 DISCOVERED = {"@timestamp", "@message"}
-# What the reader fills in, and the reasons of refused access, which a contract test compares with the code.
+# Placeholders, and the reasons of denied access, which a contract test compares with the code.
 NOT_IN_THE_RUN = {"EXPORT_ID", "MESSAGE_ID", "EXPORT_FORBIDDEN", "VOLUME_UNAVAILABLE"}
 
 TEXT, PATTERN = r'"[^"]*"', r"/(?:\\.|[^/\\])+/"
@@ -68,7 +68,7 @@ def test_every_query_is_read() -> None:
 
 
 @pytest.mark.parametrize("heading", QUERIES)
-def test_fields_of_a_query_are_logged_on_the_lines_that_it_chooses(log: list[dict[str, str]], heading: str) -> None:
+def test_fields_of_a_query_are_logged_on_the_lines_that_it_selects(log: list[dict[str, str]], heading: str) -> None:
     query = QUERIES[heading]
     [message] = re.findall(r'message = "(\w+)"(?! or)', query) or [None]
     chosen = {field for line in log if message in (None, line.get("message")) for field in line}
@@ -76,7 +76,7 @@ def test_fields_of_a_query_are_logged_on_the_lines_that_it_chooses(log: list[dic
 
 
 @pytest.mark.parametrize("heading", QUERIES)
-def test_what_a_query_compares_with_is_logged_under_that_field(log: list[dict[str, str]], heading: str) -> None:
+def test_values_that_a_query_compares_with_are_logged_under_that_field(log: list[dict[str, str]], heading: str) -> None:
     aliases = {alias: field for field, alias in re.findall(r"\((\w+)\) as (\w+)", QUERIES[heading])}
     for name, operator, literals in COMPARISON.findall(QUERIES[heading]):
         logged = {line.get(aliases.get(name, name), "") for line in log}

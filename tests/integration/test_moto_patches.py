@@ -1,4 +1,4 @@
-"""moto as it is mended for this stack behaves like AWS where it matters here."""
+"""moto, as patched for this stack, behaves like AWS where it matters here."""
 
 from typing import Any
 

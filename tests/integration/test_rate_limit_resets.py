@@ -1,6 +1,7 @@
-"""What a refusal by the API's rate limit does to a worker, its messages and the other worker, in virtual time."""
+"""What a 429 of the API does to a worker, its messages and the other worker, in virtual time."""
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from local.faults import Match, Status
 
 pytestmark = pytest.mark.once
 
-REFUSED_FROM = 60.0
+THROTTLED_FROM = 60.0
 YEAR = 365 * 24 * 3600.0
 # The longest that a reset is waited for, and the jitter of the messages that wait for it.
 LONGEST_WAIT = 330.0
@@ -20,8 +21,8 @@ UNTIL_ASKED = 5.0
 
 
 @dataclass
-class ServiceError:
-    """A run in which one worker was refused; `at` is when it heard of it."""
+class Throttled:
+    """A run in which one worker got a 429, at the time `at`."""
 
     run: Simulation
     line: Line
@@ -30,32 +31,29 @@ class ServiceError:
 
     @property
     def quiet_for(self) -> float:
-        """How long that worker asked nothing."""
+        """How long that worker sent nothing."""
         return next(moment for moment in self.line.sent_at if moment > self.at) - self.at
 
 
-def run_with_one_refusal(reset: str | None, *, in_bulk: bool = True) -> ServiceError:
+@cache
+def run_with_one_429(reset: str | None, *, in_bulk: bool = True) -> Throttled:
     """300 exports, and a 429 for the first request after a minute; `reset` is its header, None for none."""
     run = Simulation(Load(exports=300, in_bulk=in_bulk, seconds=600))
     # A platform that shows a reset would add its own where there is none.
     run.platform.rate.reset_unit = None
     headers = {} if reset is None else {"X-RateLimit-Reset": reset}
 
-    def refuse() -> None:
-        run.time.sleep(REFUSED_FROM)
+    def throttle() -> None:
+        run.time.sleep(THROTTLED_FROM)
         run.platform.fail(Match(), Status(429, {"status": 429, "code": 1000, "message": "Too many."}, headers))
 
-    run.run(refuse)
+    run.run(throttle)
     [line] = [one for one in run.lines if 429 in one.statuses]
     [other] = [one for one in run.lines if one is not line]
-    return ServiceError(run, line, other, line.answered_at[line.statuses.index(429)])
+    return Throttled(run, line, other, line.answered_at[line.statuses.index(429)])
 
 
-def seconds_from_the_beginning(seconds: float) -> float:
-    return Simulation(Load(exports=0)).began_at + seconds
-
-
-RESET_IN_200_SECONDS = seconds_from_the_beginning(REFUSED_FROM + 200)
+RESET_IN_200_SECONDS = Simulation(Load(exports=0)).began_at + THROTTLED_FROM + 200
 
 
 @pytest.mark.parametrize("in_bulk", [True, False], ids=["bulk", "single"])
@@ -63,19 +61,18 @@ RESET_IN_200_SECONDS = seconds_from_the_beginning(REFUSED_FROM + 200)
     "reset", [f"{RESET_IN_200_SECONDS:.0f}", f"{RESET_IN_200_SECONDS * 1000:.0f}"], ids=["seconds", "milliseconds"]
 )
 def test_reset_200_seconds_ahead_stops_every_request_of_that_worker_until_then(reset: str, in_bulk: bool) -> None:
-    refused = run_with_one_refusal(reset, in_bulk=in_bulk)
-    asked_again_at = refused.at + refused.quiet_for
-    assert asked_again_at >= RESET_IN_200_SECONDS
-    assert asked_again_at <= RESET_IN_200_SECONDS + (JITTER - 1) * 200 + UNTIL_ASKED
+    throttled = run_with_one_429(reset, in_bulk=in_bulk)
+    late_by = throttled.at + throttled.quiet_for - RESET_IN_200_SECONDS
+    assert 0 <= late_by <= (JITTER - 1) * 200 + UNTIL_ASKED
 
 
-def test_messages_of_a_refused_worker_wait_until_the_reset_and_a_little_longer() -> None:
-    refused = run_with_one_refusal(f"{RESET_IN_200_SECONDS:.0f}")
-    # The batch that was refused, and those that the worker got later; at that age a poll delay is less than a minute.
+def test_messages_of_a_throttled_worker_wait_until_the_reset_and_a_little_longer() -> None:
+    throttled = run_with_one_429(f"{RESET_IN_200_SECONDS:.0f}")
+    # The batch that was throttled, and those that the worker got later; at that age a poll delay is less than a minute.
     waits = [
         (at, seconds)
-        for at, _, seconds in refused.run.queue.hides
-        if refused.at <= at < RESET_IN_200_SECONDS - 60 and seconds > 60
+        for at, _, seconds in throttled.run.queue.hides
+        if throttled.at <= at < RESET_IN_200_SECONDS - 60 and seconds > 60
     ]
     assert len(waits) >= 100
     ends = [at + seconds - RESET_IN_200_SECONDS for at, seconds in waits]
@@ -86,10 +83,10 @@ def test_messages_of_a_refused_worker_wait_until_the_reset_and_a_little_longer()
 
 
 def test_other_worker_goes_on() -> None:
-    refused = run_with_one_refusal(f"{RESET_IN_200_SECONDS:.0f}")
-    meanwhile = [moment for moment in refused.other.sent_at if refused.at < moment < RESET_IN_200_SECONDS]
+    throttled = run_with_one_429(f"{RESET_IN_200_SECONDS:.0f}")
+    meanwhile = [moment for moment in throttled.other.sent_at if throttled.at < moment < RESET_IN_200_SECONDS]
     assert meanwhile
-    assert set(refused.other.statuses) == {200}
+    assert set(throttled.other.statuses) == {200}
 
 
 @pytest.mark.parametrize(
@@ -106,32 +103,32 @@ def test_other_worker_goes_on() -> None:
         pytest.param(f"{(RESET_IN_200_SECONDS + YEAR) * 1000:.0f}", LONGEST_WAIT, LONGEST_WAIT, id="year-ahead-in-ms"),
     ],
 )
-def test_reset_that_cannot_be_meant_does_no_harm(reset: str | None, least: float, most: float) -> None:
-    refused = run_with_one_refusal(reset)
-    assert least <= refused.quiet_for <= most * JITTER + UNTIL_ASKED
-    found = figures(refused.run)
+def test_implausible_reset_does_no_harm(reset: str | None, least: float, most: float) -> None:
+    throttled = run_with_one_429(reset)
+    assert least <= throttled.quiet_for <= most * JITTER + UNTIL_ASKED
+    found = figures(throttled.run)
     assert found.left_in_queue == 300
     assert found.unexpected == found.dead_letters == 0
     # No message waits for longer than the worker.
     assert found.longest_wait_for_poll <= LONGEST_WAIT * JITTER + UNTIL_ASKED
 
 
-def test_refusals_with_a_reset_in_the_past_make_no_tight_loop() -> None:
+def test_429s_with_a_reset_in_the_past_cause_no_tight_loop() -> None:
     run = Simulation(Load(exports=300, seconds=480))
     headers = {"X-RateLimit-Reset": f"{run.began_at - 100:.0f}"}
     run.platform.fail(Match(), Status(429, {"status": 429, "code": 1000, "message": "Too many."}, headers), None)
 
-    def relent() -> None:
+    def recover() -> None:
         run.time.sleep(240)
         run.platform.faults.clear()
 
-    run.run(relent)
+    run.run(recover)
     for line in run.lines:
-        in_vain = [at for at, status in zip(line.sent_at, line.statuses, strict=True) if status == 429]
-        assert in_vain
-        assert min(later - earlier for earlier, later in pairwise(in_vain)) >= 1
+        rejected_at = [at for at, status in zip(line.sent_at, line.statuses, strict=True) if status == 429]
+        assert rejected_at
+        assert min(later - earlier for earlier, later in pairwise(rejected_at)) >= 1
         assert busiest(line.sent_at, 60) <= 50
     found = figures(run)
     assert found.left_in_queue == 300
-    # And all is well again as soon as the API answers.
+    # Polling is back to normal as soon as the API answers.
     assert found.longest_wait_for_answer < 240 + 60

@@ -1,4 +1,4 @@
-"""Secrets of every kind, given to the built function: what holds no token is waited for, told, and never shown."""
+"""Secrets of every kind, given to the built function: one without a token pauses its exports and is never shown."""
 
 import itertools
 import json
@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from local.aws_calls import ServiceError
-from local.faults import Call, Fault
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack
-from tests.integration.steps import completed, drained, run_until_drained
+from tests.integration.steps import completed, drained, failing, run_until_drained
 
 pytestmark = pytest.mark.once
 
@@ -32,8 +31,8 @@ def announce(stack: Stack, platform: Platform) -> str:
     return export_id
 
 
-def look_and_wait(stack: Stack) -> None:
-    """One invocation, that keeps the message and counts a refused token."""
+def poll_and_wait(stack: Stack) -> None:
+    """One invocation, which keeps the message and counts a rejected token."""
     invocation = stack.mapping.run_once()
     assert invocation is not None
     assert invocation.status == "returned"
@@ -43,14 +42,14 @@ def look_and_wait(stack: Stack) -> None:
     assert metrics["TokenRejected"] == [1.0]
 
 
-def mend_and_conclude(stack: Stack, export_id: str) -> None:
+def fix_and_conclude(stack: Stack, export_id: str) -> None:
     """Put the good token into the secret: the export is concluded by the process that runs already."""
     put(stack, TOKEN)
     run_until_drained(stack, stack.mapping)
     assert [one.event["id"] for one in stack.receive()] == [f"{export_id}:completed"]
-    started_anew = [line["cold_start"] for line in stack.logs() if "cold_start" in line]
-    assert len(started_anew) >= 2
-    assert not any(started_anew[1:])
+    cold_starts = [line["cold_start"] for line in stack.logs() if "cold_start" in line]
+    assert len(cold_starts) >= 2
+    assert not any(cold_starts[1:])
 
 
 @pytest.mark.parametrize(
@@ -72,15 +71,15 @@ def mend_and_conclude(stack: Stack, export_id: str) -> None:
         "binary", "newline inside", "carriage return inside", "newline inside of JSON",
     ],
 )  # fmt: skip
-def test_secret_that_holds_no_token_is_waited_for_unasked_untold_and_healed_without_a_restart(
+def test_secret_without_a_token_pauses_its_exports_until_it_is_fixed_without_a_restart(
     stack: Stack, platform: Platform, secret: str | bytes
 ) -> None:
     put(stack, secret)
     asked_before = len(platform.requests)
     export_id = announce(stack, platform)
-    look_and_wait(stack)
+    poll_and_wait(stack)
     assert len(platform.requests) == asked_before
-    mend_and_conclude(stack, export_id)
+    fix_and_conclude(stack, export_id)
     assert all(one.token_was_right for one in platform.requests[asked_before:])
     assert not any("x-injected" in one.header_names for one in platform.requests)
     assert HIDDEN not in "\n".join(stack.log_lines)
@@ -94,31 +93,28 @@ def test_secret_that_was_spoilt_when_the_token_was_rotated_splits_no_header(stac
     platform.tokens = {"the-new-token"}
     put(stack, f"the-new-token\nX-Injected: {HIDDEN}")
     export_id = announce(stack, platform)
-    look_and_wait(stack)
+    poll_and_wait(stack)
     assert platform.requests[-1].status == 401
     assert not any("x-injected" in one.header_names for one in platform.requests)
     platform.tokens = {"the-new-token", TOKEN}
-    mend_and_conclude(stack, export_id)
+    fix_and_conclude(stack, export_id)
     assert HIDDEN not in "\n".join(stack.log_lines)
 
 
-def test_token_that_the_api_refuses_is_read_afresh_and_told_without_it(stack: Stack, platform: Platform) -> None:
+def test_rejected_token_is_read_again_and_never_shown(stack: Stack, platform: Platform) -> None:
     put(stack, f"another-{HIDDEN}")
     export_id = announce(stack, platform)
-    look_and_wait(stack)
+    poll_and_wait(stack)
     assert [one.status for one in platform.requests[-2:]] == [401, 401]
-    mend_and_conclude(stack, export_id)
+    fix_and_conclude(stack, export_id)
     assert HIDDEN not in "\n".join(stack.log_lines)
 
 
-def test_secret_that_may_not_be_read_is_told_by_the_code_of_the_refusal(stack: Stack, platform: Platform) -> None:
-    def refuse(call: Call) -> Fault | None:
-        return ServiceError(400, "AccessDeniedException") if call.service == "secretsmanager" else None
-
-    stack.aws.fault_for = refuse
+def test_secret_that_cannot_be_read_is_reported_by_its_error_code(stack: Stack, platform: Platform) -> None:
+    stack.aws.fault_for = failing("GetSecretValue", ServiceError(400, "AccessDeniedException"))
     export_id = announce(stack, platform)
-    look_and_wait(stack)
-    [look] = [line for line in stack.logs() if line.get("export_id") == export_id]
-    assert look["blocked_by"] == "the secret cannot be read: AccessDeniedException"
+    poll_and_wait(stack)
+    [polled] = [line for line in stack.logs() if line.get("export_id") == export_id]
+    assert polled["blocked_by"] == "the secret cannot be read: AccessDeniedException"
     stack.aws.fault_for = lambda _: None
-    mend_and_conclude(stack, export_id)
+    fix_and_conclude(stack, export_id)

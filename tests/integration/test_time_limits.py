@@ -49,7 +49,7 @@ CASES = {
     "record": Case("UpdateItem", from_nth=2, at_most=2),
     "fault": Case("UpdateItem", ending="failed:EXPORT_NOT_FOUND"),
     "hiding": Case("ChangeMessageVisibilityBatch", ending=None),
-    "setting-aside": Case("SendMessage", ending=None),
+    "dead-letter": Case("SendMessage", ending=None),
 }
 TRIALS = list(itertools.product(CASES, SLOW))
 
@@ -85,8 +85,8 @@ class Trial:
             platform.add_job(replace(job, steps=NEVER))
         if self.case.api_path:
             platform.fail(Match(path=self.case.api_path.format(id=self.export_id)), self.fault)
-        is_understood = self.case.operation != "SendMessage"
-        body = json.dumps({"export_id": self.export_id} if is_understood else {"rubbish": self.export_id})
+        is_valid = self.case.operation != "SendMessage"
+        body = json.dumps({"export_id": self.export_id} if is_valid else {"rubbish": self.export_id})
         self._stack.send(body)
         return body
 
@@ -97,7 +97,7 @@ class Trial:
             first = environment.invoke(event)
             self._is_over = True
             last = environment.invoke(event)
-            # A claim may have been given though the answer never came: it ends with the first invocation's time.
+            # A claim may have been written though the answer never came: it ends with the first invocation's time.
             for _ in range(TIME_LIMIT_SECONDS):
                 if _kept(last.response):
                     time.sleep(1)
@@ -147,8 +147,8 @@ def published(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Coun
 
 
 @pytest.fixture(scope="module")
-def dead_letter(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Counter[str]:
-    """How often each message was set aside, by its body."""
+def dead_letters(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Counter[str]:
+    """How often each message was dead-lettered, by its body."""
     return Counter(letter.body for letter in deployed.dead_letters())
 
 
@@ -169,12 +169,12 @@ def test_watch_ends_with_its_event_when_all_is_quick_again(
 
 
 @pytest.mark.parametrize("way", SLOW)
-def test_message_that_could_not_be_set_aside_is_when_all_is_quick_again(
-    tried: Mapping[tuple[str, str], Outcome], dead_letter: Counter[str], way: str
+def test_message_that_could_not_be_dead_lettered_is_when_all_is_quick_again(
+    tried: Mapping[tuple[str, str], Outcome], dead_letters: Counter[str], way: str
 ) -> None:
-    assert not tried["setting-aside", way].is_kept
+    assert not tried["dead-letter", way].is_kept
     # A dripping answer was lost: the message may lie there twice, but it does lie there.
-    assert dead_letter[json.dumps({"rubbish": f"setting-aside-{way}"})] >= 1
+    assert dead_letters[json.dumps({"rubbish": f"dead-letter-{way}"})] >= 1
 
 
 def test_nothing_else_was_published(published: Counter[str]) -> None:

@@ -1,59 +1,24 @@
-"""An API that fails or lies, and errors that nobody foresaw, end no watch and lose no message."""
+"""Neither wrong answers of the API nor unexpected errors end a watch or lose a message."""
 
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from botocore.exceptions import ClientError
 
-from export_monitor.adapters.aws.s3 import ExportedObjects
-from export_monitor.adapters.aws.sqs import ExportQueue
-from local.export_jobs import NEVER
-from local.faults import Close, Drip, Fault, Hang, Match, Raw, Status, Truncated, WrongJob, html_page, redirect
-from local.simulated_api import serve
-from local.simulated_platform import Platform
-from tests.fakes import SYNCHRONOUS, TOKEN, RecordingReporter
-from tests.integration.harness import (
-    FILE,
-    FINAL_DEADLINE,
-    JOBS,
-    SINGLE,
-    TIMEOUT,
-    Breaking,
-    World,
-    completed,
-    with_parts,
-)
+from local.export_jobs import NEVER, documented_failed
+from local.faults import Fault, Hang, Match, Status, Truncated
+from tests.fakes import TOKEN, RecordingReporter
+from tests.integration.harness import FILE, FINAL_DEADLINE, JOBS, TIMEOUT, Breaking, World, completed, with_parts
+from tests.integration.steps import WRONG_ANSWERS, answer_id
 
 
 class TestApi:
-    @pytest.mark.parametrize(
-        "fault",
-        [
-            Status(500, {"status": 500, "code": 90004, "message": "unexpected"}),
-            Status(503, {"status": 503, "code": 0, "message": "maintenance"}),
-            Status(401, "Unauthorized"),
-            Status(403, "Forbidden"),
-            Status(404, {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"}),
-            html_page(502),
-            html_page(200),
-            Truncated(),
-            WrongJob("another"),
-            redirect("http://127.0.0.1:9/v2/storage/exports/a"),
-            Hang(60),
-            Drip(3),
-            Close(),
-            Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"),
-            Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n{"),
-            Raw(b"rubbish\r\n\r\n"),
-        ],
-        ids=lambda fault: type(fault).__name__ + str(getattr(fault, "status", "")),
-    )
+    @pytest.mark.parametrize("fault", WRONG_ANSWERS, ids=answer_id)
     @pytest.mark.parametrize("export_ids", [("a",), ("a", "b")], ids=["single", "bulk"])
-    def test_lying_api_ends_no_watch_and_is_no_surprise(
+    def test_wrong_answer_ends_no_watch_and_is_no_unexpected_error(
         self, calm: World, fault: Fault, export_ids: tuple[str, ...]
     ) -> None:
-        for export_id in (*export_ids, "another"):
+        for export_id in (*export_ids, documented_failed().id):
             calm.platform.add_job(completed(export_id))
         calm.platform.fail(Match(path=JOBS), fault, times=None)
         messages = [calm.announced(export_id) for export_id in export_ids]
@@ -63,7 +28,7 @@ class TestApi:
         assert calm.events() == []
         calm.platform.faults.clear()
         calm.time_left = 60.0
-        # A worker of its own: the old one's connection may just be closing, and then it would ask at the next look.
+        # A new worker: the old one's connection may just be closing, and then it would ask only at the next poll.
         calm.watch = calm.worker()
         assert calm.look(*messages) == []
         assert calm.event_ids() == [f"{export_id}:completed" for export_id in export_ids]
@@ -84,15 +49,15 @@ class TestApi:
     def test_file_that_the_api_does_not_show_leaves_its_size_unchecked(self, calm: World) -> None:
         calm.platform.add_job(completed("a", file="5761000000000000000000ff"))
         calm.platform.add_file("5761000000000000000000ff", name="x", size=1234, project="p/q")
-        refusal = {"status": 403, "code": 5001, "message": "No."}
-        calm.platform.fail(Match(path="/files/.*"), Status(403, refusal), times=None)
+        denial = {"status": 403, "code": 5001, "message": "No."}
+        calm.platform.fail(Match(path="/files/.*"), Status(403, denial), times=None)
         assert calm.look(calm.announced("a")) == []
         [event] = calm.events()
         checks = {check["name"]: check["status"] for check in event["data"]["verification"]["checks"]}
         assert (checks["exists"], checks["size"]) == ("passed", "skipped")
         assert event["data"]["file"] is None
 
-    def test_rate_limit_keeps_the_batch_for_as_long_and_asks_nothing_more(self, calm: World) -> None:
+    def test_rate_limit_hides_the_batch_until_the_reset_and_stops_requests(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         reset = {"X-RateLimit-Reset": str(int(calm.now) + 200), "X-RateLimit-Remaining": "0"}
         calm.platform.fail(Match(), Status(429, {"status": 429, "code": 1000, "message": "…"}, reset), times=None)
@@ -107,7 +72,9 @@ class TestApi:
         assert calm.look(messages[0]) == []
         assert calm.event_ids() == ["a:completed"]
 
-    def test_rest_of_a_batch_beyond_the_share_is_hidden_for_its_poll_delay_unasked(self, calm: World) -> None:
+    def test_rest_of_a_batch_beyond_the_share_is_hidden_for_its_poll_interval_without_a_request(
+        self, calm: World
+    ) -> None:
         calm.platform.bulk_enabled = False
         calm.share = 5
         calm.watch = calm.worker()
@@ -118,20 +85,8 @@ class TestApi:
         assert len(calm.asked) == 5
         assert {line["delay_seconds"] for line in calm.report.logged("export_polled")} == {100.0}
 
-    def test_rotated_token_is_read_afresh(self, calm: World) -> None:
-        calm.platform.add_job(completed("a"))
-        calm.platform.add_job(completed("b"))
-        calm.look(calm.announced("a"))
-        calm.platform.tokens = {"the-new-token"}
-        calm.aws.client("secretsmanager").put_secret_value(
-            SecretId=calm.aws.secret_arn, SecretString='{"auth_token": "the-new-token\\n"}'
-        )
-        assert calm.look(calm.announced("b")) == []
-        assert calm.event_ids() == ["a:completed", "b:completed"]
-        assert not calm.report.counts["TokenRejected"]
-
     @pytest.mark.parametrize("secret", [TOKEN, " ", "{}", b"binary", f"{TOKEN}\nX-Injected: 1"])
-    def test_token_that_is_refused_or_none_keeps_the_messages_and_is_counted(
+    def test_rejected_or_missing_token_keeps_the_messages_and_is_counted(
         self, calm: World, secret: str | bytes
     ) -> None:
         calm.platform.tokens = set()
@@ -142,21 +97,9 @@ class TestApi:
         assert calm.report.counts["TokenRejected"] == 1
         assert "token" in calm.last_line["blocked_by"] or "secret" in calm.last_line["blocked_by"]
 
-    def test_token_goes_to_the_platform_alone_and_every_request_is_json(self, calm: World) -> None:
-        calm.platform.add_job(completed("a"))
-        other = Platform("another")
-        with serve(other) as elsewhere:
-            calm.platform.fail(Match(path=SINGLE), redirect(f"{elsewhere}/storage/exports/a"))
-            message = calm.announced("a")
-            assert calm.look(message) == [message]
-            assert calm.look(message) == []
-        assert other.requests == ()
-        assert all(one.token_was_right for one in calm.platform.requests)
-        assert all("content-type" in one.header_names for one in calm.platform.requests)
 
-
-class TestSurprises:
-    def test_error_that_nobody_foresaw_keeps_the_message_and_is_told(self, world: World) -> None:
+class TestUnexpectedErrors:
+    def test_unexpected_error_keeps_the_message_and_is_logged(self, world: World) -> None:
         world.platform.add_job(completed("a"))
         world.watch = with_parts(world.watch, topic=Breaking())
         message = world.announced("a", age=1000)
@@ -165,34 +108,20 @@ class TestSurprises:
         assert world.report.logged("unexpected_error") == [{"message_ids": [message.message_id], "error": ANY}]
         assert world.events() == []
 
-    def test_error_at_one_export_does_not_disturb_the_others(self, world: World) -> None:
-        class Surprising(ExportedObjects):
-            def inspect(self, wanted: Any, within_seconds: float) -> Any:
-                answers = super().inspect(wanted, within_seconds)
-                return [object() if job.id == "b" else answer for (_, job), answer in zip(wanted, answers, strict=True)]
-
-        for export_id in "abc":
-            world.platform.add_job(completed(export_id))
-        surprising = Surprising(SYNCHRONOUS, lambda: world.aws.client("s3"), ["bucket"], world.report.count)
-        world.watch = with_parts(world.watch, objects=surprising)
-        messages = [world.announced(export_id) for export_id in "abc"]
-        assert world.look(*messages) == [messages[1]]
-        assert world.event_ids() == ["a:completed", "c:completed"]
-
     def test_error_after_an_event_was_published_undoes_nothing(self, world: World) -> None:
-        class Overstrained(RecordingReporter):
+        class Failing(RecordingReporter):
             def measure_bytes(self, metric: str, value: int) -> None:
                 raise OverflowError(metric)
 
         for export_id in "ab":
             world.platform.add_job(completed(export_id))
-        world.report = Overstrained()
+        world.report = Failing()
         world.watch = world.worker()
         messages = [world.announced(export_id) for export_id in "ab"]
         assert world.look(*messages) == []
         assert world.event_ids() == ["a:completed", "b:completed"]
 
-    def test_error_at_the_last_moment_sets_the_message_aside(self, world: World) -> None:
+    def test_error_at_the_final_deadline_moves_the_message_to_the_dead_letter_queue(self, world: World) -> None:
         world.platform.add_job(completed("a"))
         world.watch = with_parts(world.watch, topic=Breaking())
         early, late = world.announced("a", age=FINAL_DEADLINE - 1), world.announced("a", age=FINAL_DEADLINE + 1)
@@ -201,7 +130,7 @@ class TestSurprises:
         assert letter["Body"] == late.body
         assert letter["MessageAttributes"]["error"]["StringValue"].startswith("unexpected error: ")
 
-    def test_event_that_the_ledger_holds_back_is_kept_beyond_the_last_moment(self, world: World) -> None:
+    def test_event_that_cannot_be_claimed_keeps_its_message_beyond_the_final_deadline(self, world: World) -> None:
         world.platform.add_job(completed("a"))
         world.aws.client("dynamodb").delete_table(TableName="ledger")
         message = world.announced("a", age=FINAL_DEADLINE + 1)
@@ -209,13 +138,3 @@ class TestSurprises:
         assert world.report.counts["PublishFailures"] == 1
         assert world.last_line["cause"].startswith("DynamoDB: ")
         assert world.aws.published() == []
-
-    def test_message_that_cannot_be_hidden_because_sqs_is_away_is_kept(self, world: World) -> None:
-        def away() -> Any:
-            raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
-
-        world.platform.add_job(completed("slow", steps=NEVER))
-        world.watch = with_parts(world.watch, queue=ExportQueue(SYNCHRONOUS, away, "exports", "dead-letters"))
-        message = world.announced("slow")
-        assert world.look(message) == [message]
-        assert len(world.report.logged("visibility_change_failed")) == 1

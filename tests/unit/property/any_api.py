@@ -1,7 +1,8 @@
-"""An API that answers as it likes, what its answers may be, and what is held against whatever it is asked."""
+"""An API with any answers, strategies for those answers, and the checks that hold for every request and error."""
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
@@ -66,7 +67,7 @@ HEADERS = st.fixed_dictionaries(
 
 
 def answers(content: SearchStrategy[bytes]) -> SearchStrategy[HttpResponse]:
-    """Answers of any status and with any headers, more often as they should be."""
+    """Answers of any status and with any headers, most of them good."""
     return often(st.builds(response_of, st.just(200), content), st.builds(response_of, STATUSES, content, HEADERS))
 
 
@@ -90,9 +91,16 @@ class Token:
     refresh = get
 
 
+def client_of(answer: Callable[[HttpRequest], HttpResponse]) -> tuple[CgcApi, FakeTransport, Clock]:
+    """The client of an API that answers like this, its transport and its clock."""
+    clock, transport = Clock(NOW), FakeTransport(answer)
+    session = ApiSession(BASE, transport, Token(), RateLimiter(100, clock), lambda _: None, clock)
+    return CgcApi(session, clock), transport, clock
+
+
 @dataclass
 class Platform:
-    """The API, which answers by what it is asked for, whatever else it is asked; bulk paths are none of its own."""
+    """An API with one answer for each kind of path; it has bulk paths only where `bulk` is given."""
 
     job: HttpResponse
     volume: HttpResponse
@@ -100,11 +108,7 @@ class Platform:
     bulk: HttpResponse | None = None
 
     def __post_init__(self) -> None:
-        self.clock = Clock(NOW)
-        self.exchange = FakeTransport(self._answer)
-        rate_limiter = RateLimiter(100, self.clock)
-        session = ApiSession(BASE, self.exchange, Token(), rate_limiter, lambda _: None, self.clock)
-        self.api = CgcApi(session, self.clock)
+        self.api, self.exchange, self.clock = client_of(self._answer)
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
         check_request(request)
@@ -122,7 +126,7 @@ PATH = re.compile(
 
 
 def check_request(request: HttpRequest) -> None:
-    """Sent to the one host, by one of the four ways, with the token in its header and nowhere else."""
+    """Check that a request goes to the one host, by a known path, with the token in its header and nowhere else."""
     assert request.url.startswith(f"{BASE}/")
     assert PATH.fullmatch(f"{request.method} {request.url.removeprefix(BASE)}")
     assert request.headers == {"X-SBG-Auth-Token": TOKEN, "Content-Type": "application/json"}
@@ -130,8 +134,8 @@ def check_request(request: HttpRequest) -> None:
     assert prepared.url == request.url
 
 
-def check_obstacle(answer: object) -> None:
-    """An obstacle is said in one line, does not show the token, and closes the way for minutes at most."""
+def check_error(answer: object) -> None:
+    """Check that an error has a text without the token, and stops requests for minutes at most."""
     if isinstance(answer, Unavailable):
         assert answer.text
         assert TOKEN not in answer.text
@@ -139,7 +143,7 @@ def check_obstacle(answer: object) -> None:
 
 
 def states_in(answer: HttpResponse, export_id: str = ID) -> set[str]:
-    """The states that an answer gives to an export, whoever it is from; a platform that fails gives none."""
+    """The states that an answer gives to an export; an answer that reports a failure gives none."""
     if answer.status >= 500 or 300 <= answer.status < 400 or answer.status in (401, 429):
         return set()
     try:

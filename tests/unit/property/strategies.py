@@ -1,6 +1,6 @@
-"""What a stranger may send: texts and JSON of every kind, and sound things with some part of them exchanged.
+"""Hostile input: texts and JSON of every kind, and valid values with one part replaced.
 
-The examples are the same in every run; what once found a fault stands beside its test as a case of its own.
+The examples are the same in every run; input that once found a fault is an explicit example of its test.
 """
 
 import json
@@ -15,14 +15,14 @@ _SLOW_TO_MAKE = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 
 def bounded(examples: int) -> settings:
-    """So many examples, the same in every run, however long each takes."""
+    """Settings for this number of examples, the same in every run, without a time limit."""
     return settings(
         max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW_TO_MAKE
     )
 
 
 def nested(depth: int, opening: str = '{"a":', closing: str = "}", core: str = "1") -> str:
-    """JSON that is nested so deeply."""
+    """JSON nested this deep."""
     return opening * depth + core + closing * depth
 
 
@@ -43,12 +43,10 @@ ODD_NUMBERS = st.sampled_from([0, -1, 1.5, -0.0, 1e300, 2**63, -(2**63), 10**30,
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | st.integers() | FLOATS | ODD_NUMBERS | TEXTS
 JSON: SearchStrategy[Any] = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=6,
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
 )
 
-# Pieces of text that are JSON by a parser's mercy, at a limit, or not at all.
+# Pieces of text that only lenient parsers take as JSON, that are at a limit, or that are no JSON at all.
 PIECES = st.sampled_from(
     [
         *("NaN", "-Infinity", "1e999", "-0", "1" * 4300, "1" * 4301, "1.0" + "0" * 5000, "01", "+1", "٣"),
@@ -64,7 +62,7 @@ _PLACE = "a piece of text"
 
 
 def mutated(value: Any) -> SearchStrategy[Any]:
-    """The value with one part of it exchanged for any JSON, left out, or doubled under another name."""
+    """The value with one part replaced by any JSON, removed, or repeated under another name."""
     return st.one_of(_mutations(value))
 
 
@@ -80,13 +78,13 @@ def _mutations(value: Any) -> list[SearchStrategy[Any]]:
 
 
 def often(usual: SearchStrategy[Any], other: SearchStrategy[Any], times: int = 4) -> SearchStrategy[Any]:
-    """The one so many times as often as the other."""
+    """The usual strategy, chosen `times` times as often as the other."""
     return st.sampled_from([usual] * times + [other]).flatmap(lambda chosen: chosen)
 
 
 @st.composite
 def json_texts(draw: st.DrawFn, values: SearchStrategy[Any]) -> str:
-    """JSON as somebody writes it: escaped or not, a name twice, a piece of it replaced by what may be none."""
+    """JSON as someone may write it: escaped or not, with a name twice, or with a piece that is no JSON."""
     text = json.dumps(draw(values), ensure_ascii=draw(st.booleans()))
     if _PLACE in text:
         text = text.replace(json.dumps(_PLACE), draw(PIECES))
@@ -98,7 +96,7 @@ def json_texts(draw: st.DrawFn, values: SearchStrategy[Any]) -> str:
 
 @st.composite
 def json_bytes(draw: st.DrawFn, values: SearchStrategy[Any]) -> bytes:
-    """JSON as it comes over the wire, for the most part whole and in UTF-8."""
+    """JSON as it comes over the wire, most often whole and in UTF-8."""
     encoding = draw(often(st.just("utf-8"), st.sampled_from(["utf-8-sig", "utf-16", "utf-32-be"]), times=9))
     content = draw(json_texts(values)).encode(encoding, "surrogatepass")
     is_cut = draw(often(st.just(False), st.just(True), times=9))

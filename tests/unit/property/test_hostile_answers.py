@@ -1,4 +1,4 @@
-"""The API's answers, lying or broken: what is concluded of them, and when it is asked again."""
+"""Wrong and broken answers of the API: what follows from them, and when requests go on."""
 
 import json
 import re
@@ -31,7 +31,7 @@ from tests.unit.property.any_api import (
     WHOLE_JOBS,
     Platform,
     answers,
-    check_obstacle,
+    check_error,
     states_in,
 )
 from tests.unit.property.strategies import JSON, TEXTS, bounded, json_bytes, mutated, nested
@@ -59,7 +59,7 @@ BULK_BODIES = st.builds(lambda found: {"items": found}, st.lists(ITEMS, max_size
     response_of(500, {}),
 )
 @example(response_of(404, {"items": [{"resource": JOB}]}), response_of(404, NOT_FOUND))
-def test_bulk_answer_says_of_an_export_what_its_own_item_says_and_ends_nothing_by_an_error(
+def test_export_in_bulk_has_the_state_of_its_own_item_and_an_error_item_ends_nothing(
     bulk: HttpResponse, single: HttpResponse
 ) -> None:
     platform = Platform(single, response_of(404, {}), response_of(404, {}), bulk)
@@ -67,7 +67,7 @@ def test_bulk_answer_says_of_an_export_what_its_own_item_says_and_ends_nothing_b
     assert set(found) == {ID, OTHER}
     asked_singly = {f"GET /storage/exports/{export_id}" for export_id in (ID, OTHER)} & set(platform.exchange.asked)
     for export_id, answer in found.items():
-        check_obstacle(answer)
+        check_error(answer)
         if isinstance(answer, ExportJob):
             assert answer.id == answer.body["id"] == export_id
             assert answer.state in states_in(bulk, export_id) | states_in(single, export_id)
@@ -87,10 +87,10 @@ def test_bulk_answer_says_of_an_export_what_its_own_item_says_and_ends_nothing_b
 @example(response_of(500, JOB))
 @example(response_of(301, JOB, {"Location": "https://elsewhere/"}))
 @example(response_of(200, NOT_FOUND))
-def test_only_the_api_s_own_word_denies_an_export(answer: HttpResponse) -> None:
+def test_only_an_error_of_the_api_s_own_denies_an_export(answer: HttpResponse) -> None:
     [(export_id, job)] = Platform(answer, answer, answer).api.read_jobs([ID], lambda: 45.0).items()
     assert export_id == ID
-    check_obstacle(job)
+    check_error(job)
     if isinstance(job, Denied):
         body = json.loads(answer.body.decode("utf-8-sig"))
         assert answer.status in (403, 404)
@@ -104,11 +104,13 @@ def test_only_the_api_s_own_word_denies_an_export(answer: HttpResponse) -> None:
 
 @bounded(200)
 @given(STATUSES, HEADERS)
-def test_rate_limit_of_any_words_stops_a_worker_for_minutes_at_most(status: int, headers: Mapping[str, str]) -> None:
+def test_rate_limit_headers_of_any_text_stop_a_worker_for_minutes_at_most(
+    status: int, headers: Mapping[str, str]
+) -> None:
     platform = Platform(*[response_of(status, JOB, headers)] * 3)
     first = platform.api.read_jobs([ID], lambda: 45.0)[ID]
     asked = len(platform.exchange.requests)
-    check_obstacle(first)
+    check_error(first)
     again = platform.api.read_jobs([ID], lambda: 45.0)[ID]
     if status == 429 or headers.get("X-RateLimit-Remaining", "").strip() == "0":
         assert isinstance(again, Unavailable)
@@ -143,7 +145,7 @@ def test_body_of_any_bytes_is_read_or_is_none(read: Callable[[Any], object], con
     body = responses.json_object(content)
     if body is not None:
         read(body)
-        # What was taken can be written: by a strict parser's rules, in UTF-8, and below the rest of an event.
+        # It can be written again as strict JSON, in UTF-8, inside an event.
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         assert strict_json.depth(body) <= 500
 

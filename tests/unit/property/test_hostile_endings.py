@@ -1,4 +1,4 @@
-"""What is published of a lying or broken API: only what its own job says, and what SNS and every consumer take."""
+"""Events after wrong and broken answers: only the job's own state ends a watch, and every consumer can parse them."""
 
 import json
 import re
@@ -51,7 +51,7 @@ from tests.unit.property.any_api import (
     VOLUME,
     VOLUME_ANSWERS,
     Platform,
-    check_obstacle,
+    check_error,
     states_in,
 )
 from tests.unit.property.strategies import bounded, nested
@@ -81,7 +81,7 @@ OBJECTS = (
     | ODD_OBJECTS
     | st.builds(an_object, size=st.integers(0, 2**63), key=st.sampled_from(["reads.bam", "\U0001f9ec" * 256]))
     | st.just(ObjectNotFound("bucket", ("dir/reads.txt",)))
-    | st.builds(ObjectForbidden, st.just("bucket"), st.just("S3 refuses to show s3://bucket/dir/reads.txt."))
+    | st.builds(ObjectForbidden, st.just("bucket"), st.just("S3 denies s3://bucket/dir/reads.txt."))
     | st.builds(Unavailable, st.just("S3 cannot be reached"))
 )
 
@@ -93,17 +93,17 @@ class Objects:
         self.answer = answer
 
     def inspect(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> list[ObjectAnswer]:
-        return [self._look(volume, candidate_keys(volume.prefix, job.location or "")) for volume, job in wanted]
+        return [self._inspect_one(volume, candidate_keys(volume.prefix, job.location or "")) for volume, job in wanted]
 
-    def _look(self, volume: Volume, keys: Sequence[str]) -> ObjectAnswer:
+    def _inspect_one(self, volume: Volume, keys: Sequence[str]) -> ObjectAnswer:
         if volume.bucket != "bucket":
             return ObjectForbidden(volume.bucket, f"The bucket {volume.bucket} is not one of ExportBuckets.")
         return self.answer if keys else ObjectNotFound(volume.bucket, ())
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the API and S3 say of an export in one look."""
+class Answers:
+    """The answers of the API and of S3 about an export in one poll."""
 
     job: HttpResponse
     volume: HttpResponse
@@ -111,38 +111,38 @@ class Told:
     object: ObjectAnswer
 
 
-LOOKS = st.builds(Told, JOB_ANSWERS, VOLUME_ANSWERS, FILE_ANSWERS, OBJECTS)
+ANSWERS = st.builds(Answers, JOB_ANSWERS, VOLUME_ANSWERS, FILE_ANSWERS, OBJECTS)
 
 
-def told_of(job: Mapping[str, Any] | bytes) -> Told:
-    """An answer about the job, and everything else as it should be."""
-    sound = response_of(200, VOLUME), response_of(200, FILE), an_object(encryption="AES256")
-    return Told(response_of(200, job), *sound)
+def answers_with(job: Mapping[str, Any] | bytes) -> Answers:
+    """This answer about the job, and good ones about everything else."""
+    good = response_of(200, VOLUME), response_of(200, FILE), an_object(encryption="AES256")
+    return Answers(response_of(200, job), *good)
 
 
-def failed_with(later: str) -> Told:
+def failed_with(later: str) -> Answers:
     """A failed job with a field of this JSON."""
-    return told_of(f'{{"id": "{ID}", "state": "FAILED", "later": {later}}}'.encode())
+    return answers_with(f'{{"id": "{ID}", "state": "FAILED", "later": {later}}}'.encode())
 
 
-def going_to(location: Any) -> Told:
+def going_to(location: Any) -> Answers:
     """A completed job whose object should be at this location."""
-    return told_of(JOB | {"destination": {"volume": "o/v", "location": location}})
+    return answers_with(JOB | {"destination": {"volume": "o/v", "location": location}})
 
 
-def polled(told: Told, watch: Watch, grace: GracePolicy) -> tuple[Verdict, Evidence, Wait | Conclude]:
-    """One look at an export, as the watch makes it."""
-    api = Platform(told.job, told.volume, told.file).api
+def polled(given: Answers, watch: Watch, grace: GracePolicy) -> tuple[Verdict, Evidence, Wait | Conclude]:
+    """One poll of an export, as the watch does it."""
+    api = Platform(given.job, given.volume, given.file).api
     overdue = {ID: watch.age(NOW) >= grace.timeout}
-    answers = gather(overdue, api, Objects(told.object), lambda: 45.0)[ID]
+    answers = gather(overdue, api, Objects(given.object), lambda: 45.0)[ID]
     for answer in (answers.job, answers.volume, answers.file, answers.object):
-        check_obstacle(answer)
+        check_error(answer)
     verdict, evidence = assess(answers, NOW)
     return verdict, evidence, decide(verdict, watch, NOW, NOW, grace, random=0.5)
 
 
 def check_message(message: SnsMessage) -> None:
-    """Whatever SNS asks of a message."""
+    """Check a message by the limits of SNS."""
     assert message.size_bytes <= MAX_MESSAGE_BYTES
     assert message.body.isascii()
     assert re.fullmatch("[!-~][ -~]{0,98}", message.subject)
@@ -157,11 +157,11 @@ def check_message(message: SnsMessage) -> None:
 
 
 def check_event(message: SnsMessage, watch: Watch) -> None:
-    """As its schema says, and in a mail without a control character."""
+    """Check an event by its schema, and its mail for control characters."""
     event = published(message)
     validator(event["type"]).validate(event)
     validator(event["type"], closed=True).validate(event)
-    # Every consumer's parser takes it: no half of a character is left, not even escaped, and nothing is bottomless.
+    # Every consumer's parser takes it: no lone surrogate, not even escaped, and no endless nesting.
     json.dumps(event, ensure_ascii=False).encode()
     assert strict_json.depth(event) < 510
     failure = event["data"]["failure"]
@@ -175,14 +175,14 @@ def check_event(message: SnsMessage, watch: Watch) -> None:
 
 
 @bounded(300)
-@given(LOOKS)
-def test_young_watch_is_ended_by_the_api_s_own_job_alone(told: Told) -> None:
+@given(ANSWERS)
+def test_only_the_api_s_own_job_ends_a_young_watch(given: Answers) -> None:
     watch = a_watch(context={"sample": "ü"}, group=Group("g", 2), export_id=ID)
-    verdict, evidence, decision = polled(told, watch, a_grace_policy())
+    verdict, evidence, decision = polled(given, watch, a_grace_policy())
     if isinstance(decision, Wait):
         assert 0 < decision.seconds <= 12 * 3600
         return
-    assert states_in(told.job) & {"COMPLETED", "FAILED"}
+    assert states_in(given.job) & {"COMPLETED", "FAILED"}
     message = build_message(watch, evidence, decision.failure, NOW, BASE)
     check_message(message)
     check_event(message, watch)
@@ -197,24 +197,24 @@ LONGEST = "\U0001f9ec" * 1024
 
 
 @bounded(300)
-@given(LOOKS, st.sampled_from(["", "\x01", '"', "ü", "\U0001f9ec"]), st.floats(13.5 * DAY, NOW), st.integers(1, 1000))
+@given(ANSWERS, st.sampled_from(["", "\x01", '"', "ü", "\U0001f9ec"]), st.floats(13.5 * DAY, NOW), st.integers(1, 1000))
 @example(failed_with(nested(499)), "", 13.5 * DAY, 1)
 @example(failed_with(nested(700)), "", 13.5 * DAY, 1)
 @example(failed_with(nested(990)), "", 13.5 * DAY, 1)
 @example(failed_with('{"\\ud800": "\\udc00"}'), "", 13.5 * DAY, 1)
-@example(told_of(FAILED_JOB | {"error": ERROR | {"message": "\ud800"}}), "", 13.5 * DAY, 1)
-@example(told_of(FAILED_JOB | {"error": {"code": -(10**4299), "status": 10**4299}}), "", 13.5 * DAY, 1)
-@example(told_of(JOB | {"state": LONGEST, "later": "x" * 300_000}), "\U0001f9ec", 13.5 * DAY, 1)
+@example(answers_with(FAILED_JOB | {"error": ERROR | {"message": "\ud800"}}), "", 13.5 * DAY, 1)
+@example(answers_with(FAILED_JOB | {"error": {"code": -(10**4299), "status": 10**4299}}), "", 13.5 * DAY, 1)
+@example(answers_with(JOB | {"state": LONGEST, "later": "x" * 300_000}), "\U0001f9ec", 13.5 * DAY, 1)
 @example(going_to({"a": ["x"] * 9}), "", 13.5 * DAY, 1)
 @example(going_to("\ud800"), "", 13.5 * DAY, 1)
 @example(going_to(LONGEST), "\x01", 13.5 * DAY, 1)
-def test_watch_at_its_last_moment_ends_with_an_event_that_every_consumer_takes(
-    told: Told, filling: str, age: float, receive_count: int
+def test_watch_at_its_final_deadline_ends_with_an_event_that_every_consumer_can_parse(
+    given: Answers, filling: str, age: float, receive_count: int
 ) -> None:
     taken = len(json.dumps(filling, ensure_ascii=False).encode()) - len('""')
     context = {"k": filling * ((MAX_CONTEXT_BYTES - len('{"k":""}')) // taken)} if filling else {}
     watch = a_watch(age=age, receive_count=receive_count, context=context, group=Group("g" * 128, 10_000), export_id=ID)
-    _, evidence, decision = polled(told, watch, replace(a_grace_policy(), object_grace=0))
+    _, evidence, decision = polled(given, watch, replace(a_grace_policy(), object_grace=0))
     assert isinstance(decision, Conclude)
     message = build_message(watch, evidence, decision.failure, NOW, BASE)
     check_message(message)

@@ -1,4 +1,4 @@
-"""Whatever is answered about one export, the others of its batch end as if it were not there."""
+"""Whatever the answers about one export are, the others of its batch end as if it were not there."""
 
 import io
 import json
@@ -16,18 +16,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export_monitor.adapters.aws.s3 import ExportedObjects
-from export_monitor.adapters.sevenbridges.client import CgcApi
-from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
-from export_monitor.adapters.sevenbridges.session import ApiSession
 from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResponse
 from export_monitor.application.gathering import gather
 from export_monitor.domain.assessment import assess
 from export_monitor.domain.events import build_message
 from export_monitor.domain.unexpected import Unexpected, attempt
 from export_monitor.domain.verdicts import Completed
-from tests.fakes import SYNCHRONOUS, Clock, FakeTransport
+from tests.fakes import SYNCHRONOUS
 from tests.unit.builders import NOW, a_watch
-from tests.unit.property.any_api import BASE, FILE, JOB, SERVICE, Token
+from tests.unit.property.any_api import BASE, FILE, JOB, SERVICE, client_of
 from tests.unit.property.strategies import JSON, bounded, json_bytes, mutated, nested
 
 pytestmark = pytest.mark.once
@@ -49,7 +46,7 @@ NOT_TEXT = b'{"id": "odd", "state": "COMPLETED", "name": "\xff"}'
 
 
 def job(name: str) -> dict[str, Any]:
-    """A completed job with a volume and a file of its own, whose size the job does not tell."""
+    """A completed job with a volume and a file of its own, whose size is not in the job."""
     destination = {"volume": f"o/{name}", "location": f"{name}.bin"}
     return JOB | {"id": name, "source": {"file": f"f-{name}"}, "destination": destination, "result": None}
 
@@ -63,13 +60,11 @@ def volume(name: str) -> dict[str, Any]:
 
 
 class Bodies:
-    """The API: the bodies about the odd export are given, those about the others are sound."""
+    """The API: the bodies about the odd export are given, those about the others are good."""
 
     def __init__(self, job: bytes, file: bytes, volume: bytes) -> None:
         self.odd = {"odd": job, "f-odd": file, "o/odd": volume}
-        self.api = CgcApi(
-            ApiSession(BASE, FakeTransport(self._answer), Token(), RateLimiter(100, Clock()), lambda _: None), Clock()
-        )
+        self.api, _, _ = client_of(self._answer)
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
         path = urlsplit(request.url).path.removeprefix("/v2")
@@ -99,7 +94,7 @@ CLIENT = SESSION.client("s3", config=Config(retries={"total_max_attempts": 1}))
 
 
 class Wire:
-    """S3 at the wire: the headers, the ACL and the bytes of the odd object are given, all others are sound."""
+    """S3 at the wire: the headers, the ACL and the bytes of the odd object are given, all others are good."""
 
     def __init__(self, head: dict[str, str], acl: bytes, content: tuple[int, dict[str, str], bytes]) -> None:
         self.head, self.acl, self.content = head, acl, content
@@ -150,10 +145,10 @@ def the_others_complete(api: Bodies, wire: Wire) -> None:
         attempt(lambda: assess(odd, NOW))
 
 
-SOUND_WIRE = Wire(HEAD, ACL.encode(), (206, {"Content-Range": "bytes 0-1233/1234"}, bytes(1234)))
+GOOD_WIRE = Wire(HEAD, ACL.encode(), (206, {"Content-Range": "bytes 0-1233/1234"}, bytes(1234)))
 
 
-def sound_api() -> Bodies:
+def good_api() -> Bodies:
     return Bodies(*(json.dumps(kind("odd")).encode() for kind in (job, file, volume)))
 
 
@@ -170,16 +165,16 @@ BODIES = json_bytes(JSON) | st.sampled_from([NOT_TEXT, b'{"id": "odd", "x": NaN}
 @example(NOT_TEXT, NOT_TEXT, NOT_TEXT)
 @example(nested(100_000).encode(), nested(100_000).encode(), b"[]")
 @example(b'{"id": "odd", "later": "\\ud800"}', b"{}", b"{}")
-def test_whatever_the_api_says_of_one_export_the_others_complete(job: bytes, file: bytes, volume: bytes) -> None:
-    # What is no JSON at all breaks the whole answer, and is no answer about any.
+def test_whatever_the_api_answers_about_one_export_the_others_complete(job: bytes, file: bytes, volume: bytes) -> None:
+    # A body that is not JSON within a bulk answer, such as one with a byte order mark, breaks the whole answer.
     for body in (job, file):
         try:
-            json.loads(body.decode("utf-8-sig", "replace"))
+            json.loads(body.decode("utf-8", "replace"))
         except RecursionError:
             pass
         except ValueError:
             return
-    the_others_complete(Bodies(job, file, volume), SOUND_WIRE)
+    the_others_complete(Bodies(job, file, volume), GOOD_WIRE)
 
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=8)
@@ -206,7 +201,7 @@ HEADERS = st.dictionaries(
 @example({"Content-Length": "1234"}, ACL.encode(), (206, {}, b""))
 @example(HEAD | {"Last-Modified": "yesterday"}, ACL.encode(), (206, {}, b""))
 @example(HEAD, ACL.replace("<ID>o</ID>", "", 1).encode(), (206, {}, b""))
-def test_whatever_s3_says_of_one_object_the_others_complete(
+def test_whatever_s3_answers_about_one_object_the_others_complete(
     head: dict[str, str], acl: bytes, content: tuple[int, dict[str, str], bytes]
 ) -> None:
-    the_others_complete(sound_api(), Wire(head, acl, content))
+    the_others_complete(good_api(), Wire(head, acl, content))
