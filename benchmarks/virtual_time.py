@@ -261,10 +261,10 @@ class VirtualLedger:
 class NoGroups:
     """Nobody announces a group here."""
 
-    def begin(self, *_: object) -> None:
+    def register(self, *_: object) -> None:
         """Nothing."""
 
-    def count(self, ends: Sequence[object], *_: object) -> None:
+    def record_results(self, ends: Sequence[object], *_: object) -> None:
         """Nothing."""
 
 

@@ -238,7 +238,7 @@ class TestIncomplete:
 
 
 class TestCrashes:
-    @pytest.mark.parametrize("step", ["progress", "begin", "count", "claim", "failures", "record"])
+    @pytest.mark.parametrize("step", ["progress", "register", "record_results", "claim", "failures", "record"])
     @pytest.mark.parametrize("moment", ["before", "after"])
     def test_crash_at_any_step_loses_no_group_and_counts_nobody_twice(
         self, world: World, step: str, moment: str
@@ -264,7 +264,7 @@ class TestCrashes:
     def test_member_that_was_recorded_and_not_counted_counts_as_what_was_published(self, world: World) -> None:
         jobs(world, done="a")
         message = member(world, "a", size=1)
-        ledger = Dying(world.watch.groups.ledger, "count", "before")
+        ledger = Dying(world.watch.groups.ledger, "record_results", "before")
         dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
             dying.process_batch([message], world.invocation())
@@ -276,7 +276,7 @@ class TestCrashes:
 
     def test_group_s_message_is_sent_before_the_group_is_recorded(self, world: World) -> None:
         jobs(world, done="a")
-        ledger = Dying(world.watch.groups.ledger, "begin", "before")
+        ledger = Dying(world.watch.groups.ledger, "register", "before")
         dying = replace(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
         with pytest.raises(SystemExit):
             dying.process_batch([member(world, "a")], world.invocation())
@@ -335,14 +335,14 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
     members = [
         MemberResult(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(1000)
     ]
-    world.watch.groups.ledger.begin(Group("run", 1000), world.now, world.now)
+    world.watch.groups.ledger.register(Group("run", 1000), world.now, world.now)
 
     def handle(worker: World, dice: random.Random, batch: list[MemberResult]) -> list[MemberResult]:
         invocation = short_invocation()
         groups = mortal(worker, dice, deaths, invocation).groups
         counted = [(Group("run", 1000), end) for end in batch]
         try:
-            groups.count(counted, invocation.now, invocation.deadline_at, lambda: invocation.time_left() > 1.0)
+            groups.record_results(counted, invocation.now, invocation.deadline_at, lambda: invocation.time_left() > 1.0)
         except (SystemExit, UnavailableError):
             return batch
         return []

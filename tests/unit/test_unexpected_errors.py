@@ -113,11 +113,11 @@ class World:
         self._may_fail("set_aside")
         self.set_aside_with[message.message_id] = error
 
-    def begin(self, group: Group, first_requested_at: float, now: float) -> None:
+    def register(self, group: Group, first_requested_at: float, now: float) -> None:
         self._may_fail(f"begin {group.id}")
         self.groups_begun.append(group.id)
 
-    def count(self, ends: Sequence[tuple[Group, MemberResult]], *_: object) -> None:
+    def record_results(self, ends: Sequence[tuple[Group, MemberResult]], *_: object) -> None:
         self._may_fail(f"count {ends[0][0].id}")
         self.counted += [end.export_id for _, end in ends]
 

@@ -32,8 +32,8 @@ class ExportList(Protocol):
     def cached_volume(self, name: str) -> Volume | None: ...
 
 
-class WatchedExports(Protocol):
-    """Which exports have a watch, and where the last run stopped: see adapters.watch_marks.
+class DiscoveryState(Protocol):
+    """Which exports have a watch, and where the last run stopped: see adapters.aws.dynamodb.watched_exports.
 
     Everything raises UnavailableError.
     """
@@ -83,7 +83,7 @@ class Discovery:
     """Finds exports that have no watch, and starts one for each."""
 
     api: ExportList
-    marks: WatchedExports
+    marks: DiscoveryState
     queue: DiscoveredExportSender
     report: Reporter
     buckets: Collection[str]
@@ -157,7 +157,7 @@ class Discovery:
         with self._isolated(run):
             page = self.api.list_jobs(offset, run.left)
         if isinstance(page, Unavailable):
-            run.leave_out(page.text)
+            run.leave_out(page.message)
             run.stopped_at = offset or run.stopped_at
             run.over = page.not_attempted
             return None
@@ -194,7 +194,7 @@ class Discovery:
             with self._isolated(run):
                 volume = self.api.cached_volume(name) or self.api.read_volume(name, run.left)
                 if isinstance(volume, Unavailable):
-                    run.leave_out(volume.text)
+                    run.leave_out(volume.message)
                 elif isinstance(volume, Volume) and volume.bucket in self.buckets:
                     ours.add(name)
         return ours

@@ -14,12 +14,12 @@ from export_monitor.domain.groups import FailedMember, GroupProgress, MemberResu
 from export_monitor.domain.model import Group, UnavailableError
 
 
-class GroupLedger(Protocol):
-    """The table of groups: see adapters.group_ledger. Everything raises UnavailableError."""
+class GroupStore(Protocol):
+    """The table of groups: see adapters.aws.dynamodb.group_ledger. Everything raises UnavailableError."""
 
     def progress(self, group_id: str) -> GroupProgress | None: ...
-    def begin(self, group: Group, first_requested_at: float, now: float) -> None: ...
-    def count(self, group_id: str, ends: Sequence[MemberResult], now: float) -> list[str]: ...
+    def register(self, group: Group, first_requested_at: float, now: float) -> None: ...
+    def record_results(self, group_id: str, ends: Sequence[MemberResult], now: float) -> list[str]: ...
     def claim(self, group_id: str, now: float, until: float) -> bool: ...
     def record(self, group_id: str, now: float) -> None: ...
     def failures(self, group_id: str) -> list[FailedMember]: ...
@@ -35,7 +35,7 @@ class GroupSender(Protocol):
 class Groups:
     """Begins, counts and concludes groups. Times are in epoch seconds."""
 
-    ledger: GroupLedger
+    ledger: GroupStore
     queue: GroupSender
     topic: Topic
     report: Reporter
@@ -43,7 +43,7 @@ class Groups:
     # When the first member of each group that this worker has met was announced, as far as it knows.
     _begun: dict[str, float] = field(default_factory=dict)
 
-    def begin(self, group: Group, first_requested_at: float, now: float) -> None:
+    def register(self, group: Group, first_requested_at: float, now: float) -> None:
         """See to it that a group is watched and recorded, and that its earliest announcement is known.
 
         Raises UnavailableError.
@@ -53,10 +53,10 @@ class Groups:
         if group.id not in self._begun and self.ledger.progress(group.id) is None:
             # Before anything is recorded, so that a crash can double this message but not lose it.
             self.queue.send_group(group.id)
-        self.ledger.begin(group, first_requested_at, now)
+        self.ledger.register(group, first_requested_at, now)
         self._begun[group.id] = first_requested_at
 
-    def count(
+    def record_results(
         self, ends: Sequence[tuple[Group, MemberResult]], now: float, until: float, has_time: Callable[[], bool]
     ) -> None:
         """Count members of one group whose watches are over, and conclude it if it is full by that.
@@ -66,7 +66,7 @@ class Groups:
         """
         group_id = ends[0][0].id
         members = {end.export_id: end for _, end in reversed(ends)}
-        excess = self.ledger.count(group_id, list(members.values()), now)
+        excess = self.ledger.record_results(group_id, list(members.values()), now)
         if excess:
             self.report.warning("group_overflow", group_id=group_id, export_ids=excess)
         progress = self.ledger.progress(group_id)

@@ -105,7 +105,7 @@ def _tell(
         state=job.state if job else None,
         outcome=outcome,
         reason=failure.reason.value if failure else None,
-        blocked_by=look.verdict.unavailable.text if isinstance(look.verdict, Undetermined) else None,
+        blocked_by=look.verdict.unavailable.message if isinstance(look.verdict, Undetermined) else None,
         cause=cause or (failure.message if failure else None),
         failed_checks=[check.name for check in verification.failed] if verification else None,
         receive_count=look.watch.receive_count,

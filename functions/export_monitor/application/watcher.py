@@ -46,13 +46,13 @@ _MARKED_RECEIVES = 2
 
 
 class FaultHistory(Protocol):
-    """Since when faults have been there: see adapters.fault_sights."""
+    """Since when faults have been there: see adapters.aws.dynamodb.fault_log."""
 
     def first_seen_at(self, observations: Collection[FaultObservation], now: float) -> FirstSeen: ...
 
 
 class WatchRegistry(Protocol):
-    """The exports that are watched, so that they are not discovered: see adapters.watch_marks."""
+    """The exports that are watched, so that they are not discovered: see adapters.aws.dynamodb.watched_exports."""
 
     # Raises UnavailableError.
     def add(self, export_ids: Collection[str], now: float) -> None: ...
@@ -120,7 +120,9 @@ class ExportWatcher:
         for message, watch in sorted(watches, key=lambda pair: pair[1].sent_at):
             group = watch.start.group
             if group and group.id not in members:
-                steps.append((partial(self.groups.begin, group, watch.sent_at, now), members.setdefault(group.id, [])))
+                steps.append(
+                    (partial(self.groups.register, group, watch.sent_at, now), members.setdefault(group.id, []))
+                )
             if group:
                 members[group.id].append(message)
         for step, messages in steps:
@@ -190,7 +192,7 @@ class ExportWatcher:
                 decision: Wait | Conclude
                 if isinstance(first_seen, Unavailable):
                     # How long the fault has been there is not known, so nothing ends by it.
-                    decision = Wait(batch.poll_delay(message), first_seen.text)
+                    decision = Wait(batch.poll_delay(message), first_seen.message)
                 else:
                     decision = decide(verdict, watch, now, first_seen, self.grace, self.random())
                 look = PollResult(message, watch, now, verdict, evidence, decision)
@@ -284,7 +286,7 @@ class ExportWatcher:
                 if look.watch.start.group
             ]
             invocation = batch.invocation
-            self.groups.count(members, invocation.now, invocation.deadline_at, batch.has_time_to_publish)
+            self.groups.record_results(members, invocation.now, invocation.deadline_at, batch.has_time_to_publish)
 
         cause = self._failure(count, messages, batch)
         if cause is not None:

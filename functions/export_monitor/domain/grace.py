@@ -94,9 +94,9 @@ def decide(
             return Wait(poll_delay(watch.age(now), watch.receive_count, grace, random), f"the job is {state}")
         case Undetermined(unavailable):
             if _may_wait(verdict, watch, now, grace):
-                return Wait(_obstacle_delay(verdict, watch, now, grace, random), unavailable.text)
+                return Wait(_obstacle_delay(verdict, watch, now, grace, random), unavailable.message)
             return Conclude(
-                Failure(Reason.TIMED_OUT, f"What became of the export could not be read: {unavailable.text}.")
+                Failure(Reason.TIMED_OUT, f"What became of the export could not be read: {unavailable.message}.")
             )
     first = now if first_seen_at is None else first_seen_at
     left = _patience_ends_at(verdict.failure, watch, first, grace) - now

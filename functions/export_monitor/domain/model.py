@@ -216,7 +216,7 @@ class Unavailable:
     that nothing may be concluded from the age of the watch.
     """
 
-    text: str
+    message: str
     retry_after_seconds: float | None = None
     not_attempted: bool = False
 

@@ -176,13 +176,13 @@ class TestSingleRead:
         assert isinstance(unavailable, Unavailable)
         assert unavailable.retry_after_seconds is None
         assert not unavailable.not_attempted
-        assert str(status) in unavailable.text
+        assert str(status) in unavailable.message
         assert talk.report.counts == {"ApiErrors": 1}
 
     def test_error_of_the_api_s_own_is_told_with_its_code_and_words(self) -> None:
         talk = Talk(always(400, {"status": 400, "code": 90000, "message": "Bad request."}))
-        assert "90000" in talk.jobs("a")["a"].text
-        assert "Bad request." in talk.jobs("a")["a"].text
+        assert "90000" in talk.jobs("a")["a"].message
+        assert "Bad request." in talk.jobs("a")["a"].message
 
     def test_broken_connection_does_not_keep_the_next_export_from_being_asked(self) -> None:
         talk = Talk(silent(timed_out=False)).without_bulk()
@@ -472,7 +472,7 @@ class TestToken:
         talk = Talk(earnest, token=FakeToken([]))
         answers = talk.jobs("a", "b")
         assert talk.asked == []
-        assert all("AccessDeniedException" in one.text and not one.not_attempted for one in answers.values())
+        assert all("AccessDeniedException" in one.message and not one.not_attempted for one in answers.values())
         assert talk.report.counts == {"TokenRejected": 1}
 
     def test_secret_that_cannot_be_read_afresh_is_a_refused_token(self) -> None:

@@ -23,7 +23,7 @@ def test_group_that_others_keep_writing_is_counted_later() -> None:
         for _ in range(ATTEMPTS):
             stub.add_client_error("transact_write_items", "TransactionConflictException")
         with pytest.raises(UnavailableError, match="busy"):
-            ledger(client).count("run", [MemberResult("a", None)], NOW)
+            ledger(client).record_results("run", [MemberResult("a", None)], NOW)
 
 
 def test_claim_that_others_keep_from_being_written_is_made_later() -> None:

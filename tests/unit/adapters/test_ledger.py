@@ -133,8 +133,8 @@ class TestPublishedBefore:
             kept = int(item(client, export_id)["expires_at"]["N"]) - NOW
             assert kept == pytest.approx(TTL_SECONDS + 5, abs=1)
         assert TTL_SECONDS >= 30 * 86400
-        assert item(client)["sent"] == {"SS": ["a:completed"]}
-        assert item(client)["ended"] == {"SS": ["m1"]}
+        assert item(client)["published_event_ids"] == {"SS": ["a:completed"]}
+        assert item(client)["concluded_message_ids"] == {"SS": ["m1"]}
 
     def test_claim_keeps_the_item_for_as_long(self, ledger: Ledger, client: Any) -> None:
         ledger.claim([COMPLETED], NOW, DEADLINE)
@@ -166,7 +166,7 @@ class TestConflicts:
 
     BOTH = (Claim("a", "a:completed", "m1"), Claim("b", "b:completed", "m2"))
     NONE, CONFLICT = {"Code": "None"}, {"Code": "TransactionConflict"}
-    CHECK = {"Code": "ConditionalCheckFailed", "Item": {"ended": {"SS": ["m1"]}}}  # noqa: RUF012
+    CHECK = {"Code": "ConditionalCheckFailed", "Item": {"concluded_message_ids": {"SS": ["m1"]}}}  # noqa: RUF012
 
     def cancelled(self, stub: Any, *reasons: dict[str, Any]) -> None:
         stub.add_client_error(

@@ -183,7 +183,7 @@ def test_look_that_is_late_is_an_obstacle_and_one_that_was_not_begun_was_not_ask
     # What was not asked is no error of S3's.
     assert counted == ["S3Errors"]
     assert [isinstance(answer, Unavailable) and answer.not_attempted for answer in answers] == [False, True]
-    assert all(isinstance(answer, Unavailable) and answer.text.startswith("S3: ") for answer in answers)
+    assert all(isinstance(answer, Unavailable) and answer.message.startswith("S3: ") for answer in answers)
 
 
 def test_small_object_is_read_at_once_pinned_to_its_etag(bucket: Bucket) -> None:

@@ -133,8 +133,8 @@ def check_request(request: HttpRequest) -> None:
 def check_obstacle(answer: object) -> None:
     """An obstacle is said in one line, does not show the token, and closes the way for minutes at most."""
     if isinstance(answer, Unavailable):
-        assert answer.text
-        assert TOKEN not in answer.text
+        assert answer.message
+        assert TOKEN not in answer.message
         assert answer.retry_after_seconds is None or 1 <= answer.retry_after_seconds <= 330
 
 
