@@ -14,7 +14,7 @@ from tests.unit.builders import DAY, HOUR, NOW, a_failure, a_grace_policy, a_wat
 PATIENCE = a_grace_policy()
 SCHEDULE = PATIENCE.schedule
 TIMEOUT, FINAL_DEADLINE = 72 * HOUR, 96 * HOUR
-OUTAGE = Undetermined(Unavailable("the API refuses the token"))
+OUTAGE = Undetermined(Unavailable("the API rejects the token"))
 UNASKED = Undetermined(Unavailable("the share is used up", not_attempted=True))
 
 
@@ -58,12 +58,12 @@ def test_unfinished_has_timed_out_from_the_time_out_on() -> None:
 
 
 def test_hindered_waits_until_the_last_moment_and_names_the_obstacle() -> None:
-    assert outcome(OUTAGE, 1000) == Wait(100, "the API refuses the token")
+    assert outcome(OUTAGE, 1000) == Wait(100, "the API rejects the token")
     assert isinstance(outcome(OUTAGE, TIMEOUT), Wait)
     assert isinstance(outcome(OUTAGE, FINAL_DEADLINE - 1), Wait)
     ended = outcome(OUTAGE, FINAL_DEADLINE)
     assert ended.failure.reason is Reason.TIMED_OUT
-    assert "the API refuses the token" in ended.failure.message
+    assert "the API rejects the token" in ended.failure.message
 
 
 def test_known_wait_of_an_obstacle_is_kept_and_only_lengthened() -> None:

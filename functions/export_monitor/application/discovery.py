@@ -11,7 +11,7 @@ from typing import Protocol
 
 from export_monitor.application.reporting import Reporter
 from export_monitor.domain.assessment import has_valid_volume_name
-from export_monitor.domain.list_order import ListOrder, Stretch, goes_on, order_of, start_times, stretches
+from export_monitor.domain.list_order import ListOrder, Stretch, has_more, order_of, start_times, stretches
 from export_monitor.domain.model import JobPage, Unavailable, UnavailableError, Volume, VolumeAnswer
 from export_monitor.domain.start_events import is_id
 
@@ -120,7 +120,7 @@ class Discovery:
             return
         stopped_at, run.stopped_at = run.stopped_at, None
         yield first
-        if not goes_on(first, 0):
+        if not has_more(first, 0):
             return
         order = order_of(first)
         oldest = order.oldest
@@ -141,12 +141,12 @@ class Discovery:
             yield page
             starts += start_times(page)
             if not order.ascends:
-                order.take_in(start_times(page))
-            if not goes_on(page, offset):
+                order.update(start_times(page))
+            if not has_more(page, offset):
                 break
             offset += page.length
         if order.ascends:
-            order.take_in(starts)
+            order.update(starts)
         return True
 
     def _page(self, offset: int, run: _Run) -> JobPage | None:
@@ -165,7 +165,7 @@ class Discovery:
             run.leave_out("the API gives the same page for different offsets")
             run.over = True
             return None
-        if page.length == 0 and goes_on(page, offset):
+        if page.length == 0 and has_more(page, offset):
             run.leave_out("the API gives an empty page where its list goes on")
         return page if page.length else replace(page, has_next=False, total=None)
 

@@ -460,12 +460,12 @@ class TestToken:
         answers = talk.jobs("a", "b", "c")
         assert len(talk.asked) == 2
         assert talk.token.read_afresh == 1
-        assert all(one == Unavailable("the API refuses the token") for one in answers.values())
+        assert all(one == Unavailable("the API rejects the token") for one in answers.values())
         assert talk.report.counts == {"TokenRejected": 1}
 
     def test_refusal_by_a_page_is_a_refusal_too(self) -> None:
         talk = Talk(always(401, b"<html>401</html>"))
-        assert talk.jobs("a", "b")["b"] == Unavailable("the API refuses the token")
+        assert talk.jobs("a", "b")["b"] == Unavailable("the API rejects the token")
         assert talk.report.counts == {"TokenRejected": 1}
 
     def test_secret_that_cannot_be_read_is_a_refused_token(self) -> None:
@@ -478,10 +478,10 @@ class TestToken:
     def test_secret_that_cannot_be_read_afresh_is_a_refused_token(self) -> None:
         class Emptied(FakeToken):
             def refresh(self) -> str:
-                raise TokenUnavailableError("the secret holds no token")
+                raise TokenUnavailableError("the secret contains no token")
 
         talk = Talk(always(401, {"code": 90001}), token=Emptied())
-        assert talk.jobs("a")["a"] == Unavailable("the secret holds no token")
+        assert talk.jobs("a")["a"] == Unavailable("the secret contains no token")
         assert talk.report.counts == {"TokenRejected": 1}
 
     @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 429, 500, 302])

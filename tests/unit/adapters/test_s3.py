@@ -150,7 +150,7 @@ def test_refused_key_is_not_called_missing(bucket: Bucket) -> None:
     for _ in range(2):
         bucket.stub.add_client_error("head_object", "403", http_status_code=403)
     bucket.refuses("head_object", 404, Key=OTHER, ChecksumMode="ENABLED")
-    assert bucket.inspect() == ObjectForbidden("bucket", f"S3 refuses to show s3://bucket/{KEY}.")
+    assert bucket.inspect() == ObjectForbidden("bucket", f"S3 denies access to s3://bucket/{KEY}.")
 
 
 @pytest.mark.parametrize("status", [409, 503])
@@ -242,7 +242,7 @@ def test_archived_object_is_not_read(bucket: Bucket, changes: dict[str, str], re
 def test_refused_bytes_skip_what_needs_them(bucket: Bucket) -> None:
     bucket.heads(KEY)
     bucket.refuses("get_object", 403, "AccessDenied", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
-    assert bucket.inspect().head_and_tail == Unread("S3 refuses to show the object's bytes")
+    assert bucket.inspect().head_and_tail == Unread("S3 denies access to the object's bytes")
 
 
 @pytest.mark.parametrize("status", [400, 403])

@@ -81,7 +81,7 @@ OBJECTS = (
     | ODD_OBJECTS
     | st.builds(an_object, size=st.integers(0, 2**63), key=st.sampled_from(["reads.bam", "\U0001f9ec" * 256]))
     | st.just(ObjectNotFound("bucket", ("dir/reads.txt",)))
-    | st.builds(ObjectForbidden, st.just("bucket"), st.just("S3 refuses to show s3://bucket/dir/reads.txt."))
+    | st.builds(ObjectForbidden, st.just("bucket"), st.just("S3 denies access to s3://bucket/dir/reads.txt."))
     | st.builds(Unavailable, st.just("S3 cannot be reached"))
 )
 

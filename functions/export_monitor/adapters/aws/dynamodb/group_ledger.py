@@ -1,6 +1,6 @@
 """The table of groups: one item per group, and one per member whose watch has concluded.
 
-part, member_id   the key: a group's item has `GROUP`, `#`; a member's has `GROUP#SHARD`, EXPORT. Members spread over shards
+part, member_id   the key: a group's item has `GROUP`, `#`; a member's has `GROUP#SHARD`, EXPORT. Members are sharded
                   so that no partition is hot while a large group concludes, and no item grows with its group
 member_count, completed_count, failed_count, awaited_count
                   of the group: how many members it has, have completed, have failed, have not concluded yet
