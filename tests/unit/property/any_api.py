@@ -101,9 +101,9 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.clock = Clock(NOW)
-        self.exchange = FakeTransport(self._answer)
+        self.transport = FakeTransport(self._answer)
         rate_limiter = RateLimiter(100, self.clock)
-        session = ApiSession(BASE, self.exchange, Token(), rate_limiter, lambda _: None, self.clock)
+        session = ApiSession(BASE, self.transport, Token(), rate_limiter, lambda _: None, self.clock)
         self.api = CgcApi(session, self.clock)
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
@@ -131,7 +131,7 @@ def check_request(request: HttpRequest) -> None:
 
 
 def check_obstacle(answer: object) -> None:
-    """An obstacle is said in one line, does not show the token, and closes the way for minutes at most."""
+    """An unavailable answer has one line of text, does not show the token, and pauses requests for minutes at most."""
     if isinstance(answer, Unavailable):
         assert answer.message
         assert TOKEN not in answer.message

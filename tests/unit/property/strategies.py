@@ -1,6 +1,6 @@
 """What a stranger may send: texts and JSON of every kind, and sound things with some part of them exchanged.
 
-The examples are the same in every run; what once found a fault stands beside its test as a case of its own.
+The examples are the same in every run; an input that once found a fault is a separate case next to its test.
 """
 
 import json

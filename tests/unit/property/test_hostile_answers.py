@@ -65,7 +65,7 @@ def test_bulk_answer_says_of_an_export_what_its_own_item_says_and_ends_nothing_b
     platform = Platform(single, response_of(404, {}), response_of(404, {}), bulk)
     found = platform.api.read_jobs([ID, OTHER], lambda: 45.0)
     assert set(found) == {ID, OTHER}
-    asked_singly = {f"GET /storage/exports/{export_id}" for export_id in (ID, OTHER)} & set(platform.exchange.asked)
+    asked_singly = {f"GET /storage/exports/{export_id}" for export_id in (ID, OTHER)} & set(platform.transport.asked)
     for export_id, answer in found.items():
         check_obstacle(answer)
         if isinstance(answer, ExportJob):
@@ -107,16 +107,16 @@ def test_only_the_api_s_own_word_denies_an_export(answer: HttpResponse) -> None:
 def test_rate_limit_of_any_words_stops_a_worker_for_minutes_at_most(status: int, headers: Mapping[str, str]) -> None:
     platform = Platform(*[response_of(status, JOB, headers)] * 3)
     first = platform.api.read_jobs([ID], lambda: 45.0)[ID]
-    asked = len(platform.exchange.requests)
+    asked = len(platform.transport.requests)
     check_obstacle(first)
     again = platform.api.read_jobs([ID], lambda: 45.0)[ID]
     if status == 429 or headers.get("X-RateLimit-Remaining", "").strip() == "0":
         assert isinstance(again, Unavailable)
         assert again.not_attempted
-        assert len(platform.exchange.requests) == asked
+        assert len(platform.transport.requests) == asked
     platform.clock.advance(331)
     platform.api.read_jobs([ID], lambda: 45.0)
-    assert len(platform.exchange.requests) > asked
+    assert len(platform.transport.requests) > asked
 
 
 READERS: list[Callable[[Any], object]] = [

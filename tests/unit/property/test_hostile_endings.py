@@ -102,8 +102,8 @@ class Objects:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the API and S3 say of an export in one look."""
+class Poll:
+    """What the API and S3 answer about an export in one poll."""
 
     job: HttpResponse
     volume: HttpResponse
@@ -111,30 +111,30 @@ class Told:
     object: ObjectAnswer
 
 
-LOOKS = st.builds(Told, JOB_ANSWERS, VOLUME_ANSWERS, FILE_ANSWERS, OBJECTS)
+POLLS = st.builds(Poll, JOB_ANSWERS, VOLUME_ANSWERS, FILE_ANSWERS, OBJECTS)
 
 
-def told_of(job: Mapping[str, Any] | bytes) -> Told:
+def poll_of(job: Mapping[str, Any] | bytes) -> Poll:
     """An answer about the job, and everything else as it should be."""
     sound = response_of(200, VOLUME), response_of(200, FILE), an_object(encryption="AES256")
-    return Told(response_of(200, job), *sound)
+    return Poll(response_of(200, job), *sound)
 
 
-def failed_with(later: str) -> Told:
+def failed_with(later: str) -> Poll:
     """A failed job with a field of this JSON."""
-    return told_of(f'{{"id": "{ID}", "state": "FAILED", "later": {later}}}'.encode())
+    return poll_of(f'{{"id": "{ID}", "state": "FAILED", "later": {later}}}'.encode())
 
 
-def going_to(location: Any) -> Told:
+def going_to(location: Any) -> Poll:
     """A completed job whose object should be at this location."""
-    return told_of(JOB | {"destination": {"volume": "o/v", "location": location}})
+    return poll_of(JOB | {"destination": {"volume": "o/v", "location": location}})
 
 
-def polled(told: Told, watch: Watch, grace: GracePolicy) -> tuple[Verdict, Evidence, Wait | Conclude]:
-    """One look at an export, as the watch makes it."""
-    api = Platform(told.job, told.volume, told.file).api
+def polled(poll: Poll, watch: Watch, grace: GracePolicy) -> tuple[Verdict, Evidence, Wait | Conclude]:
+    """One poll of an export, as the watcher makes it."""
+    api = Platform(poll.job, poll.volume, poll.file).api
     overdue = {ID: watch.age(NOW) >= grace.timeout}
-    answers = gather(overdue, api, Objects(told.object), lambda: 45.0)[ID]
+    answers = gather(overdue, api, Objects(poll.object), lambda: 45.0)[ID]
     for answer in (answers.job, answers.volume, answers.file, answers.object):
         check_obstacle(answer)
     verdict, evidence = assess(answers, NOW)
@@ -175,14 +175,14 @@ def check_event(message: SnsMessage, watch: Watch) -> None:
 
 
 @bounded(300)
-@given(LOOKS)
-def test_young_watch_is_ended_by_the_api_s_own_job_alone(told: Told) -> None:
+@given(POLLS)
+def test_young_watch_is_ended_by_the_api_s_own_job_alone(poll: Poll) -> None:
     watch = a_watch(context={"sample": "ü"}, group=Group("g", 2), export_id=ID)
-    verdict, evidence, decision = polled(told, watch, a_grace_policy())
+    verdict, evidence, decision = polled(poll, watch, a_grace_policy())
     if isinstance(decision, Wait):
         assert 0 < decision.seconds <= 12 * 3600
         return
-    assert states_in(told.job) & {"COMPLETED", "FAILED"}
+    assert states_in(poll.job) & {"COMPLETED", "FAILED"}
     message = build_message(watch, evidence, decision.failure, NOW, BASE)
     check_message(message)
     check_event(message, watch)
@@ -197,24 +197,24 @@ LONGEST = "\U0001f9ec" * 1024
 
 
 @bounded(300)
-@given(LOOKS, st.sampled_from(["", "\x01", '"', "ü", "\U0001f9ec"]), st.floats(13.5 * DAY, NOW), st.integers(1, 1000))
+@given(POLLS, st.sampled_from(["", "\x01", '"', "ü", "\U0001f9ec"]), st.floats(13.5 * DAY, NOW), st.integers(1, 1000))
 @example(failed_with(nested(499)), "", 13.5 * DAY, 1)
 @example(failed_with(nested(700)), "", 13.5 * DAY, 1)
 @example(failed_with(nested(990)), "", 13.5 * DAY, 1)
 @example(failed_with('{"\\ud800": "\\udc00"}'), "", 13.5 * DAY, 1)
-@example(told_of(FAILED_JOB | {"error": ERROR | {"message": "\ud800"}}), "", 13.5 * DAY, 1)
-@example(told_of(FAILED_JOB | {"error": {"code": -(10**4299), "status": 10**4299}}), "", 13.5 * DAY, 1)
-@example(told_of(JOB | {"state": LONGEST, "later": "x" * 300_000}), "\U0001f9ec", 13.5 * DAY, 1)
+@example(poll_of(FAILED_JOB | {"error": ERROR | {"message": "\ud800"}}), "", 13.5 * DAY, 1)
+@example(poll_of(FAILED_JOB | {"error": {"code": -(10**4299), "status": 10**4299}}), "", 13.5 * DAY, 1)
+@example(poll_of(JOB | {"state": LONGEST, "later": "x" * 300_000}), "\U0001f9ec", 13.5 * DAY, 1)
 @example(going_to({"a": ["x"] * 9}), "", 13.5 * DAY, 1)
 @example(going_to("\ud800"), "", 13.5 * DAY, 1)
 @example(going_to(LONGEST), "\x01", 13.5 * DAY, 1)
 def test_watch_at_its_last_moment_ends_with_an_event_that_every_consumer_takes(
-    told: Told, filling: str, age: float, receive_count: int
+    poll: Poll, filling: str, age: float, receive_count: int
 ) -> None:
     taken = len(json.dumps(filling, ensure_ascii=False).encode()) - len('""')
     context = {"k": filling * ((MAX_CONTEXT_BYTES - len('{"k":""}')) // taken)} if filling else {}
     watch = a_watch(age=age, receive_count=receive_count, context=context, group=Group("g" * 128, 10_000), export_id=ID)
-    _, evidence, decision = polled(told, watch, replace(a_grace_policy(), object_grace=0))
+    _, evidence, decision = polled(poll, watch, replace(a_grace_policy(), object_grace=0))
     assert isinstance(decision, Conclude)
     message = build_message(watch, evidence, decision.failure, NOW, BASE)
     check_message(message)

@@ -50,12 +50,12 @@ def requested(name: str) -> list[HttpRequest]:
     def answer(_: HttpRequest) -> HttpResponse:
         return response_of(404, {"code": 9007, "message": "There is no such volume."})
 
-    exchange, clock = FakeTransport(answer), Clock()
-    session = ApiSession(BASE, exchange, Token(), RateLimiter(100, clock), lambda _: None, clock)
+    transport, clock = FakeTransport(answer), Clock()
+    session = ApiSession(BASE, transport, Token(), RateLimiter(100, clock), lambda _: None, clock)
     api = CgcApi(session, clock)
     if has_valid_volume_name(name):
         api.read_volume(name, lambda: 45.0)
-    return exchange.requests
+    return transport.requests
 
 
 @bounded(300)

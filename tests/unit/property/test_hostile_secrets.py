@@ -1,4 +1,4 @@
-"""Secrets of every kind: a token that may stand in a header, or a refusal that shows nothing of what they hold."""
+"""Secrets of every kind: a token that may stand in a header, or an error that shows nothing of the secret."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.unit.property.strategies import CHARACTERS, JSON, TEXTS, bounded, jso
 
 pytestmark = pytest.mark.once
 
-REFUSALS = {"the secret is binary", "the secret is neither a token nor JSON", "the secret contains no token"}
+ERRORS = {"the secret is binary", "the secret is neither a token nor JSON", "the secret contains no token"}
 SECRET = {"auth_token": "t0ken", "api": "https://cgc-api.sbgenomics.com/v2"}
 SECRETS = (
     st.text(CHARACTERS)
@@ -28,12 +28,12 @@ SECRETS = (
 
 
 def token_of(answer: dict[str, Any]) -> str | None:
-    """The token, which a header takes as it is; None where it is refused."""
+    """The token, which a header takes as it is; None if it is rejected."""
     client = SimpleNamespace(get_secret_value=lambda SecretId: answer)  # noqa: N803 -- boto3's spelling
     try:
         token = ApiToken(SYNCHRONOUS, lambda: client, "arn").get()
-    except TokenUnavailableError as refused:
-        check_refusal(refused)
+    except TokenUnavailableError as error:
+        check_error(error)
         return None
     assert re.fullmatch(r"[!-~]+", token)
     prepared = requests.Request("GET", "https://host/", headers={"X-SBG-Auth-Token": token}).prepare()
@@ -41,11 +41,11 @@ def token_of(answer: dict[str, Any]) -> str | None:
     return token
 
 
-def check_refusal(refusal: TokenUnavailableError) -> None:
+def check_error(error: TokenUnavailableError) -> None:
     """In words that are always the same, and without the error of a parser, which would show what it parsed."""
-    assert str(refusal) in REFUSALS
-    assert refusal.__cause__ is None
-    assert refusal.__suppress_context__ or refusal.__context__ is None
+    assert str(error) in ERRORS
+    assert error.__cause__ is None
+    assert error.__suppress_context__ or error.__context__ is None
 
 
 @bounded(400)

@@ -1,4 +1,4 @@
-"""Start events from whoever may send one: understood within every limit, or refused by field and rule."""
+"""Start events from any sender: parsed within every limit, or rejected with a field and a rule."""
 
 import json
 import re
@@ -24,7 +24,7 @@ SOURCE = "cgc.exports"
 BASE = "https://cgc-api.sbgenomics.com/v2"
 DETAIL = {"export_id": "5AfG_-9", "id": "b", "context": {"a": "ü", "b": [1]}, "group": {"id": "run", "size": 250}}
 FIELDS = r"body|Message|detail-type|source|detail|export_id|id|context|group|group\.id|group\.size"
-REFUSAL = re.compile(rf"({FIELDS}): (must be .+|is needed.*)")
+ERROR = re.compile(rf"({FIELDS}): (must be .+|is needed.*)")
 
 
 def envelope(detail: Any) -> dict[str, Any]:
@@ -45,11 +45,11 @@ BODIES = (
 
 
 def parsed(body: str) -> StartEvent | None:
-    """The start event, within every limit that it promises; None where it is refused by a field and a rule."""
+    """The start event, within every limit that it promises; None if it is rejected with a field and a rule."""
     try:
         start = parse_start_event(body, SOURCE)
-    except StartEventError as refused:
-        check_refusal(str(refused))
+    except StartEventError as error:
+        check_error(str(error))
         return None
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,128}", start.export_id)
     assert len(json.dumps(start.context, ensure_ascii=False, separators=(",", ":")).encode()) <= 8192
@@ -61,8 +61,8 @@ def parsed(body: str) -> StartEvent | None:
     return start
 
 
-def check_refusal(words: str) -> None:
-    assert REFUSAL.fullmatch(words)
+def check_error(words: str) -> None:
+    assert ERROR.fullmatch(words)
 
 
 def comes_back(start: StartEvent) -> None:
@@ -124,5 +124,5 @@ def test_longest_contexts_come_back_or_are_refused(text: str) -> None:
 def test_event_that_was_parsed_already_is_understood_or_refused_by_field_and_rule(event: Any) -> None:
     try:
         assert parse_event(event, SOURCE).export_id
-    except StartEventError as refused:
-        check_refusal(str(refused))
+    except StartEventError as error:
+        check_error(str(error))

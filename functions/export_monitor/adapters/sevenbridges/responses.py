@@ -123,7 +123,7 @@ def parse_volume(body: JsonObject, name: str) -> Volume | None:
     return Volume(
         name=name,
         type=service_type,
-        # Other services have other words for it, and nothing is looked at there.
+        # Volumes on other services name it differently, and their objects are not inspected.
         bucket=bucket or "",
         prefix=_text(service, "prefix") or "",
         # Older answers call it hostname.
