@@ -132,7 +132,7 @@ def parse_volume(body: JsonObject, name: str) -> Volume | None:
 
 
 def parse_file(body: JsonObject, file_id: str | None = None) -> SourceFile | None:
-    """The file, with this id where one is given, or None where the body is not a file's."""
+    """The file; None if the body is not a file, or not the one with `file_id`."""
     found = _text(body, "id")
     if found is None or file_id not in (None, found):
         return None
