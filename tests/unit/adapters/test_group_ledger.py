@@ -27,7 +27,7 @@ def test_group_that_others_keep_writing_is_counted_later() -> None:
 
 
 def test_group_claimed_until_this_very_millisecond_counts_nobody() -> None:
-    item = {"member_count": {"N": "2"}, "awaited_count": {"N": "2"}, "claimed_until": {"N": str(int(NOW * 1000))}}
+    item = {"member_count": {"N": "2"}, "remaining_count": {"N": "2"}, "claimed_until": {"N": str(int(NOW * 1000))}}
     reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": "None"}]
     with stubbed("dynamodb") as (client, stub):
         for _ in range(ATTEMPTS):
@@ -36,6 +36,16 @@ def test_group_claimed_until_this_very_millisecond_counts_nobody() -> None:
             )
         with pytest.raises(UnavailableError, match="busy"):
             ledger(client).record_results("run", [MemberResult("a", None)], NOW + 0.0004)
+
+
+def test_members_of_a_group_that_is_not_registered_are_counted_later() -> None:
+    reasons = [{"Code": "ConditionalCheckFailed"}, {"Code": "None"}]
+    with stubbed("dynamodb") as (client, stub):
+        stub.add_client_error(
+            "transact_write_items", "TransactionCanceledException", modeled_fields={"CancellationReasons": reasons}
+        )
+        with pytest.raises(UnavailableError, match="not recorded yet"):
+            ledger(client).record_results("run", [MemberResult("a", None)], NOW)
 
 
 def test_claim_that_others_keep_from_being_written_is_made_later() -> None:

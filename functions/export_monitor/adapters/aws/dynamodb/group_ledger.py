@@ -2,7 +2,7 @@
 
 part, member_id   the key: a group's item has `GROUP`, `#`; a member's has `GROUP#SHARD`, EXPORT. Members are sharded
                   so that no partition is hot while a large group concludes, and no item grows with its group
-member_count, completed_count, failed_count, awaited_count
+member_count, completed_count, failed_count, remaining_count
                   of the group: how many members it has, have completed, have failed, have not concluded yet
 first_requested_at   when the first member was announced (epoch milliseconds)
 claimed_until     until when (epoch milliseconds) one invocation has the sole right to conclude the group
@@ -64,7 +64,7 @@ class GroupLedger:
         }
         register = self._table.update(
             _group_key(group.id),
-            "SET member_count = :size, awaited_count = :size, completed_count = :none, failed_count = :none, "
+            "SET member_count = :size, remaining_count = :size, completed_count = :none, failed_count = :none, "
             "first_requested_at = :first, expires_at = :expires",
             values,
             "attribute_not_exists(member_count)",
@@ -171,10 +171,10 @@ class GroupLedger:
         values = {name: {"N": str(count)} for name, count in counts.items()}
         return self._table.update(
             _group_key(group_id),
-            "ADD completed_count :completed, failed_count :failed, awaited_count :fewer",
+            "ADD completed_count :completed, failed_count :failed, remaining_count :fewer",
             {**values, ":now": milliseconds(now)},
             # Members are not counted while the group is being concluded, so that its event and its item agree.
-            "attribute_not_exists(concluded_at) AND awaited_count >= :number "
+            "attribute_not_exists(concluded_at) AND remaining_count >= :number "
             "AND (attribute_not_exists(claimed_until) OR claimed_until < :now)",
         )
 
@@ -200,7 +200,7 @@ def _room(item: dict[str, Any]) -> int:
     """How many members a group can still count. Raises UnavailableError if the group is not registered."""
     if "member_count" not in item:
         raise UnavailableError("the group is not recorded yet")
-    return 0 if "concluded_at" in item else int(item["awaited_count"]["N"])
+    return 0 if "concluded_at" in item else int(item["remaining_count"]["N"])
 
 
 def _progress(group_id: str, item: dict[str, Any]) -> GroupProgress:
