@@ -261,10 +261,10 @@ class VirtualLedger:
 class NoGroups:
     """Groups that do nothing: no export of the simulation belongs to one."""
 
-    def begin(self, *_: object) -> None:
+    def register(self, *_: object) -> None:
         """Do nothing."""
 
-    def count(self, ends: Sequence[object], *_: object) -> None:
+    def record_results(self, ends: Sequence[object], *_: object) -> None:
         """Do nothing."""
 
 

@@ -100,7 +100,7 @@ OBJECT = StoredObject(
     head_and_tail=Unread("a format of this name has no end-of-file marker"),
     acl=ObjectAcl("owner", frozenset({Grant("owner", "FULL_CONTROL"), Grant(EVERYONE, "READ")})),
 )
-REFUSED = "S3 refuses to show s3://bucket/output.vcf."
+REFUSED = "S3 denies access to s3://bucket/output.vcf."
 
 # By the schema and the name of the example.
 ENDINGS: Mapping[tuple[str, str], Snapshot] = {

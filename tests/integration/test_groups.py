@@ -238,7 +238,7 @@ class TestIncomplete:
 
 
 class TestCrashes:
-    @pytest.mark.parametrize("step", ["progress", "begin", "count", "claim", "failures", "record"])
+    @pytest.mark.parametrize("step", ["progress", "register", "record_results", "claim", "failures", "record"])
     @pytest.mark.parametrize("moment", ["before", "after"])
     def test_crash_at_any_step_loses_no_group_and_counts_no_member_twice(
         self, world: World, step: str, moment: str
@@ -261,7 +261,7 @@ class TestCrashes:
     def test_member_that_was_recorded_and_not_counted_counts_as_what_was_published(self, world: World) -> None:
         jobs(world, done="a")
         message = member(world, "a", size=1)
-        process_and_die(world, [message], "count", "before")
+        process_and_die(world, [message], "record_results", "before")
         # Whatever it would find now:
         jobs(world, failed="a")
         world.look(message)
@@ -270,7 +270,7 @@ class TestCrashes:
 
     def test_group_s_message_is_sent_before_the_group_is_recorded(self, world: World) -> None:
         jobs(world, done="a")
-        process_and_die(world, [member(world, "a")], "begin", "before")
+        process_and_die(world, [member(world, "a")], "register", "before")
         assert len(group_messages(world)) == 1
 
 
@@ -296,7 +296,7 @@ class Mortal:
 def process_and_die(world: World, messages: list[QueueMessage], step: str, moment: str) -> None:
     """Process a batch until the worker dies at this step of the groups' ledger."""
     ledger = Mortal(world.watch.groups.ledger, lambda *call: call == (step, moment))
-    dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _begun={}))  # type: ignore[arg-type]
+    dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _registered={}))  # type: ignore[arg-type]
     with pytest.raises(SystemExit):
         dying.process_batch(messages, world.invocation())
 
@@ -306,14 +306,14 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
     members = [
         MemberResult(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(1000)
     ]
-    world.watch.groups.ledger.begin(Group("run", 1000), world.now, world.now)
+    world.watch.groups.ledger.register(Group("run", 1000), world.now, world.now)
 
     def handle(worker: World, dice: random.Random, batch: list[MemberResult]) -> list[MemberResult]:
         invocation = short_invocation()
         groups = mortal(worker, dice, deaths, invocation).groups
         counted = [(Group("run", 1000), end) for end in batch]
         try:
-            groups.count(counted, invocation)
+            groups.record_results(counted, invocation)
         except (SystemExit, UnavailableError):
             return batch
         return []

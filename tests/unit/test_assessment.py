@@ -34,7 +34,7 @@ JOB = a_job()
 VOLUME = a_volume()
 FILE = a_file()
 FOUND = an_object()
-OBSTACLE = Unavailable("outage")
+OUTAGE = Unavailable("outage")
 
 
 def verdict(answers: Snapshot) -> object:
@@ -53,7 +53,7 @@ def test_other_states_are_unfinished(state: str) -> None:
 
 
 def test_job_that_could_not_be_asked_for_says_nothing() -> None:
-    assert verdict(Snapshot(OBSTACLE)) == Undetermined(OBSTACLE)
+    assert verdict(Snapshot(OUTAGE)) == Undetermined(OUTAGE)
 
 
 def test_unknown_and_hidden_jobs_are_faults() -> None:
@@ -115,7 +115,7 @@ def test_failed_job_without_a_sound_error_has_failed_all_the_same(error: dict[st
 
 def test_failed_job_waits_for_its_file_only_where_nothing_could_be_asked() -> None:
     failed = replace(JOB, state="FAILED")
-    assert isinstance(verdict(Snapshot(failed, file=OBSTACLE)), Failed)
+    assert isinstance(verdict(Snapshot(failed, file=OUTAGE)), Failed)
     not_attempted = Unavailable("rate limit", not_attempted=True)
     assert verdict(Snapshot(failed, file=not_attempted)) == Undetermined(not_attempted)
 
@@ -150,8 +150,8 @@ def test_object_that_is_not_what_was_asked_for_is_a_fault_that_names_the_checks(
 
 
 def test_refused_object_is_a_fault_without_a_verification() -> None:
-    result, evidence = assess(Snapshot(JOB, VOLUME, FILE, ObjectForbidden("bucket", "refused")), NOW)
-    assert result == Failing(Failure(Reason.OBJECT_FORBIDDEN, "refused"))
+    result, evidence = assess(Snapshot(JOB, VOLUME, FILE, ObjectForbidden("bucket", "denied")), NOW)
+    assert result == Failing(Failure(Reason.OBJECT_FORBIDDEN, "denied"))
     assert evidence.verification is None
 
 
@@ -165,13 +165,13 @@ def test_volume_that_cannot_be_read_is_a_fault(volume: Denied | None) -> None:
 @pytest.mark.parametrize(
     "answers",
     [
-        Snapshot(JOB, OBSTACLE, FILE),
-        Snapshot(JOB, VOLUME, OBSTACLE, FOUND),
-        Snapshot(JOB, VOLUME, FILE, OBSTACLE),
+        Snapshot(JOB, OUTAGE, FILE),
+        Snapshot(JOB, VOLUME, OUTAGE, FOUND),
+        Snapshot(JOB, VOLUME, FILE, OUTAGE),
     ],
 )
 def test_completed_job_waits_for_what_could_not_be_asked(answers: Snapshot) -> None:
-    assert verdict(answers) == Undetermined(OBSTACLE)
+    assert verdict(answers) == Undetermined(OUTAGE)
 
 
 def test_completed_job_whose_object_was_not_looked_at_waits() -> None:
@@ -242,16 +242,16 @@ objects = st.builds(
     st.sampled_from([None, "AES256"]),
 )
 denied = st.builds(Denied, st.sampled_from(Denial), st.just("m"))
-obstacles = st.builds(Unavailable, st.just("o"), st.none() | st.floats(0, 330), st.booleans())
+outages = st.builds(Unavailable, st.just("o"), st.none() | st.floats(0, 330), st.booleans())
 unseen = st.sampled_from(
     [ObjectNotFound("bucket", ("k",)), ObjectNotFound("bucket", ()), ObjectForbidden("bucket", "m")]
 )
 answers_of_any_look = st.builds(
     Snapshot,
-    job=jobs | jobs | denied | obstacles,
-    volume=volumes | volumes | denied | obstacles | st.none(),
-    file=st.just(FILE) | denied | obstacles | st.none(),
-    object=objects | objects | unseen | obstacles | st.none(),
+    job=jobs | jobs | denied | outages,
+    volume=volumes | volumes | denied | outages | st.none(),
+    file=st.just(FILE) | denied | outages | st.none(),
+    object=objects | objects | unseen | outages | st.none(),
 )
 
 

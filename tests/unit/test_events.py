@@ -70,8 +70,8 @@ def test_job_comes_as_the_api_gave_it_without_its_link_and_its_result() -> None:
 
 
 def test_event_without_evidence_has_nulls() -> None:
-    told = event(Evidence(), a_failure(Reason.EXPORT_NOT_FOUND), a_watch())
-    data = told["data"]
+    published = event(Evidence(), a_failure(Reason.EXPORT_NOT_FOUND), a_watch())
+    data = published["data"]
     assert data["export"] == {"id": "an-export"}
     assert [data[name] for name in ("file", "object", "verification", "group")] == [None] * 4
     assert [data["failure"][name] for name in ("code", "status", "more_info")] == [None] * 3
@@ -122,10 +122,10 @@ def test_attributes_of_a_completion_have_no_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"), [(0, True), (9107, True), (10**9, True), (10**9 + 1, False), (-(10**10), False), (None, False)]
+    ("code", "is_sent"), [(0, True), (9107, True), (10**9, True), (10**9 + 1, False), (-(10**10), False), (None, False)]
 )
-def test_error_code_is_a_number_that_filter_policies_can_compare(code: int | None, told: bool) -> None:
-    assert message(failure=replace(FAILURE, code=code)).attributes.get("error_code") == (code if told else None)
+def test_error_code_is_a_number_that_filter_policies_can_compare(code: int | None, is_sent: bool) -> None:
+    assert message(failure=replace(FAILURE, code=code)).attributes.get("error_code") == (code if is_sent else None)
 
 
 def test_attributes_without_a_value_or_that_sns_refuses_are_left_out() -> None:
@@ -177,8 +177,8 @@ def test_job_too_large_for_sns_is_cut_down(body: dict[str, Any], left: set[str])
 def test_failure_s_words_are_cut_down_last() -> None:
     huge = Failure(Reason.EXPORT_FAILED, "x" * 300_000, 9107, 409, "y" * 300_000)
     assert message(failure=huge).size_bytes <= MAX_MESSAGE_BYTES
-    told = event(failure=huge)["data"]["failure"]
-    assert (len(told["message"]), told["code"], told["more_info"]) == (2000, 9107, None)
+    failure = event(failure=huge)["data"]["failure"]
+    assert (len(failure["message"]), failure["code"], failure["more_info"]) == (2000, 9107, None)
 
 
 def test_message_is_whole_up_to_256_kib_and_cut_down_beyond() -> None:

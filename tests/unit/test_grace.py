@@ -1,4 +1,4 @@
-"""How long a watch waits: every row of the table of patience, just before and just after."""
+"""How long a watch waits: every row of the table of grace periods, just before and just after."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from export_monitor.domain.model import Unavailable
 from export_monitor.domain.verdicts import Completed, Failed, Failing, Reason, Undetermined, Unfinished, Verdict
 from tests.unit.builders import DAY, HOUR, NOW, a_failure, a_grace_policy, a_watch
 
-PATIENCE = a_grace_policy()
-SCHEDULE = PATIENCE.schedule
+GRACE = a_grace_policy()
+SCHEDULE = GRACE.schedule
 TIMEOUT, FINAL_DEADLINE = 72 * HOUR, 96 * HOUR
-OUTAGE = Undetermined(Unavailable("the API refuses the token"))
+OUTAGE = Undetermined(Unavailable("the API rejects the token"))
 UNASKED = Undetermined(Unavailable("the share is used up", not_attempted=True))
 
 
@@ -24,7 +24,7 @@ def outcome(
     first_seen: float | None = None,
     receive_count: int = 1,
     dice: float = 0.5,
-    grace: GracePolicy = PATIENCE,
+    grace: GracePolicy = GRACE,
 ) -> Any:
     """Decide at an age; `first_seen` is the age at which the fault was first seen."""
     first_seen_at = None if first_seen is None else NOW - age + first_seen
@@ -58,12 +58,12 @@ def test_unfinished_has_timed_out_from_the_time_out_on() -> None:
 
 
 def test_hindered_waits_until_the_last_moment_and_names_the_obstacle() -> None:
-    assert outcome(OUTAGE, 1000) == Wait(100, "the API refuses the token")
+    assert outcome(OUTAGE, 1000) == Wait(100, "the API rejects the token")
     assert isinstance(outcome(OUTAGE, TIMEOUT), Wait)
     assert isinstance(outcome(OUTAGE, FINAL_DEADLINE - 1), Wait)
     ended = outcome(OUTAGE, FINAL_DEADLINE)
     assert ended.failure.reason is Reason.TIMED_OUT
-    assert "the API refuses the token" in ended.failure.message
+    assert "the API rejects the token" in ended.failure.message
 
 
 def test_known_wait_of_an_obstacle_is_kept_and_only_lengthened() -> None:
@@ -99,7 +99,7 @@ def test_young_watch_never_times_out_for_having_been_received_often() -> None:
         (Reason.OBJECT_FORBIDDEN, 10, 24 * HOUR),
         (Reason.OBJECT_MISSING, 10, 120),
         (Reason.OBJECT_MISMATCH, 10, 120),
-        # the time-out cuts no patience short …
+        # the time-out shortens no grace period …
         (Reason.EXPORT_NOT_FOUND, TIMEOUT + 1, 24 * HOUR - 1),
         (Reason.OBJECT_MISSING, TIMEOUT, 120),
         # … the last moment does …
@@ -127,7 +127,7 @@ def test_fault_is_waited_for_as_long_as_its_patience(reason: Reason, first_seen:
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason.name.startswith("OBJECT_MIS")])
-def test_without_grace_a_fault_ends_at_its_first_sight(reason: Reason) -> None:
+def test_without_grace_a_fault_ends_when_it_is_first_seen(reason: Reason) -> None:
     grace = a_grace_policy(object_grace=0, not_found_grace=0, refusal_grace=0)
     assert outcome(faulty(reason), 10, 10, grace=grace) == Conclude(a_failure(reason))
     for other in (Reason.EXPORT_NOT_FOUND, Reason.EXPORT_FORBIDDEN, Reason.VOLUME_UNAVAILABLE, Reason.OBJECT_FORBIDDEN):
@@ -175,7 +175,7 @@ def test_fault_heals_in_two_poll_delays_and_no_less_than_a_quarter_of_an_hour() 
 
 def test_fault_that_is_looked_at_by_the_schedule_does_not_heal_between_two_looks() -> None:
     for age in (60.0, HOUR, 9000.0, 50 * HOUR, 95 * HOUR):
-        latest = poll_delay(age, 1, PATIENCE, random=1)
+        latest = poll_delay(age, 1, GRACE, random=1)
         assert latest < resets_after(age + latest, SCHEDULE)
 
 

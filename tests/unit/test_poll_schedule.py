@@ -1,4 +1,4 @@
-"""When an unfinished export is looked at again, and that its receives last."""
+"""When an unfinished export is polled again, and that its receives last."""
 
 import random
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_no_message_is_hidden_for_longer_than_sqs_can_after_a_minute_of_handling
 def live_through(
     grace: GracePolicy, answer: Callable[[float], Verdict], seed: int, age: float = 0.0, receive_count: int = 1
 ) -> tuple[float, int, Conclude]:
-    """Look again and again: the age and the receives with which the watch ends, and its end."""
+    """Poll repeatedly: the age and the receives with which the watch ends, and its end."""
     dice = random.Random(seed)
     first_seen: float | None = None
     while True:

@@ -8,7 +8,7 @@ from export_monitor.domain.start_events import StartEventError, parse_event, par
 
 SOURCE = "cgc.exports"
 DETAIL = {"export_id": "5AfG_-9", "context": {"sample": "ü"}, "group": {"id": "run-42", "size": 250}}
-UNDERSTOOD = StartEvent("5AfG_-9", {"sample": "ü"}, Group("run-42", 250))
+PARSED = StartEvent("5AfG_-9", {"sample": "ü"}, Group("run-42", 250))
 
 
 def envelope(detail: Any = DETAIL, **changes: Any) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def notification(message: Any) -> dict[str, Any]:
     ids=["detail", "envelope", "notified detail", "notified envelope"],
 )
 def test_every_form_means_the_same(event: dict[str, Any]) -> None:
-    assert parse_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
-    assert parse_event(event, SOURCE) == UNDERSTOOD
+    assert parse_start_event(json.dumps(event), SOURCE) == PARSED
+    assert parse_event(event, SOURCE) == PARSED
 
 
 def test_answer_of_the_api_is_a_start_event_as_it_is() -> None:
@@ -39,7 +39,7 @@ def test_export_id_goes_before_id() -> None:
 
 
 def test_detail_announces_the_same_export_again() -> None:
-    assert parse_event(to_detail(UNDERSTOOD), SOURCE) == UNDERSTOOD
+    assert parse_event(to_detail(PARSED), SOURCE) == PARSED
     assert to_detail(StartEvent("a")) == {"export_id": "a"}
 
 
@@ -94,9 +94,9 @@ def nested(depth: int) -> dict[str, Any]:
     ],
 )
 def test_bad_start_event_is_refused_by_field_and_rule(body: str, error: str) -> None:
-    with pytest.raises(StartEventError) as refused:
+    with pytest.raises(StartEventError) as rejected:
         parse_start_event(body, SOURCE)
-    assert str(refused.value).startswith(error)
+    assert str(rejected.value).startswith(error)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_export_id_is_1_to_128_letters_digits_dashes_or_underscores(export_id: s
 def test_other_fields_of_every_form_are_ignored() -> None:
     detail = DETAIL | {"state": "PENDING", "later": [1]}
     event = notification(json.dumps(envelope(detail, account="123456789012", later=1))) | {"Subject": "s"}
-    assert parse_start_event(json.dumps(event), SOURCE) == UNDERSTOOD
+    assert parse_start_event(json.dumps(event), SOURCE) == PARSED
 
 
 def test_id_of_an_envelope_is_not_taken_for_the_export_s() -> None:

@@ -34,7 +34,7 @@ FAILED = ExportJob("", "FAILED", {"id": "e", "state": "FAILED"})
 
 
 class World:
-    """Every part that a watch needs: an API whose jobs have all failed, and AWS, which does as it is told."""
+    """Every part that a watch needs: an API whose jobs have all failed, and AWS, which fails as a test wants."""
 
     discovers = False
 
@@ -48,12 +48,12 @@ class World:
         }
         self.published: list[str] = []
         self.hidden: dict[str, float] = {}
-        self.set_aside_with: dict[str, str] = {}
+        self.dead_lettered_with: dict[str, str] = {}
         self.report = RecordingReporter()
         self.fails: dict[str, Exception] = {}
         self.unpublished: dict[str, Exception] = {}
         self.unrecorded: set[str] = set()
-        self.groups_begun: list[str] = []
+        self.groups_registered: list[str] = []
         self.counted: list[str] = []
 
     def join(self, export_id: str, group_id: str) -> None:
@@ -65,7 +65,7 @@ class World:
             for message in self.messages
         ]
 
-    def look(self, time_left: float = 60) -> list[str]:
+    def poll(self, time_left: float = 60) -> list[str]:
         schedule = PollSchedule(5, 900, 96 * HOUR)
         grace = GracePolicy(schedule, 72 * HOUR, 120, 300, 24 * HOUR)
         watcher = ExportWatcher(
@@ -77,7 +77,7 @@ class World:
         return watcher.process_batch(self.messages, TimeBudget().start(NOW, self.clock(time_left)))
 
     def clock(self, time_left: float) -> Callable[[], float]:
-        # The first look at the clock sets the reserve; then the time is up.
+        # The first read of the clock sets the reserve; then there is no time left.
         answers = iter([60.0])
         return lambda: next(answers, time_left)
 
@@ -111,19 +111,19 @@ class World:
         return [message for message, _ in delays] if "hide" in self.fails else []
 
     def dead_letter(self, message: QueueMessage, error: str) -> None:
-        self._may_fail("set_aside")
-        self.set_aside_with[message.message_id] = error
+        self._may_fail("dead_letter")
+        self.dead_lettered_with[message.message_id] = error
 
-    def begin(self, group: Group, first_requested_at: float, now: float) -> None:
-        self._may_fail(f"begin {group.id}")
-        self.groups_begun.append(group.id)
+    def register(self, group: Group, first_requested_at: float, now: float) -> None:
+        self._may_fail(f"register {group.id}")
+        self.groups_registered.append(group.id)
 
-    def count(self, ends: Sequence[tuple[Group, MemberResult]], *_: object) -> None:
-        self._may_fail(f"count {ends[0][0].id}")
+    def record_results(self, ends: Sequence[tuple[Group, MemberResult]], *_: object) -> None:
+        self._may_fail(f"record_results {ends[0][0].id}")
         self.counted += [end.export_id for _, end in ends]
 
     def add(self, export_ids: Collection[str], now: float) -> None:
-        self._may_fail("mark_watched")
+        self._may_fail("add")
 
     def _may_fail(self, call: str) -> None:
         if call in self.fails:
@@ -132,7 +132,7 @@ class World:
 
 def test_nothing_is_published_when_the_time_is_up() -> None:
     world = World("a")
-    assert world.look(time_left=1) == ["m-a"]
+    assert world.poll(time_left=1) == ["m-a"]
     assert world.published == []
     assert world.hidden == {"m-a": 1.0}
 
@@ -152,7 +152,7 @@ class SlowClaim(World):
 
 def test_claim_that_took_the_time_up_is_not_used_since_its_publication_could_not_be_recorded() -> None:
     world = SlowClaim("a")
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.published == []
     # The claim stands until then.
     assert world.hidden == {"m-a": 61.0}
@@ -161,9 +161,9 @@ def test_claim_that_took_the_time_up_is_not_used_since_its_publication_could_not
 def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_letter() -> None:
     world = World("a", sent_at=NOW - 96 * HOUR)
     world.unrecorded = {"a"}
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.published == ["a:failed:EXPORT_FAILED"]
-    assert world.set_aside_with == {}
+    assert world.dead_lettered_with == {}
     assert world.report.counts["PublishFailures"] == 1
     assert world.report.logged("export_polled")[0]["cause"] == "the publication could not be recorded"
 
@@ -171,8 +171,8 @@ def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_lette
 def test_member_is_polled_though_its_group_cannot_be_recorded() -> None:
     world = World("a")
     world.join("a", "run")
-    world.fails["begin run"] = UnavailableError("DynamoDB is away")
-    assert world.look() == []
+    world.fails["register run"] = UnavailableError("DynamoDB is away")
+    assert world.poll() == []
     assert world.published == ["a:failed:EXPORT_FAILED"]
     assert world.report.logged("watch_registration_failed") == [{"cause": "DynamoDB is away", "message_ids": ["m-a"]}]
 
@@ -181,9 +181,9 @@ def test_group_that_is_odd_keeps_no_other_from_being_recorded() -> None:
     world = World("a", "b")
     world.join("a", "odd")
     world.join("b", "run")
-    world.fails["begin odd"] = KeyError("Item")
-    assert world.look() == []
-    assert world.groups_begun == ["run"]
+    world.fails["register odd"] = KeyError("Item")
+    assert world.poll() == []
+    assert world.groups_registered == ["run"]
     assert sorted(world.published) == ["a:failed:EXPORT_FAILED", "b:failed:EXPORT_FAILED"]
     assert world.report.logged("unexpected_error")[0]["message_ids"] == ["m-a"]
 
@@ -192,9 +192,9 @@ def test_marks_that_fail_keep_no_group_from_being_recorded() -> None:
     world = World("a")
     world.discovers = True
     world.join("a", "run")
-    world.fails["mark_watched"] = KeyError("odd")
-    assert world.look() == []
-    assert world.groups_begun == ["run"]
+    world.fails["add"] = KeyError("odd")
+    assert world.poll() == []
+    assert world.groups_registered == ["run"]
 
 
 @pytest.mark.parametrize("error", [KeyError("Item"), UnavailableError("SQS is away")])
@@ -206,19 +206,19 @@ def test_member_that_cannot_be_counted_comes_again_alone_and_all_published_expor
     world = World(*exports, "member", "other", sent_at=NOW - age)
     world.join("member", "run")
     world.join("other", "sound")
-    world.fails["count run"] = error
-    assert world.look() == ["m-member"]
+    world.fails["record_results run"] = error
+    assert world.poll() == ["m-member"]
     assert len(world.published) == 22
     assert world.counted == ["other"]
     assert world.report.counts["ExportsFailed"] == 22
     assert len(world.report.logged("export_polled")) == 22
-    assert world.set_aside_with == {}
+    assert world.dead_lettered_with == {}
 
 
 def test_fault_is_waited_for_while_the_ledger_cannot_tell_since_when_it_is_there() -> None:
     world = World("a", sent_at=NOW - 97 * HOUR)
     world.answers["a"] = Denied(Denial.NOT_FOUND, "Job not found.")
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.report.logged("export_polled")[0]["cause"] == "DynamoDB is away"
     assert world.published == []
 
@@ -226,14 +226,14 @@ def test_fault_is_waited_for_while_the_ledger_cannot_tell_since_when_it_is_there
 def test_end_that_cannot_be_published_is_tried_again_as_often_as_receives_are_left() -> None:
     world = World("a", sent_at=NOW - HOUR)
     world.messages = [replace(message, receive_count=900) for message in world.messages]
-    world.look(time_left=1)
+    world.poll(time_left=1)
     assert world.hidden["m-a"] > HOUR / 2
 
 
 def test_surprise_while_asking_keeps_every_message_for_its_poll_delay() -> None:
     world = World("a", "b", sent_at=NOW - 1000)
     world.fails["read_jobs"] = RuntimeError("odd")
-    assert world.look() == ["m-a", "m-b"]
+    assert world.poll() == ["m-a", "m-b"]
     assert world.hidden == {"m-a": 100.0, "m-b": 100.0}
     assert world.report.counts["UnexpectedErrors"] == 1
     assert world.report.logged("unexpected_error")
@@ -242,7 +242,7 @@ def test_surprise_while_asking_keeps_every_message_for_its_poll_delay() -> None:
 def test_surprise_with_one_export_disturbs_no_other() -> None:
     world = World("a", "b")
     world.answers["a"] = replace(FAILED, id="a", finished_at=float("nan"))
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.published == ["b:failed:EXPORT_FAILED"]
 
 
@@ -250,7 +250,7 @@ def test_error_in_the_way_of_several_exports_is_logged_once() -> None:
     world = World("a", "b", "c")
     error = KeyError("odd")
     world.answers |= dict.fromkeys(["a", "b"], Unexpected(error))
-    assert world.look() == ["m-a", "m-b"]
+    assert world.poll() == ["m-a", "m-b"]
     assert world.published == ["c:failed:EXPORT_FAILED"]
     assert world.report.logged("unexpected_error") == [{"message_ids": ["m-a", "m-b"], "error": error}]
 
@@ -258,15 +258,15 @@ def test_error_in_the_way_of_several_exports_is_logged_once() -> None:
 def test_message_that_cannot_even_be_parsed_disturbs_no_other() -> None:
     world = World("a", "b")
     world.messages[0] = replace(world.messages[0], body=None)  # type: ignore[arg-type]
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.published == ["b:failed:EXPORT_FAILED"]
 
 
-def test_fault_whose_first_sight_cannot_be_read_disturbs_no_other() -> None:
+def test_fault_whose_first_observation_cannot_be_read_disturbs_no_other() -> None:
     world = World("a", "b")
     world.answers["a"] = Denied(Denial.NOT_FOUND, "Job not found.")
     world.fails["first_seen_at"] = KeyError("N")
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.published == ["b:failed:EXPORT_FAILED"]
 
 
@@ -278,7 +278,7 @@ def test_claim_that_breaks_for_a_batch_is_made_for_each_export() -> None:
             return {}
 
     world = Odd("a", "b", "c")
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert sorted(world.published) == ["b:failed:EXPORT_FAILED", "c:failed:EXPORT_FAILED"]
 
 
@@ -286,20 +286,20 @@ def test_event_that_cannot_be_sent_disturbs_no_other_and_is_a_dead_letter_at_its
     for age, dead_letters in ((0.0, {}), (96 * HOUR, {"m-a": "unexpected error: ValueError: odd"})):
         world = World("a", "b", sent_at=NOW - age)
         world.unpublished = {"a:failed:EXPORT_FAILED": ValueError("odd")}
-        assert world.look() == ([] if dead_letters else ["m-a"])
+        assert world.poll() == ([] if dead_letters else ["m-a"])
         assert world.published == ["b:failed:EXPORT_FAILED"]
-        assert world.set_aside_with == dead_letters
+        assert world.dead_lettered_with == dead_letters
 
 
 def test_surprise_after_publishing_keeps_the_messages() -> None:
     world = World("a")
     world.fails["record"] = TimeoutError("busy")
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     # It has been published, so it is no dead letter, however old it is.
     old = World("a", sent_at=NOW - 97 * HOUR)
     old.fails["record"] = TimeoutError("busy")
-    assert old.look() == ["m-a"]
-    assert old.set_aside_with == {}
+    assert old.poll() == ["m-a"]
+    assert old.dead_lettered_with == {}
 
 
 def test_export_whose_end_cannot_be_logged_is_over_nevertheless() -> None:
@@ -310,26 +310,26 @@ def test_export_whose_end_cannot_be_logged_is_over_nevertheless() -> None:
 
     world = World("a", "b")
     world.report = Fragile()
-    assert world.look() == []
+    assert world.poll() == []
     assert len(world.published) == 2
 
 
 def test_surprise_at_the_last_moment_goes_to_the_dead_letter_queue_with_why() -> None:
     world = World("a", sent_at=NOW - 96 * HOUR)
     world.fails["claim"] = RuntimeError("odd")
-    assert world.look() == []
-    assert world.set_aside_with == {"m-a": "unexpected error: RuntimeError: odd"}
+    assert world.poll() == []
+    assert world.dead_lettered_with == {"m-a": "unexpected error: RuntimeError: odd"}
 
 
 def test_message_that_cannot_even_be_set_aside_is_kept() -> None:
     world = World("a", sent_at=NOW - 96 * HOUR)
-    world.fails |= {"claim": RuntimeError("odd"), "set_aside": RuntimeError("odd too")}
-    assert world.look() == ["m-a"]
+    world.fails |= {"claim": RuntimeError("odd"), "dead_letter": RuntimeError("odd too")}
+    assert world.poll() == ["m-a"]
     assert world.hidden == {"m-a": 60.0}
 
 
 def test_message_that_could_not_be_hidden_is_told() -> None:
     world = World("a")
     world.fails |= {"read_jobs": RuntimeError("odd"), "hide": RuntimeError()}
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.report.logged("visibility_change_failed") == [{"message_id": "m-a"}]

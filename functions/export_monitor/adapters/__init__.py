@@ -1,1 +1,1 @@
-"""What the domain must not know: the API over HTTP, and AWS's services. Each one's port stands beside its consumer."""
+"""Clients of the API, of AWS and of Powertools. The protocols that they implement are in the modules that use them."""

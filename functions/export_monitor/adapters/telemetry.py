@@ -1,4 +1,4 @@
-"""Log lines and metrics, through Powertools: one line for each export looked at, one metric for each outcome."""
+"""Log lines and metrics through Powertools."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 
 class Telemetry:
-    """What the function tells its operator."""
+    """Writes the function's log lines and metrics."""
 
     def __init__(self, logger: Logger, metrics: Metrics) -> None:
         self._logger = logger
@@ -26,17 +26,17 @@ class Telemetry:
         self._metrics.add_metric(metric, MetricUnit.Bytes, value)
 
     def info(self, event: str, **fields: Any) -> None:
-        """Log something that is as it should be; fields without a value are left out."""
-        self._logger.info(event, extra=_given(fields))
+        """Log a normal event; fields that are None are omitted."""
+        self._logger.info(event, extra=_without_none(fields))
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Log something that an operator may have to see to."""
-        self._logger.warning(event, extra=_given(fields))
+        """Log something that may need an operator's attention."""
+        self._logger.warning(event, extra=_without_none(fields))
 
     def exception(self, event: str, error: Exception, **fields: Any) -> None:
         """Log an error with its traceback."""
-        self._logger.error(event, exc_info=error, extra=_given(fields))
+        self._logger.error(event, exc_info=error, extra=_without_none(fields))
 
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}

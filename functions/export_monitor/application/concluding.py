@@ -112,7 +112,7 @@ class Concluder:
                 member = member_result(result.watch.export_id, one.event_id, result.failure, result.evidence.job)
                 if result.watch.start.group:
                     members.append((result.watch.start.group, member))
-            self.groups.count(members, batch.budget)
+            self.groups.record_results(members, batch.budget)
 
         cause = batch.cause_of_failure(count, messages)
         if cause is not None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from export_monitor.application.reporting import Reporter
 from export_monitor.domain.assessment import has_valid_volume_name
-from export_monitor.domain.list_order import ListOrder, Stretch, goes_on, order_of, start_times, stretches
+from export_monitor.domain.list_order import ListOrder, Stretch, has_more, order_of, start_times, stretches
 from export_monitor.domain.model import JobPage, Unavailable, UnavailableError, Volume, VolumeAnswer
 from export_monitor.domain.start_events import is_id
 from export_monitor.domain.time_budget import TimeBudget
@@ -31,8 +31,8 @@ class ExportList(Protocol):
     def cached_volume(self, name: str) -> Volume | None: ...
 
 
-class WatchedExports(Protocol):
-    """Which exports have a watch, and where the last run stopped: see adapters.watch_marks.
+class DiscoveryState(Protocol):
+    """Which exports have a watch, and where the last run stopped: see adapters.aws.dynamodb.watched_exports.
 
     Everything raises UnavailableError.
     """
@@ -82,7 +82,7 @@ class Discovery:
     """Finds exports that have no watch, and starts one for each."""
 
     api: ExportList
-    marks: WatchedExports
+    marks: DiscoveryState
     queue: DiscoveredExportSender
     report: Reporter
     buckets: Collection[str]
@@ -119,7 +119,7 @@ class Discovery:
             return
         stopped_at, run.stopped_at = run.stopped_at, None
         yield first
-        if not goes_on(first, 0):
+        if not has_more(first, 0):
             return
         order = order_of(first)
         oldest = order.oldest
@@ -140,12 +140,12 @@ class Discovery:
             yield page
             starts += start_times(page)
             if not order.ascends:
-                order.take_in(start_times(page))
-            if not goes_on(page, offset):
+                order.update(start_times(page))
+            if not has_more(page, offset):
                 break
             offset += page.length
         if order.ascends:
-            order.take_in(starts)
+            order.update(starts)
         return True
 
     def _page(self, offset: int, run: _Run) -> JobPage | None:
@@ -156,7 +156,7 @@ class Discovery:
         with self._isolated(run):
             page = self.api.list_jobs(offset, run.left)
         if isinstance(page, Unavailable):
-            run.leave_out(page.text)
+            run.leave_out(page.message)
             run.stopped_at = offset or run.stopped_at
             run.over = page.not_attempted
             return None
@@ -164,7 +164,7 @@ class Discovery:
             run.leave_out("the API gives the same page for different offsets")
             run.over = True
             return None
-        if page.length == 0 and goes_on(page, offset):
+        if page.length == 0 and has_more(page, offset):
             run.leave_out("the API gives an empty page where its list goes on")
         return page if page.length else replace(page, has_next=False, total=None)
 
@@ -193,7 +193,7 @@ class Discovery:
             with self._isolated(run):
                 volume = self.api.cached_volume(name) or self.api.read_volume(name, run.left)
                 if isinstance(volume, Unavailable):
-                    run.leave_out(volume.text)
+                    run.leave_out(volume.message)
                 elif isinstance(volume, Volume) and volume.bucket in self.buckets:
                     ours.add(name)
         return ours

@@ -15,12 +15,12 @@ from export_monitor.domain.model import Group, UnavailableError
 from export_monitor.domain.time_budget import TimeBudget
 
 
-class GroupLedger(Protocol):
-    """The table of groups: see adapters.group_ledger. Everything raises UnavailableError."""
+class GroupStore(Protocol):
+    """The table of groups: see adapters.aws.dynamodb.group_ledger. Everything raises UnavailableError."""
 
     def progress(self, group_id: str) -> GroupProgress | None: ...
-    def begin(self, group: Group, first_requested_at: float, now: float) -> None: ...
-    def count(self, group_id: str, ends: Sequence[MemberResult], now: float) -> list[str]: ...
+    def register(self, group: Group, first_requested_at: float, now: float) -> None: ...
+    def record_results(self, group_id: str, ends: Sequence[MemberResult], now: float) -> list[str]: ...
     def claim(self, group_id: str, now: float, until: float) -> bool: ...
     def record(self, group_id: str, now: float) -> None: ...
     def failures(self, group_id: str) -> list[FailedMember]: ...
@@ -34,37 +34,37 @@ class GroupSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Begins, counts and concludes groups. Times are in epoch seconds."""
+    """Registers, counts and concludes groups. Times are in epoch seconds."""
 
-    ledger: GroupLedger
+    ledger: GroupStore
     queue: GroupSender
     topic: Topic
     report: Reporter
     api_base_url: str
     # When the first member of each group that this worker has met was announced, as far as it knows.
-    _begun: dict[str, float] = field(default_factory=dict)
+    _registered: dict[str, float] = field(default_factory=dict)
 
-    def begin(self, group: Group, first_requested_at: float, now: float) -> None:
+    def register(self, group: Group, first_requested_at: float, now: float) -> None:
         """See to it that a group is watched and recorded, and that its earliest announcement is known.
 
         Raises UnavailableError.
         """
-        if first_requested_at >= self._begun.get(group.id, float("inf")):
+        if first_requested_at >= self._registered.get(group.id, float("inf")):
             return
-        if group.id not in self._begun and self.ledger.progress(group.id) is None:
+        if group.id not in self._registered and self.ledger.progress(group.id) is None:
             # Before anything is recorded, so that a crash can double this message but not lose it.
             self.queue.send_group(group.id)
-        self.ledger.begin(group, first_requested_at, now)
-        self._begun[group.id] = first_requested_at
+        self.ledger.register(group, first_requested_at, now)
+        self._registered[group.id] = first_requested_at
 
-    def count(self, ends: Sequence[tuple[Group, MemberResult]], budget: TimeBudget) -> None:
+    def record_results(self, ends: Sequence[tuple[Group, MemberResult]], budget: TimeBudget) -> None:
         """Count members of one group whose watches have ended, and conclude the group if it is full now.
 
         Raises UnavailableError. It may be repeated, since each member counts once.
         """
         group_id = ends[0][0].id
         members = {end.export_id: end for _, end in reversed(ends)}
-        excess = self.ledger.count(group_id, list(members.values()), budget.now)
+        excess = self.ledger.record_results(group_id, list(members.values()), budget.now)
         if excess:
             self.report.warning("group_overflow", group_id=group_id, export_ids=excess)
         progress = self.ledger.progress(group_id)

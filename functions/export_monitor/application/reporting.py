@@ -104,7 +104,7 @@ def _log(
         state=job.state if job else None,
         outcome=outcome,
         reason=failure.reason.value if failure else None,
-        blocked_by=result.verdict.unavailable.text if isinstance(result.verdict, Undetermined) else None,
+        blocked_by=result.verdict.unavailable.message if isinstance(result.verdict, Undetermined) else None,
         cause=cause or (failure.message if failure else None),
         failed_checks=[check.name for check in verification.failed] if verification else None,
         receive_count=result.watch.receive_count,

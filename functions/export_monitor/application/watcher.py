@@ -118,7 +118,7 @@ class ExportWatcher:
         for of_group in members.values():
             first = of_group[0]
             if first.start.group:
-                steps.append((partial(self.groups.begin, first.start.group, first.message.sent_at, now), of_group))
+                steps.append((partial(self.groups.register, first.start.group, first.message.sent_at, now), of_group))
         for step, concerned in steps:
             messages = [watch.message for watch in concerned]
             cause = batch.cause_of_failure(step, messages)
@@ -184,7 +184,7 @@ class ExportWatcher:
     def _decision(self, one: Assessed, first_seen: float | Unavailable | None, batch: Batch) -> Wait | Conclude:
         if isinstance(first_seen, Unavailable):
             # Without knowing how long the fault has lasted, it can end nothing.
-            return Wait(batch.poll_delay(one.watch.message), first_seen.text)
+            return Wait(batch.poll_delay(one.watch.message), first_seen.message)
         return decide(one.verdict, one.watch, batch.budget.now, first_seen, self.grace, self.random())
 
     def _first_seen_at(self, observations: Collection[FaultObservation], now: float) -> FirstSeen:

@@ -1,7 +1,7 @@
-"""What one look at an export says of it: a pure function of the answers that were gathered.
+"""The verdict of one poll: a pure function of the answers that were gathered.
 
-COMPLETED is a claim until the object is seen, so it takes the volume's, the file's and S3's answers to become a
-verdict; every other state speaks for itself.
+A COMPLETED job is only confirmed by its object, so its verdict needs the volume, the file and S3's answer. The verdict
+of every other state needs the job alone.
 """
 
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ from export_monitor.domain.verdicts import (
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was asked of one export in one look, and answered; None where there was no need to ask."""
+    """The answers about one export in one poll; None for what was not requested."""
 
     job: JobAnswer
     volume: VolumeAnswer | None = None
@@ -49,24 +49,24 @@ class Snapshot:
 
 
 def file_to_read(job: ExportJob, *, is_overdue: bool) -> str | None:
-    """The id of the source file, where it must be read: the watch is about to end, and the job does not carry it."""
+    """The id of the source file, if it must be read: the watch is about to end and the job lacks the file's size."""
     ends = is_overdue or job.state in (State.COMPLETED, State.FAILED)
     known = job.result is not None and job.result.size is not None
     return job.file_id if ends and not known else None
 
 
 def needs_object(job: ExportJob) -> bool:
-    """Whether the object must be looked at: the job says that it is there."""
+    """Whether the object must be inspected: the job says that it exists."""
     return job.state == State.COMPLETED
 
 
 def has_valid_volume_name(name: str | None) -> bool:
-    """Whether a job names a volume that may be asked for."""
+    """Whether a job names a volume that can be requested from the API."""
     return name is not None and is_volume_name(name)
 
 
 def assess(answers: Snapshot, now: float) -> tuple[Verdict, Evidence]:
-    """Judge an export by what was answered. The same answers at the same time give the same verdict."""
+    """Judge an export by the answers. The same answers at the same time give the same verdict."""
     job = answers.job
     if isinstance(job, Unavailable):
         return Undetermined(job), Evidence()
@@ -76,8 +76,8 @@ def assess(answers: Snapshot, now: float) -> tuple[Verdict, Evidence]:
     match job.state:
         case State.COMPLETED:
             return _assess_completed(job, answers, evidence, now)
-        case State.FAILED if _unasked(answers.file):
-            return Undetermined(answers.file), evidence  # type: ignore[arg-type] # _unasked has seen that it is one
+        case State.FAILED if _is_not_attempted(answers.file):
+            return Undetermined(answers.file), evidence  # type: ignore[arg-type] # _is_not_attempted has checked the type
         case State.FAILED:
             return Failed(_failed_job(job)), evidence
         case _:
@@ -102,8 +102,8 @@ def _assess_completed(job: ExportJob, answers: Snapshot, evidence: Evidence, now
         case ObjectNotFound() as missing:
             failure = Failure(Reason.OBJECT_MISSING, _missing(missing))
             return Failing(failure), replace(evidence, verification=missing_object_result())
-        case ObjectForbidden() as refused:
-            return Failing(Failure(Reason.OBJECT_FORBIDDEN, refused.message)), evidence
+        case ObjectForbidden() as forbidden:
+            return Failing(Failure(Reason.OBJECT_FORBIDDEN, forbidden.message)), evidence
         case Unavailable() as unavailable:
             return Undetermined(unavailable), evidence
         case _:
@@ -124,7 +124,7 @@ def _file(job: ExportJob, answer: FileAnswer | None) -> SourceFile | None:
     return answer if isinstance(answer, SourceFile) else job.result
 
 
-def _unasked(answer: FileAnswer | None) -> bool:
+def _is_not_attempted(answer: FileAnswer | None) -> bool:
     return isinstance(answer, Unavailable) and answer.not_attempted
 
 

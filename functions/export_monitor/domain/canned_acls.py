@@ -1,4 +1,4 @@
-"""Canned ACLs, and the grants that they stand for on an object.
+"""Canned ACLs, and the grants that they make on an object.
 
 Source: 'Canned ACL' in the Amazon S3 user guide (docs.aws.amazon.com, 'Access control list (ACL) overview').
 """
@@ -7,13 +7,13 @@ from export_monitor.domain.model import Grant, ObjectAcl
 
 EVERYONE = "http://acs.amazonaws.com/groups/global/AllUsers"
 ANY_AWS_ACCOUNT = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
-# The account by which EC2 reads machine images, as aws-exec-read grants it.
+# The account to which aws-exec-read grants access: EC2 reads machine images with it.
 EC2 = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
 
 _FULL = "FULL_CONTROL"
 _BUCKET_OWNER = "bucket owner"
 
-# Beside the owner's full control.
+# In addition to the owner's full control.
 _GRANTED: dict[str, tuple[Grant, ...]] = {
     "private": (),
     "public-read": (Grant(EVERYONE, "READ"),),
@@ -27,23 +27,23 @@ CANNED_ACLS = tuple(_GRANTED)
 
 
 def needs_bucket_owner(canned_acl: str) -> bool:
-    """Whether it takes the bucket's owner to tell what a canned ACL grants."""
+    """Whether the grants of a canned ACL depend on the bucket's owner."""
     return any(grant.grantee == _BUCKET_OWNER for grant in _GRANTED.get(canned_acl, ()))
 
 
 def grants_of(canned_acl: str, acl: ObjectAcl) -> frozenset[Grant]:
-    """The grants that a canned ACL makes on an object of this owner, in a bucket of that owner."""
+    """The grants that a canned ACL makes on an object, given the owners in `acl`."""
     grants = {Grant(acl.owner, _FULL)}
     for grant in _GRANTED[canned_acl]:
         grantee = acl.bucket_owner if grant.grantee == _BUCKET_OWNER else grant.grantee
-        # The owner's full control holds every right that the bucket's owner could get beside it.
+        # If the bucket's owner owns the object, full control already includes every other permission.
         if grantee is not None and grantee != acl.owner:
             grants.add(Grant(grantee, grant.permission))
     return frozenset(grants)
 
 
 def describe(acl: ObjectAcl) -> list[str]:
-    """Grants as a person reads them, in a fixed order, those to the public spelt out."""
+    """Grants as text for people, sorted; grants to the public are named as such."""
     names = {
         acl.owner: "the object's owner",
         acl.bucket_owner: "the bucket's owner",

@@ -1,4 +1,4 @@
-"""The right to publish: asked for before an event is published, so that of several workers one does."""
+"""Claims: before a worker publishes an event it claims the export, so that only one of several workers publishes."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The wish to publish one event as the end of one watch."""
+    """A worker's request to publish one event, which concludes one watch."""
 
     export_id: str
     event_id: str
@@ -14,10 +14,10 @@ class Claim:
 
 
 class ClaimStatus(Enum):
-    """Why a claim was not given.
+    """Why a claim was rejected.
 
-    The watch is over or its event was published; somebody else is about to; or nobody knows, since the ledger could
-    not be asked.
+    ALREADY_PUBLISHED: the watch is concluded or its event was published. IN_PROGRESS: another worker has the claim.
+    UNKNOWN: the ledger could not be reached.
     """
 
     ALREADY_PUBLISHED = auto()
@@ -27,10 +27,10 @@ class ClaimStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RejectedClaim:
-    """A claim that was not given, how long (seconds) to wait before the next try, and why.
+    """A rejected claim, and how long (seconds) to wait before the next attempt.
 
-    `wait_seconds` is None where nothing tells when the claim that stands in the way ends. Where the watch is over,
-    `published` is the id of the event that ended it.
+    `retry_after_seconds` is None if it is not known when the other worker's claim expires. `published` is the id of the
+    event that concluded the watch, for ALREADY_PUBLISHED.
     """
 
     status: ClaimStatus

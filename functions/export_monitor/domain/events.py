@@ -1,7 +1,7 @@
-"""The CloudEvents that end watches, and the SNS messages that carry them.
+"""The CloudEvents that conclude watches, and the SNS messages that carry them.
 
 An event is a CloudEvents 1.0 object in structured mode (github.com/cloudevents/spec, v1.0.2); `schemas/` holds its
-JSON Schema. A message is everything that SNS counts against its size limit.
+JSON Schema. An SNS message is all that SNS counts against its size limit.
 """
 
 import json
@@ -18,10 +18,10 @@ from export_monitor.domain.verdicts import CheckResult, Evidence, Failure, Verif
 COMPLETED_TYPE = "cgc.export.completed.v1"
 FAILED_TYPE = "cgc.export.failed.v1"
 
-# SNS: bytes of a message, its attributes and subject included, and of a PublishBatch in all.
+# SNS's limit in bytes for a message with its attributes and subject, and for a whole PublishBatch.
 MAX_MESSAGE_BYTES = 256 * 1024
 
-# Filter policies compare numbers up to a billion.
+# The largest number that SNS filter policies can compare.
 _MAX_FILTER_NUMBER = 10**9
 
 _DOCUMENTED_FIELDS = (
@@ -32,7 +32,7 @@ _CLIPPED_CHARACTERS = 2000
 
 @dataclass(frozen=True, slots=True)
 class SnsMessage:
-    """One entry of SNS's PublishBatch. `attributes` are text, or numbers where their data type is Number."""
+    """One entry of a PublishBatch. An `int` attribute has the data type Number, all others String."""
 
     event_id: str
     subject: str
@@ -48,26 +48,26 @@ class SnsMessage:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """Why a message was not published; `error` is an unexpected one, which needs a developer's eyes."""
+    """Why a message was not published; `error` is set if it is unexpected and a developer must see it."""
 
     cause: str
     error: Exception | None = None
 
 
 def event_id(export_id: str, failure: Failure | None) -> str:
-    """The identity of an event: the same whenever the same end of the same export is published."""
+    """The id of an event: always the same for the same outcome of the same export."""
     return f"{export_id}:failed:{failure.reason}" if failure else f"{export_id}:completed"
 
 
 def build_message(
     watch: Watch, evidence: Evidence, failure: Failure | None, now: float, api_base_url: str
 ) -> SnsMessage:
-    """The message that ends a watch, cut down as far as SNS's size limit asks for."""
+    """The message that concludes a watch, shortened if it exceeds SNS's size limit."""
     messages = (
         _message(watch, evidence, _event(watch, evidence, job, cut, now, api_base_url))
         for job, cut in _shrinking_payloads(evidence.job, failure)
     )
-    # The last one always fits: context, names and keys are bounded where they come in.
+    # The last one always fits: context, names and keys are limited when they are read.
     return next(message for message in messages if message.size_bytes <= MAX_MESSAGE_BYTES)
 
 
@@ -180,11 +180,11 @@ def _attributes(watch: Watch, evidence: Evidence, event: JsonObject) -> dict[str
 
 
 def _is_attribute(value: str | None) -> TypeGuard[str]:
-    # SNS refuses an empty value and control characters.
+    # SNS rejects empty values and control characters.
     return bool(value) and str(value).isprintable()
 
 
 def compact_json(value: JsonObject) -> str:
-    """A JSON object as it goes into a message."""
-    # Escaped to ASCII: a raw queue takes every character that a location or a context may hold.
+    """A JSON object as SNS messages contain it."""
+    # Escaped to ASCII, because SQS rejects some characters that a location or a context may contain.
     return json.dumps(value, separators=(",", ":"))

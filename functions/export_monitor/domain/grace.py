@@ -1,6 +1,6 @@
-"""How long to wait for what may yet come right, and what it is called when it does not.
+"""Grace periods: how long to wait for a fault to be fixed, and which failure it becomes otherwise.
 
-A watch waits on a verdict, or ends with one. Patience with a fault counts from its first sight.
+A grace period counts from when the fault was first seen.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from export_monitor.domain.poll_schedule import MAX_RECEIVES, SPARE_RECEIVES, Po
 from export_monitor.domain.verdicts import Completed, Failed, Failure, Reason, Undetermined, Unfinished, Verdict
 
 OBJECT_POLL_SECONDS = 30.0
-# An export that was watched for so long was known to the API before.
+# An export that was watched for this long was known to the API before, so it was removed.
 KNOWN_BEFORE_SECONDS = 3600.0
-# A fault that went unseen for so long, and for two poll delays, had healed.
+# A fault that was not seen for this long and for two poll delays was fixed in between.
 FAULT_RESET_SECONDS = 900.0
-# The queue deletes a message after 14 days, so a watch must have ended before: a day is more than its longest wait.
+# The queue deletes messages after 14 days, so a watch must end earlier. Its longest wait is less than one day.
 OLDEST_SECONDS = 13 * 24 * 3600.0
 
 _OBJECT_REASONS = (Reason.OBJECT_MISSING, Reason.OBJECT_MISMATCH)
 _OBJECT_FAULT = "OBJECT"
-# What is waited for in patience, by the names under which it is recorded.
+# The faults with a grace period, by the names under which they are recorded.
 FAULTS = (
     Reason.EXPORT_NOT_FOUND.value,
     Reason.EXPORT_FORBIDDEN.value,
@@ -31,7 +31,7 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True)
 class GracePolicy:
-    """The settings of patience, in seconds."""
+    """The time-out and the grace periods, in seconds."""
 
     schedule: PollSchedule
     timeout: float
@@ -41,13 +41,13 @@ class GracePolicy:
 
     @property
     def final_deadline(self) -> float:
-        """The age beyond which nothing but an object that was first missed later is waited for."""
+        """The age at which a watch concludes, except for an object fault that was first seen later."""
         return self.timeout + self.refusal_grace
 
 
 @dataclass(frozen=True, slots=True)
 class FaultObservation:
-    """A fault of an export, seen now. One that went unseen for `healed_after` seconds had healed."""
+    """A fault of an export, seen now. If it was not seen for `resets_after` seconds, it counts as new."""
 
     export_id: str
     fault: str
@@ -56,7 +56,7 @@ class FaultObservation:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Look again in so many seconds; `because` says what is waited for."""
+    """Poll again in this many seconds; `cause` says why the watch waits."""
 
     seconds: float
     cause: str
@@ -64,25 +64,25 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Conclude:
-    """The watch is over: completed where there is no failure."""
+    """The watch is over: completed if there is no failure."""
 
     failure: Failure | None = None
 
 
 def fault_key(failure: Failure) -> str:
-    """The name under which a fault's sights are recorded: a missing and a mismatching object are one fault."""
+    """The name under which a fault is recorded. A missing and a mismatched object are one fault."""
     return _OBJECT_FAULT if failure.reason in _OBJECT_REASONS else failure.reason.value
 
 
 def resets_after(age: float, schedule: PollSchedule) -> float:
-    """For how many seconds a fault must have gone unseen to count anew, at this age of the watch."""
+    """For how many seconds a fault must not have been seen to count as new, at this age of the watch."""
     return max(2 * schedule.delay(age), FAULT_RESET_SECONDS)
 
 
 def decide(
     verdict: Verdict, watch: Watch, now: float, first_seen_at: float | None, grace: GracePolicy, random: float
 ) -> Wait | Conclude:
-    """Wait or end. `first_seen_at` is a fault's first sight; `random`, from 0 to 1, spreads the delay."""
+    """Wait or conclude. `first_seen_at` is when the fault was first seen; `random` (0 to 1) spreads the delay."""
     match verdict:
         case Completed():
             return Conclude()
@@ -94,19 +94,19 @@ def decide(
             return Wait(poll_delay(watch.age(now), watch.receive_count, grace, random), f"the job is {state}")
         case Undetermined(unavailable):
             if _may_wait(verdict, watch, now, grace):
-                return Wait(_obstacle_delay(verdict, watch, now, grace, random), unavailable.text)
+                return Wait(_undetermined_delay(verdict, watch, now, grace, random), unavailable.message)
             return Conclude(
-                Failure(Reason.TIMED_OUT, f"What became of the export could not be read: {unavailable.text}.")
+                Failure(Reason.TIMED_OUT, f"What became of the export could not be read: {unavailable.message}.")
             )
     first = now if first_seen_at is None else first_seen_at
-    left = _patience_ends_at(verdict.failure, watch, first, grace) - now
+    left = _grace_ends_at(verdict.failure, watch, first, grace) - now
     if left <= 0:
         return Conclude(verdict.failure)
     return Wait(_fault_delay(verdict.failure, watch, now, left, grace, random), verdict.failure.message)
 
 
 def poll_delay(age: float, receive_count: int, grace: GracePolicy, random: float) -> float:
-    """Seconds until a message of this age is looked at again by the schedule, its jitter and budget included."""
+    """Seconds until a message of this age is polled again by the schedule, with jitter and receive budget."""
     delay = jittered(grace.schedule.delay(age), random)
     return grace.schedule.within_budget(delay, age, receive_count)
 
@@ -115,19 +115,19 @@ def _may_wait(verdict: Undetermined, watch: Watch, now: float, grace: GracePolic
     age = watch.age(now)
     if age < grace.final_deadline:
         return True
-    # A late message is looked at before it is judged by its age, unless its receives or its days in the queue run out.
-    has_turns = watch.receive_count < MAX_RECEIVES - SPARE_RECEIVES and age < OLDEST_SECONDS
-    return verdict.unavailable.not_attempted and has_turns
+    # A late message is polled before it concludes by its age, unless its receives or its days in the queue run out.
+    has_receives_left = watch.receive_count < MAX_RECEIVES - SPARE_RECEIVES and age < OLDEST_SECONDS
+    return verdict.unavailable.not_attempted and has_receives_left
 
 
-def _obstacle_delay(verdict: Undetermined, watch: Watch, now: float, grace: GracePolicy, random: float) -> float:
+def _undetermined_delay(verdict: Undetermined, watch: Watch, now: float, grace: GracePolicy, random: float) -> float:
     if verdict.unavailable.retry_after_seconds is None:
         return poll_delay(watch.age(now), watch.receive_count, grace, random)
     delay = add_jitter(verdict.unavailable.retry_after_seconds, random)
     return grace.schedule.within_budget(delay, watch.age(now), watch.receive_count)
 
 
-def _patience_ends_at(failure: Failure, watch: Watch, first_seen_at: float, grace: GracePolicy) -> float:
+def _grace_ends_at(failure: Failure, watch: Watch, first_seen_at: float, grace: GracePolicy) -> float:
     final_deadline_at = watch.message.sent_at + grace.final_deadline
     if failure.reason in _OBJECT_REASONS:
         ends_at = first_seen_at + grace.object_grace
@@ -143,5 +143,5 @@ def _fault_delay(failure: Failure, watch: Watch, now: float, left: float, grace:
     delay = jittered(grace.schedule.delay(age), random)
     if failure.reason in _OBJECT_REASONS:
         delay = min(delay, OBJECT_POLL_SECONDS)
-    # However few receives are left, the look at the end of patience is worth one: it ends the watch.
+    # The poll at the end of the grace period is worth a receive, however few are left: it concludes the watch.
     return min(grace.schedule.within_budget(delay, age, watch.receive_count, until=age + left), left)

@@ -1,7 +1,7 @@
-"""Exports that belong together: who has ended how, and the event that says so when all have.
+"""Groups of exports: how many members have completed and failed, and the event when all have concluded.
 
-A group is watched by a message of its own, which a member's first look sends. Its members are counted as their watches
-end, each export once.
+A group is watched with its own message, which is sent when its first member is polled. Members are counted when their
+watches conclude, each export once.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _MESSAGE_CHARACTERS = 500
 
 
 class Outcome(StrEnum):
-    """How a group has ended: some members never did, or any failed, or all completed."""
+    """How a group concluded. INCOMPLETE: some members did not conclude in time. FAILED: all did, and some failed."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FailedMember:
-    """What it takes to decide about a failed export, and to start it again."""
+    """What a person needs to decide about a failed export and to start it again."""
 
     export_id: str
     reason: str
@@ -42,7 +42,7 @@ class FailedMember:
 
 @dataclass(frozen=True, slots=True)
 class MemberResult:
-    """A watch of a member that is over; it has completed where nothing failed."""
+    """How a member concluded; it completed if `failed` is None."""
 
     export_id: str
     failed: FailedMember | None = None
@@ -50,7 +50,7 @@ class MemberResult:
 
 @dataclass(frozen=True, slots=True)
 class GroupProgress:
-    """How far a group has come. The size is the first that was announced; times are in epoch seconds."""
+    """How far a group has come. Its size is the first one that was registered; times are in epoch seconds."""
 
     group: Group
     completed: int
@@ -60,19 +60,19 @@ class GroupProgress:
 
     @property
     def missing(self) -> int:
-        """How many members have not ended yet."""
+        """How many members have not concluded yet."""
         return self.group.size - self.completed - self.failed
 
     @property
     def outcome(self) -> Outcome:
-        """How the group has ended, if it has."""
+        """How the group concludes, if it concludes now."""
         if self.missing:
             return Outcome.INCOMPLETE
         return Outcome.FAILED if self.failed else Outcome.COMPLETED
 
 
 def failed_member(export_id: str, failure: Failure, job: ExportJob | None) -> FailedMember:
-    """What a group tells of a member that has failed."""
+    """A failed member as the group's event shows it."""
     return FailedMember(
         export_id=export_id,
         reason=failure.reason.value,
@@ -85,7 +85,7 @@ def failed_member(export_id: str, failure: Failure, job: ExportJob | None) -> Fa
 
 
 def member_result(export_id: str, published: str, failure: Failure | None, job: ExportJob | None) -> MemberResult:
-    """How a member's watch has ended: as its event, by that event's id, says; what was found now fills in the rest."""
+    """How a member concluded, by the id of its published event. `failure` and `job`, found now, add the details."""
     if published == event_id(export_id, None):
         return MemberResult(export_id)
     if failure is None or published != event_id(export_id, failure):
@@ -97,15 +97,15 @@ def member_result(export_id: str, published: str, failure: Failure | None, job: 
 def concluded_message(
     progress: GroupProgress, failures: Sequence[FailedMember], now: float, api_base_url: str
 ) -> SnsMessage:
-    """The message that says how a group has ended, with as many of its failures as SNS's size limit takes."""
+    """The message that says how a group concluded, with as many of its failures as fit into SNS's size limit."""
     ordered = sorted(failures, key=lambda one: one.export_id)
-    fitting, too_many = 0, len(ordered) + 1
-    while too_many - fitting > 1:
-        middle = (fitting + too_many) // 2
+    fitting, too_large = 0, len(ordered) + 1
+    while too_large - fitting > 1:
+        middle = (fitting + too_large) // 2
         if _message(progress, ordered, middle, now, api_base_url).size_bytes <= MAX_MESSAGE_BYTES:
             fitting = middle
         else:
-            too_many = middle
+            too_large = middle
     return _message(progress, ordered, fitting, now, api_base_url)
 
 
@@ -159,7 +159,7 @@ def _failure(one: FailedMember) -> JsonObject:
 
 
 def _steps(failures: Sequence[FailedMember]) -> dict[str, str]:
-    """What to do next for each cause, under the words by which a mail lists it: few, however many codes there are."""
+    """What to do about each cause, by the label that the e-mail uses. Codes without advice share a label."""
     kinds = {(Reason(one.reason), one.code) for one in failures}
     causes = {(reason, code if advice_by_code(reason, code) else None) for reason, code in kinds}
     return {

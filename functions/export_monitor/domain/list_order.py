@@ -1,8 +1,7 @@
-"""Which parts of the platform's list of exports to read, and in what order, so that recent exports cost few pages.
+"""Which parts of the platform's list of exports to read, and in what order, so that recent exports need few pages.
 
-Nothing is certain about the list: neither its order, nor how many items a page has, whatever number was asked for, nor
-whether its total is right. So the order is taken from the start times that are seen, each page begins where the last
-one ended, and a total only says where to try.
+The API documents neither the list's order nor the real length of a page, and its total may be wrong. So the order is
+derived from the start times, each page begins where the last one ended, and the total only says where to try.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,68 +12,68 @@ from typing import TypeAlias
 
 from export_monitor.domain.model import JobPage
 
-# A part of the list: from this offset up to that one, which is not included, or to the end of the list (inf).
+# A part of the list: from the first offset to before the second, or to the end of the list (inf).
 Stretch: TypeAlias = tuple[int, float]
 
-# How many different start times must follow each other in order before the list is believed to have one: jobs that were
-# started together say nothing, and a few in no order may look as if they had one.
+# How many different start times must be in order before the list counts as ordered. Equal times prove nothing, and a
+# few times may be in order by chance.
 _TIMES_IN_ORDER = 5
 
 
 @dataclass(slots=True)
 class ListOrder:
-    """Whether start times go down from page to page in the order of reading, by all that was seen, and how far.
+    """Whether the start times read so far descend, and the oldest of them.
 
-    Where times ascend (`ascends`), the list is read from its end, one stretch of a page's length after the other.
-    `steps` counts how often a time was followed by another one.
+    If the list ascends (`ascends`), it is read from its end, in stretches of a page's length. `steps` counts how often
+    a different time followed.
     """
 
     ascends: bool = False
-    goes_down: bool = True
+    is_descending: bool = True
     oldest: float = inf
     steps: int = 0
 
-    def take_in(self, starts: Sequence[float]) -> None:
-        """Take in the start times of the next page, or of the next stretch of a list that ascends."""
+    def update(self, starts: Sequence[float]) -> None:
+        """Add the start times of the next page, or of the next stretch of an ascending list."""
         if not starts:
             return
         in_order = list(starts) == sorted(starts, reverse=not self.ascends) and max(starts) <= self.oldest
-        self.goes_down = self.goes_down and in_order
+        self.is_descending = self.is_descending and in_order
         self.steps += len({*starts, min(self.oldest, max(starts))}) - 1
         self.oldest = min(self.oldest, *starts)
 
     def is_past(self, since: float) -> bool:
-        """Whether everything that comes next started before a time (epoch seconds)."""
-        return self.goes_down and self.steps >= _TIMES_IN_ORDER and self.oldest < since
+        """Whether everything not yet read started before a time (epoch seconds)."""
+        return self.is_descending and self.steps >= _TIMES_IN_ORDER and self.oldest < since
 
 
 def start_times(page: JobPage) -> list[float]:
-    """When the jobs of a page started, as far as the page says (epoch seconds)."""
+    """The known start times of a page's jobs (epoch seconds)."""
     return [job.started_at for job in page.jobs if job.started_at is not None]
 
 
 def order_of(first: JobPage) -> ListOrder:
     """The order that the first page of a list suggests."""
     starts = start_times(first)
-    # Where the end of the list is must be known to read from there.
+    # Reading from the end needs the position of the end.
     is_longer = first.total is not None and first.total > first.length
     if is_longer and len(set(starts)) > 1 and starts == sorted(starts):
         return ListOrder(ascends=True)
     order = ListOrder()
-    order.take_in(starts)
+    order.update(starts)
     return order
 
 
-def goes_on(page: JobPage, offset: int) -> bool:
-    """Whether the list, by what its page at this offset says, has more items after that page."""
+def has_more(page: JobPage, offset: int) -> bool:
+    """Whether the list has more items after this page, which is at this offset."""
     return page.has_next or (page.total is not None and page.total > offset + page.length)
 
 
 def stretches(first: JobPage, order: ListOrder, stopped_at: int | None) -> list[Iterable[Stretch]]:
-    """What to read after the first page, in one or two legs. `stopped_at` is where the last run stopped, if it did.
+    """What to read after the first page, in one or two legs. `stopped_at` is where the last run stopped early, if so.
 
-    The first leg goes on there, and the second has what lies before: it was read by earlier runs, but some of it may
-    have been left out. Each leg ends where it is past what is recent.
+    The first leg continues there. The second one covers what lies before: earlier runs have read it, but may have
+    skipped exports. The caller ends a leg when the rest of it is too old.
     """
     step = first.length
     if order.ascends and first.total is not None:
@@ -95,7 +94,7 @@ def _from_the_end(total: int, step: int, stopped_at: int | None) -> list[Iterabl
 
 
 def _down(top: int, bottom: int, step: int) -> Iterator[Stretch]:
-    """What lies between two offsets, in stretches from the top to the bottom."""
+    """The part between two offsets, in stretches from the top to the bottom."""
     while top > bottom:
         low = max(bottom, top - step)
         yield low, top

@@ -1,4 +1,4 @@
-"""What was announced and what was read, in the words of the API and of S3.
+"""The values that the app reads: start events, and the answers of the API and of S3, in their terms.
 
 Times (`…_at`) are seconds since the epoch in UTC; durations are in seconds; sizes are in bytes.
 """
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-# No name, id or key of the platform's or of S3's is longer; what is, is a lie. All that an event may hold of them, in
-# the characters that take most bytes when their JSON is escaped twice, must fit into SNS's size limit.
+# No name, id or key of the platform or of S3 is longer. All of them in one event must fit into SNS's size limit, even
+# with the characters that take the most bytes when their JSON is escaped twice.
 MAX_TEXT_CHARACTERS = 1024
 
 JsonObject: TypeAlias = Mapping[str, Any]
@@ -32,12 +32,12 @@ class QueueMessage:
 
 
 class UnavailableError(Exception):
-    """A service did not do its part; what was asked of it may be asked again."""
+    """A service failed. The call can be repeated later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Exports that belong together: `size` different exports share the `id`."""
+    """A group of exports: `size` different exports share the `id`."""
 
     id: str
     size: int
@@ -45,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class StartEvent:
-    """The announcement of an export, understood."""
+    """A parsed start event."""
 
     export_id: str
     context: JsonObject = field(default_factory=dict)
@@ -89,7 +89,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """The file that is exported. `size` is None where the API gave no whole number of bytes."""
+    """The file that is exported. `size` is None if the API gave no whole number."""
 
     id: str
     name: str | None
@@ -99,9 +99,9 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class ExportJob:
-    """An export job as the API gave it: `body` whole, the other fields read from it where they can be.
+    """An export job. `body` is the API's whole answer; the other fields are parsed from it, None if they cannot be.
 
-    `result` is the file object that newer answers of completed jobs carry.
+    `result` is the file object in newer answers about completed jobs.
     """
 
     id: str
@@ -119,9 +119,9 @@ class ExportJob:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One page of the list of jobs; `total` is None where the API does not say how many there are in all.
+    """One page of the list of jobs. `total` is the list's length, None if the API does not say.
 
-    `length` counts all items of the page, also those that are no jobs.
+    `length` counts all items of the page, including those that cannot be parsed.
     """
 
     jobs: tuple[ExportJob, ...]
@@ -132,7 +132,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Where a volume keeps its objects. `endpoint` is None where the volume names none, which means Amazon's."""
+    """Where a volume stores its objects. `endpoint` is None if it uses the service's default."""
 
     name: str
     type: str
@@ -143,14 +143,14 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Something of an object that was not read, and why: a refusal, or no need."""
+    """A part of an object that was not read, and why: access was denied, or it was not needed."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class HeadAndTail:
-    """The first and the last bytes of an object; they overlap where it is small."""
+    """The first and the last bytes of an object; they overlap if it is small."""
 
     first: bytes
     last: bytes
@@ -158,7 +158,7 @@ class HeadAndTail:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A right that an ACL gives: to a canonical user id, or to a group by its URI."""
+    """A permission that an ACL grants to a canonical user id, or to a group by its URI."""
 
     grantee: str
     permission: str
@@ -166,7 +166,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class ObjectAcl:
-    """An object's ACL. `bucket_owner` is None where it was not asked for."""
+    """An object's ACL. `bucket_owner` is None if it was not needed."""
 
     owner: str
     grants: frozenset[Grant]
@@ -175,9 +175,9 @@ class ObjectAcl:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What S3 said of an object: its head, and what else was asked for.
+    """An object's metadata from HeadObject, its first and last bytes, and its ACL.
 
-    `storage_class` is STANDARD where S3 left the header out. `checksums` are base64 by algorithm, as S3 keeps them.
+    `storage_class` is STANDARD if S3 omits the header. `checksums` are in base64, by algorithm, as S3 stores them.
     """
 
     bucket: str
@@ -196,7 +196,7 @@ class StoredObject:
 
 
 class Denial(StrEnum):
-    """The two ways in which the API withholds a thing from the token's owner."""
+    """The two ways in which the API denies a resource to the token's owner."""
 
     NOT_FOUND = "unknown"
     FORBIDDEN = "not shown"
@@ -204,9 +204,9 @@ class Denial(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The API's own answer that there is no such thing (404) or that it is not for this token (403).
+    """The API's answer that a resource does not exist (404) or is forbidden for this token (403).
 
-    `status` is that of the HTTP response; `code` and `more_info` are those of its error.
+    `status` is the HTTP status; `code`, `message` and `more_info` come from the error in the body.
     """
 
     denial: Denial
@@ -218,20 +218,20 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Why something could not be asked or was not answered: it says nothing about the export.
+    """A request failed or was not sent, so nothing is known about the export now.
 
-    `wait_seconds` is how long to ask nothing, where that is known. `unasked` means that no question was sent, so
-    that nothing may be concluded from the age of the watch.
+    `retry_after_seconds` is how long to send no request, if known. `not_attempted` means that no request was sent, so
+    the watch must not end because of its age.
     """
 
-    text: str
+    message: str
     retry_after_seconds: float | None = None
     not_attempted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectNotFound:
-    """None of the keys that the object could have exists."""
+    """No object exists at any of the keys that the job's location can mean."""
 
     bucket: str
     keys: tuple[str, ...]
@@ -239,7 +239,7 @@ class ObjectNotFound:
 
 @dataclass(frozen=True, slots=True)
 class ObjectForbidden:
-    """S3 does not let the function look, or the bucket is none that it may ask."""
+    """S3 denies access to the object, or the bucket is not one of ExportBuckets."""
 
     bucket: str
     message: str

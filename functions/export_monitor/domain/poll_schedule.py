@@ -1,47 +1,47 @@
-"""When an unfinished export is looked at again.
+"""When an unfinished export is polled again.
 
-The delay is a tenth of the watch's age, so that an end is noticed within about a tenth of the time that the export
-took, and the number of looks grows with the logarithm of its age. Every look costs one of the queue's receives.
+The delay is a tenth of the watch's age. So the end of an export is noticed after about a tenth of its duration, and the
+number of polls grows with the logarithm of its age. Every poll costs one of the message's receives.
 """
 
 from dataclasses import dataclass
 
-# `maxReceiveCount` of the queue's redrive policy, in template.yaml; a test holds the two together.
+# `maxReceiveCount` of the queue's redrive policy in template.yaml; a test compares the two.
 MAX_RECEIVES = 1000
-# What the longest watch may use by the schedule alone: 70 looks while the floor below is under a second, then
-# ln(864,000 s / 70 s) / ln(71/70) = 664 more to its last moment after ten days.
+# What the longest watch uses by the schedule alone: 70 polls while the floor below is under a second, then
+# ln(864,000 s / 70 s) / ln(71/70) = 664 more until its final deadline after ten days.
 PLANNED_RECEIVES = 750
-# Kept back when what is left is spread, for crashes to come.
+# Reserved for crashes when the remaining receives are spread over the remaining time.
 SPARE_RECEIVES = 20
 
 _GROWTH = 0.1
 _FLOOR = 1 / 70
 _JITTER = 0.1
-# SQS hides a message for at most 12 hours from its receipt; the invocation (60 s) and slack are taken off.
-_LONGEST_HIDE_SECONDS = 12 * 3600 - 200
+# SQS limits the visibility timeout to 12 hours from the receive; the invocation (60 s) and a margin are subtracted.
+_MAX_VISIBILITY_SECONDS = 12 * 3600 - 200
 
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """The settings of the schedule. `horizon_seconds` is the age that no watch outlives but by a delay or a grace."""
+    """The settings of the schedule. No watch gets older than `horizon_seconds` plus one delay or grace period."""
 
     min_seconds: float
     max_seconds: float
     horizon_seconds: float
 
     def delay(self, age: float) -> float:
-        """Seconds until a watch of this age (seconds) is looked at again, before jitter and budget."""
+        """Seconds until a watch of this age (seconds) is polled again, without jitter and receive budget."""
         return max(min(max(age * _GROWTH, self.min_seconds), self.max_seconds), age * _FLOOR)
 
     def within_budget(self, delay: float, age: float, receive_count: int, until: float = 0.0) -> float:
-        """Stretch a delay, where more receives than planned are gone, so that the rest lasts to the horizon.
+        """Lengthen a delay if more receives than planned are used, so that the rest lasts until the horizon.
 
-        `until` is the age at which this watch ends, where that is known to lie beyond the horizon.
+        `until` is the age at which this watch ends, if that is known to be after the horizon.
         """
         if receive_count > PLANNED_RECEIVES:
             left = max(1, MAX_RECEIVES - SPARE_RECEIVES - receive_count)
             delay = max(delay, (max(self.horizon_seconds, until) - age) / left)
-        return min(delay, _LONGEST_HIDE_SECONDS)
+        return min(delay, _MAX_VISIBILITY_SECONDS)
 
 
 def jittered(delay: float, random: float) -> float:
@@ -50,5 +50,5 @@ def jittered(delay: float, random: float) -> float:
 
 
 def add_jitter(delay: float, random: float) -> float:
-    """Lengthen a delay by up to a tenth: for what must not be asked earlier; `random` is from 0 to 1."""
+    """Lengthen a delay by up to a tenth, for requests that must not be sent earlier; `random` is from 0 to 1."""
     return delay * (1 + _JITTER * random)

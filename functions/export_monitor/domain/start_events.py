@@ -1,6 +1,6 @@
-"""Every form in which an export may be announced, and what is wrong with what is not understood.
+"""Parses start events in all their forms, and says which rule an invalid one breaks.
 
-A body is the detail object itself, an EventBridge envelope around it, or an SNS notification around either.
+A message body is the detail object itself, an EventBridge envelope around it, or an SNS notification around either.
 """
 
 import json
@@ -14,7 +14,7 @@ from export_monitor.domain.model import Group, JsonObject, StartEvent
 DETAIL_TYPE = "Export Started"
 MAX_CONTEXT_BYTES = 8 * 1024
 MAX_GROUP_SIZE = 10_000
-# Less than a body may be, with room for the event that brings it back.
+# Less than the limit for a body (strict_json), because the event nests the context again.
 MAX_CONTEXT_DEPTH = 200
 
 _WATCHED_GROUP = "watched_group"
@@ -24,62 +24,62 @@ _ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
 
 @dataclass(frozen=True, slots=True)
 class GroupMessage:
-    """The message by which the app itself watches a group."""
+    """The message with which the app watches a group."""
 
     group_id: str
 
 
 class StartEventError(ValueError):
-    """A start event that is not understood: which field broke which rule."""
+    """An invalid start event: which field breaks which rule."""
 
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"{field}: {rule}")
 
 
 def parse_start_event(body: str, source: str) -> StartEvent:
-    """Understand the body of a message. `source` is the one that EventBridge envelopes must carry.
+    """Parse a message body. `source` is the one that EventBridge envelopes must have.
 
     Raises StartEventError, which names the field and the rule.
     """
-    return parse_event(_parse(body, "body"), source)
+    return parse_event(_decode(body, "body"), source)
 
 
 def parse_message(body: str, source: str) -> StartEvent | GroupMessage:
-    """Understand the body of a message: a start event, or what `watched_group_body` has written.
+    """Parse a message body: a start event, or the body that `group_message_body` writes.
 
     Raises StartEventError, which names the field and the rule.
     """
-    event = _parse(body, "body")
+    event = _decode(body, "body")
     if isinstance(event, dict) and event.keys() == {_WATCHED_GROUP}:
         return GroupMessage(_checked_id(event[_WATCHED_GROUP], _WATCHED_GROUP))
     return parse_event(event, source)
 
 
 def group_message_body(group_id: str) -> str:
-    """The body of the message by which a group is watched."""
+    """The body of the message with which a group is watched."""
     return json.dumps({_WATCHED_GROUP: group_id})
 
 
 def parse_event(event: Any, source: str) -> StartEvent:
-    """Understand a start event that is JSON already, in any of its forms; see read_start_event."""
+    """Parse a start event that is decoded JSON, in any of its forms; see parse_start_event."""
     if isinstance(event, dict) and event.get("Type") == "Notification" and "Message" in event:
         if not isinstance(event["Message"], str):
             raise StartEventError("Message", "must be a string of JSON")
-        event = _parse(event["Message"], "Message")
+        event = _decode(event["Message"], "Message")
     if isinstance(event, dict) and "detail-type" in event:
-        event = _open_envelope(event, source)
+        event = _unwrap_envelope(event, source)
     if not isinstance(event, dict):
         raise StartEventError("body", "must be a JSON object")
     return StartEvent(export_id=_export_id(event), context=_context(event), group=_group(event))
 
 
 def is_id(text: str) -> bool:
-    """Whether a text has the form that the id of an export or a group must have."""
+    """Whether a text is a valid id of an export or a group."""
     return _ID.fullmatch(text) is not None
 
 
 def to_detail(start: StartEvent) -> JsonObject:
-    """The detail object that announces this export again."""
+    """The detail object of a start event, with which the same export can be announced again."""
     detail: dict[str, Any] = {"export_id": start.export_id}
     if start.context:
         detail["context"] = start.context
@@ -88,14 +88,14 @@ def to_detail(start: StartEvent) -> JsonObject:
     return detail
 
 
-def _parse(text: str, field: str) -> Any:
+def _decode(text: str, field: str) -> Any:
     try:
         return strict_json.parse(text)
     except ValueError as error:
         raise StartEventError(field, f"must be JSON ({error})") from None
 
 
-def _open_envelope(envelope: dict[str, Any], source: str) -> Any:
+def _unwrap_envelope(envelope: dict[str, Any], source: str) -> Any:
     if envelope["detail-type"] != DETAIL_TYPE:
         raise StartEventError("detail-type", f"must be '{DETAIL_TYPE}'")
     if envelope.get("source") != source:

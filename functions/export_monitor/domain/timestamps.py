@@ -1,18 +1,18 @@
-"""Timestamps as the API and the events write them (RFC 3339), to and from seconds since the epoch."""
+"""Converts between RFC 3339 timestamps, as the API and the events use them, and seconds since the epoch."""
 
 from datetime import UTC, datetime
 
-# The end of the year 9999, the last that a timestamp can be written of.
+# The end of the year 9999, the last one that RFC 3339 can express.
 _LAST = 253_402_300_799
 
 
 def format_rfc3339(at: float) -> str:
-    """Write a time to the second, in UTC."""
+    """The time in UTC, to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_rfc3339(text: object) -> float | None:
-    """Read a timestamp since 1970, with `Z`, an offset, or neither (which is UTC); None for whatever else."""
+    """Parse a timestamp since 1970 with `Z`, an offset, or neither (which means UTC); None for anything else."""
     if not isinstance(text, str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""An unexpected error as a value, so that it stays with the export it concerns until one place handles it."""
+"""An unexpected error as a value, so that it affects one export only and is handled in one place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Unexpected:
-    """An error that no rule covers, caught where it was raised."""
+    """An unexpected error, caught close to where it was raised."""
 
     error: Exception
 
@@ -18,5 +18,5 @@ def attempt(call: Callable[[], Result]) -> Result | Unexpected:
     """What the call returns, or the error it raised."""
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 -- the other exports of the batch must not notice it
+    except Exception as error:  # noqa: BLE001 -- it must not affect the other exports of the batch
         return Unexpected(error)

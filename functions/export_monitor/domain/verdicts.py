@@ -1,4 +1,4 @@
-"""What is made of what was read: checks, evidence, and the verdict of one look at an export."""
+"""The results of one poll of an export: checks, evidence and the verdict."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from export_monitor.domain.model import ExportJob, SourceFile, StoredObject, Una
 
 
 class Reason(StrEnum):
-    """Why an export has failed, as published."""
+    """Why an export failed, as events say it."""
 
     EXPORT_FAILED = "EXPORT_FAILED"
     EXPORT_NOT_FOUND = "EXPORT_NOT_FOUND"
@@ -21,7 +21,7 @@ class Reason(StrEnum):
 
 
 class CheckStatus(StrEnum):
-    """How a check, or a verification as a whole, came out."""
+    """The result of a check, or of a whole verification."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -30,7 +30,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check of a verification; `reason` says why it was skipped, and is None otherwise."""
+    """One check of a verification; `reason` says why it was skipped, else None."""
 
     name: str
     status: CheckStatus
@@ -41,7 +41,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was checked, in the order of the contract."""
+    """The results of the checks, in the published order."""
 
     checks: tuple[CheckResult, ...]
 
@@ -52,16 +52,16 @@ class Verification:
 
     @property
     def status(self) -> CheckStatus:
-        """Failed where any check failed, passed where the object was seen and nothing failed, else skipped."""
+        """FAILED if any check failed, PASSED if none failed and the object exists, else SKIPPED."""
         if self.failed:
             return CheckStatus.FAILED
-        seen = any(check.name == "exists" and check.status is CheckStatus.PASSED for check in self.checks)
-        return CheckStatus.PASSED if seen else CheckStatus.SKIPPED
+        exists = any(check.name == "exists" and check.status is CheckStatus.PASSED for check in self.checks)
+        return CheckStatus.PASSED if exists else CheckStatus.SKIPPED
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that was learnt of one export in one look; None where it was not asked or not answered."""
+    """Everything that one poll found out about an export; None for what was not read or not answered."""
 
     job: ExportJob | None = None
     file: SourceFile | None = None
@@ -72,7 +72,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a watch ends without a completed export. `code`, `status` and `more_info` are the API's own."""
+    """Why an export counts as failed. `code`, `status` and `more_info` come from the API."""
 
     reason: Reason
     message: str
@@ -83,21 +83,21 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The job has not ended; `state` is the API's word, documented or not."""
+    """The job has not ended; `state` is the API's value, documented or not."""
 
     state: str
 
 
 @dataclass(frozen=True, slots=True)
 class Undetermined:
-    """Nothing can be said now, for a cause that lies outside the export."""
+    """The state is not known now, for a cause outside the export."""
 
     unavailable: Unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """Something is wrong that may yet come right; where it does not, it is this failure."""
+    """Something is wrong that may still be fixed. If it is not fixed in time, the export fails with this failure."""
 
     failure: Failure
 
@@ -109,7 +109,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The export has failed, whatever one waits for."""
+    """The export has failed for good."""
 
     failure: Failure
 

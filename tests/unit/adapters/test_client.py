@@ -23,7 +23,7 @@ NOW = 1_700_000_000.0
 
 @dataclass
 class FakeToken:
-    """Tokens, the one after the other as they are read afresh; none is left in the end."""
+    """Tokens, the one after the other as they are read again; then none is left."""
 
     tokens: list[str] = field(default_factory=lambda: ["t0ken"])
     read_afresh: int = 0
@@ -52,9 +52,9 @@ class Talk:
     time_left: float = 45.0
 
     def __post_init__(self) -> None:
-        self.exchange = FakeTransport(lambda request: self.answer(request))  # noqa: PLW0108 -- it may be exchanged
+        self.transport = FakeTransport(lambda request: self.answer(request))  # noqa: PLW0108 -- it may be exchanged
         rate_limiter = RateLimiter(self.share, self.clock)
-        session = ApiSession(BASE, self.exchange, self.token, rate_limiter, self.report.count, self.clock)
+        session = ApiSession(BASE, self.transport, self.token, rate_limiter, self.report.count, self.clock)
         self.api = CgcApi(session, self.clock)
 
     def jobs(self, *export_ids: str) -> dict[str, Any]:
@@ -70,14 +70,14 @@ class Talk:
         """The same, after the platform has answered that it has no bulk paths."""
         answer, self.answer = self.answer, always(404, NO_SUCH_PATH)
         self.jobs("an-export", "another")
-        self.exchange.requests.clear()
+        self.transport.requests.clear()
         self.report.counts.clear()
         self.answer = answer
         return self
 
     @property
     def asked(self) -> list[str]:
-        return self.exchange.asked
+        return self.transport.asked
 
 
 def job(export_id: str, state: str = "RUNNING") -> dict[str, Any]:
@@ -126,7 +126,7 @@ class TestSingleRead:
     def test_one_export_is_read_by_its_path_with_the_token_in_its_header(self) -> None:
         talk = Talk(earnest)
         assert talk.jobs("a") == {"a": ExportJob("a", "RUNNING", job("a"))}
-        [request] = talk.exchange.requests
+        [request] = talk.transport.requests
         assert request == HttpRequest(
             "GET",
             f"{BASE}/storage/exports/a",
@@ -176,13 +176,13 @@ class TestSingleRead:
         assert isinstance(unavailable, Unavailable)
         assert unavailable.retry_after_seconds is None
         assert not unavailable.not_attempted
-        assert str(status) in unavailable.text
+        assert str(status) in unavailable.message
         assert talk.report.counts == {"ApiErrors": 1}
 
     def test_error_of_the_api_s_own_is_told_with_its_code_and_words(self) -> None:
         talk = Talk(always(400, {"status": 400, "code": 90000, "message": "Bad request."}))
-        assert "90000" in talk.jobs("a")["a"].text
-        assert "Bad request." in talk.jobs("a")["a"].text
+        assert "90000" in talk.jobs("a")["a"].message
+        assert "Bad request." in talk.jobs("a")["a"].message
 
     def test_broken_connection_does_not_keep_the_next_export_from_being_asked(self) -> None:
         talk = Talk(silent(timed_out=False)).without_bulk()
@@ -210,7 +210,7 @@ class TestSingleRead:
         talk.jobs("a")
         talk.time_left = 45.0
         talk.jobs("a")
-        assert talk.exchange.limits == [3.0, 10.0]
+        assert talk.transport.limits == [3.0, 10.0]
 
 
 class TestBulkRead:
@@ -219,15 +219,15 @@ class TestBulkRead:
         answers = talk.jobs("a", "b", "c")
         assert {export_id: answer.state for export_id, answer in answers.items()} == dict.fromkeys("abc", "RUNNING")
         assert talk.asked == [BULK]
-        assert talk.exchange.requests[0].json == {"export_ids": ["a", "b", "c"]}
-        assert talk.exchange.requests[0].headers["X-SBG-Auth-Token"] == "t0ken"
+        assert talk.transport.requests[0].json == {"export_ids": ["a", "b", "c"]}
+        assert talk.transport.requests[0].headers["X-SBG-Auth-Token"] == "t0ken"
 
     def test_request_takes_a_hundred_ids_at_most(self) -> None:
         talk = Talk(earnest)
         export_ids = [f"export-{number}" for number in range(201)]
         assert list(talk.jobs(*export_ids)) == export_ids
         assert talk.asked == [BULK, BULK, "GET /storage/exports/export-200"]
-        assert [len(one.json["export_ids"]) for one in talk.exchange.requests[:2]] == [100, 100]
+        assert [len(one.json["export_ids"]) for one in talk.transport.requests[:2]] == [100, 100]
 
     def test_items_are_matched_by_their_id_in_whatever_order(self) -> None:
         states = {"a": "RUNNING", "b": "COMPLETED", "c": "FAILED"}
@@ -306,7 +306,7 @@ class TestBulkRead:
         talk.answer = always(200, {"items": [{"resource": {"id": "f", "size": 1}}, {"resource": {"id": "g"}}]})
         assert talk.files("f", "g") == {"f": SourceFile("f", None, None, 1), "g": SourceFile("g", None, None, None)}
         assert talk.asked[-1] == "POST /bulk/files/get"
-        assert talk.exchange.requests[-1].json == {"file_ids": ["f", "g"]}
+        assert talk.transport.requests[-1].json == {"file_ids": ["f", "g"]}
 
     @pytest.mark.parametrize(
         ("status", "body"),
@@ -356,9 +356,9 @@ class TestRateLimit:
     def test_refused_worker_asks_nothing_until_the_reset(self, reset: str | None, wait: float) -> None:
         headers = {} if reset is None else {"x-ratelimit-reset": reset}
         talk = Talk(always(429, {"status": 429, "code": 1000, "message": "…"}, headers))
-        # One that says that it is over already is not believed: the schedule says when to look again.
-        told = None if wait == 1 else pytest.approx(wait)
-        assert talk.jobs("a") == {"a": Unavailable("the API's rate limit is used up", told, not_attempted=True)}
+        # A reset that has already passed is ignored: the schedule says when to poll again.
+        retry_after = None if wait == 1 else pytest.approx(wait)
+        assert talk.jobs("a") == {"a": Unavailable("the API's rate limit is used up", retry_after, not_attempted=True)}
         assert talk.report.counts == {"ApiThrottles": 1}
         talk.answer = earnest
         talk.clock.advance(wait - 0.5)
@@ -422,8 +422,8 @@ class TestRateLimit:
         talk.jobs("b", "a", "c")
         assert talk.asked[asked_before:] == [f"GET /storage/exports/{export_id}" for export_id in "cab"]
 
-    def test_so_many_turns_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("export_monitor.adapters.sevenbridges.client._TURNS_REMEMBERED", 2)
+    def test_number_of_remembered_answer_times_is_limited(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("export_monitor.adapters.sevenbridges.client._MAX_ANSWER_TIMES", 2)
         talk = Talk(earnest, share=50).without_bulk()
         for export_id in ("a", "b", "a", "c"):
             talk.jobs(export_id)
@@ -452,7 +452,7 @@ class TestToken:
         talk = Talk(in_turn(response_of(401, {"code": 90001}), response_of(200, job("a"))))
         talk.token.tokens = ["old", "new"]
         assert isinstance(talk.jobs("a")["a"], ExportJob)
-        assert [one.headers["X-SBG-Auth-Token"] for one in talk.exchange.requests] == ["old", "new"]
+        assert [one.headers["X-SBG-Auth-Token"] for one in talk.transport.requests] == ["old", "new"]
         assert not talk.report.counts
 
     def test_token_that_stays_refused_is_counted_once_and_ends_the_asking(self) -> None:
@@ -460,28 +460,28 @@ class TestToken:
         answers = talk.jobs("a", "b", "c")
         assert len(talk.asked) == 2
         assert talk.token.read_afresh == 1
-        assert all(one == Unavailable("the API refuses the token") for one in answers.values())
+        assert all(one == Unavailable("the API rejects the token") for one in answers.values())
         assert talk.report.counts == {"TokenRejected": 1}
 
     def test_refusal_by_a_page_is_a_refusal_too(self) -> None:
         talk = Talk(always(401, b"<html>401</html>"))
-        assert talk.jobs("a", "b")["b"] == Unavailable("the API refuses the token")
+        assert talk.jobs("a", "b")["b"] == Unavailable("the API rejects the token")
         assert talk.report.counts == {"TokenRejected": 1}
 
     def test_secret_that_cannot_be_read_is_a_refused_token(self) -> None:
         talk = Talk(earnest, token=FakeToken([]))
         answers = talk.jobs("a", "b")
         assert talk.asked == []
-        assert all("AccessDeniedException" in one.text and not one.not_attempted for one in answers.values())
+        assert all("AccessDeniedException" in one.message and not one.not_attempted for one in answers.values())
         assert talk.report.counts == {"TokenRejected": 1}
 
     def test_secret_that_cannot_be_read_afresh_is_a_refused_token(self) -> None:
         class Emptied(FakeToken):
             def refresh(self) -> str:
-                raise TokenUnavailableError("the secret holds no token")
+                raise TokenUnavailableError("the secret contains no token")
 
         talk = Talk(always(401, {"code": 90001}), token=Emptied())
-        assert talk.jobs("a")["a"] == Unavailable("the secret holds no token")
+        assert talk.jobs("a")["a"] == Unavailable("the secret contains no token")
         assert talk.report.counts == {"TokenRejected": 1}
 
     @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 429, 500, 302])
@@ -562,13 +562,13 @@ class TestReusedConnections:
     def test_request_is_repeated_once_on_a_new_connection(self) -> None:
         talk = self.talk(breaks=1)
         assert isinstance(talk.jobs("an-export")["an-export"], ExportJob)
-        assert len(talk.exchange.requests) == 2
+        assert len(talk.transport.requests) == 2
         assert talk.report.counts == {}
 
     def test_repeated_request_that_breaks_too_is_no_answer(self) -> None:
         talk = self.talk(breaks=2)
         assert isinstance(talk.jobs("an-export")["an-export"], Unavailable)
-        assert len(talk.exchange.requests) == 2
+        assert len(talk.transport.requests) == 2
         assert talk.report.counts == {"ApiErrors": 1}
 
     def test_repeated_request_counts_in_the_share_of_the_rate_limit(self) -> None:
@@ -577,7 +577,7 @@ class TestReusedConnections:
         assert talk.jobs("an-export")["an-export"].not_attempted
         talk = self.talk(breaks=1, share=1)
         assert isinstance(talk.jobs("an-export")["an-export"], Unavailable)
-        assert len(talk.exchange.requests) == 1
+        assert len(talk.transport.requests) == 1
 
 
 class TestListPages:

@@ -80,4 +80,4 @@ class TestFaults:
             stub.add_client_error("update_item", "ThrottlingException")
             answer = seen(FaultLog(exports(client)), "a", self.FAULT, NOW)
         assert isinstance(answer, Unavailable)
-        assert "ThrottlingException" in answer.text
+        assert "ThrottlingException" in answer.message

@@ -1,4 +1,4 @@
-"""The ledger of groups, where DynamoDB fails or others stand in the way."""
+"""The ledger of groups when DynamoDB fails or other workers write at the same time."""
 
 from typing import Any
 
@@ -23,7 +23,29 @@ def test_group_that_others_keep_writing_is_counted_later() -> None:
         for _ in range(ATTEMPTS):
             stub.add_client_error("transact_write_items", "TransactionConflictException")
         with pytest.raises(UnavailableError, match="busy"):
-            ledger(client).count("run", [MemberResult("a", None)], NOW)
+            ledger(client).record_results("run", [MemberResult("a", None)], NOW)
+
+
+def test_group_claimed_until_this_very_millisecond_counts_nobody() -> None:
+    item = {"member_count": {"N": "2"}, "remaining_count": {"N": "2"}, "claimed_until": {"N": str(int(NOW * 1000))}}
+    reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": "None"}]
+    with stubbed("dynamodb") as (client, stub):
+        for _ in range(ATTEMPTS):
+            stub.add_client_error(
+                "transact_write_items", "TransactionCanceledException", modeled_fields={"CancellationReasons": reasons}
+            )
+        with pytest.raises(UnavailableError, match="busy"):
+            ledger(client).record_results("run", [MemberResult("a", None)], NOW + 0.0004)
+
+
+def test_members_of_a_group_that_is_not_registered_are_counted_later() -> None:
+    reasons = [{"Code": "ConditionalCheckFailed"}, {"Code": "None"}]
+    with stubbed("dynamodb") as (client, stub):
+        stub.add_client_error(
+            "transact_write_items", "TransactionCanceledException", modeled_fields={"CancellationReasons": reasons}
+        )
+        with pytest.raises(UnavailableError, match="not recorded yet"):
+            ledger(client).record_results("run", [MemberResult("a", None)], NOW)
 
 
 def test_claim_that_others_keep_from_being_written_is_made_later() -> None:
@@ -42,7 +64,7 @@ def test_conclusion_is_recorded_though_dynamodb_fails_at_first() -> None:
         ledger(client).record("run", NOW)
 
 
-def test_conclusion_that_cannot_be_recorded_is_told() -> None:
+def test_conclusion_that_cannot_be_recorded_is_reported() -> None:
     with stubbed("dynamodb") as (client, stub):
         for _ in range(RECORD_ATTEMPTS):
             stub.add_client_error("update_item", "InternalServerError")

@@ -41,8 +41,8 @@ class TestClaims:
     def test_exports_of_one_batch_are_claimed_together(self, ledger: Ledger, number: int) -> None:
         claims = [Claim(f"e{n}", f"e{n}:completed", f"m{n}") for n in range(number)]
         assert ledger.claim(claims, NOW, DEADLINE) == {}
-        refused = ledger.claim(claims, NOW + 1, DEADLINE)
-        assert refused == {
+        rejected = ledger.claim(claims, NOW + 1, DEADLINE)
+        assert rejected == {
             f"e{n}": RejectedClaim(ClaimStatus.IN_PROGRESS, pytest.approx(44, abs=0.002)) for n in range(number)
         }
 
@@ -66,12 +66,12 @@ class TestClaims:
         ledger.record([over], [], NOW)
         ledger.claim([busy], NOW, DEADLINE)
         free = [Claim(f"free{n}", f"free{n}:completed", f"m{n}") for n in range(3)]
-        refused = ledger.claim([free[0], over, free[1], busy, free[2]], NOW, DEADLINE)
-        assert {export_id: one.status for export_id, one in refused.items()} == {
+        rejected = ledger.claim([free[0], over, free[1], busy, free[2]], NOW, DEADLINE)
+        assert {export_id: one.status for export_id, one in rejected.items()} == {
             "over": ClaimStatus.ALREADY_PUBLISHED,
             "busy": ClaimStatus.IN_PROGRESS,
         }
-        assert refused["busy"].retry_after_seconds == pytest.approx(45, abs=0.002)
+        assert rejected["busy"].retry_after_seconds == pytest.approx(45, abs=0.002)
         later = ledger.claim(free, NOW, DEADLINE)
         assert {one.status for one in later.values()} == {ClaimStatus.IN_PROGRESS}
         assert set(later) == {"free0", "free1", "free2"}
@@ -80,8 +80,8 @@ class TestClaims:
         claims = [Claim(f"e{n}", f"e{n}:completed", f"m{n}") for n in range(5)]
         ledger.claim(claims, NOW, DEADLINE)
         ledger.record(claims[:3], [], NOW)
-        refused = ledger.claim(claims, NOW, DEADLINE)
-        assert [refused[f"e{n}"].status for n in range(5)] == [ClaimStatus.ALREADY_PUBLISHED] * 3 + [
+        rejected = ledger.claim(claims, NOW, DEADLINE)
+        assert [rejected[f"e{n}"].status for n in range(5)] == [ClaimStatus.ALREADY_PUBLISHED] * 3 + [
             ClaimStatus.IN_PROGRESS
         ] * 2
 
@@ -133,8 +133,8 @@ class TestPublishedBefore:
             kept = int(item(client, export_id)["expires_at"]["N"]) - NOW
             assert kept == pytest.approx(TTL_SECONDS + 5, abs=1)
         assert TTL_SECONDS >= 30 * 86400
-        assert item(client)["sent"] == {"SS": ["a:completed"]}
-        assert item(client)["ended"] == {"SS": ["m1"]}
+        assert item(client)["published_event_ids"] == {"SS": ["a:completed"]}
+        assert item(client)["concluded_message_ids"] == {"SS": ["m1"]}
 
     def test_claim_keeps_the_item_for_as_long(self, ledger: Ledger, client: Any) -> None:
         ledger.claim([COMPLETED], NOW, DEADLINE)
@@ -151,8 +151,8 @@ def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: 
         ledger = Ledger(exports(client))
         begin.wait()
         for _ in range(10):
-            refused = ledger.claim(claims, NOW, DEADLINE)
-            granted = [claim for claim in claims if claim.export_id not in refused]
+            rejected = ledger.claim(claims, NOW, DEADLINE)
+            granted = [claim for claim in claims if claim.export_id not in rejected]
             published.extend(claim.event_id for claim in granted)
             ledger.record(granted, [], NOW)
 
@@ -166,7 +166,7 @@ class TestConflicts:
 
     BOTH = (Claim("a", "a:completed", "m1"), Claim("b", "b:completed", "m2"))
     NONE, CONFLICT = {"Code": "None"}, {"Code": "TransactionConflict"}
-    CHECK = {"Code": "ConditionalCheckFailed", "Item": {"ended": {"SS": ["m1"]}}}  # noqa: RUF012
+    CHECK = {"Code": "ConditionalCheckFailed", "Item": {"concluded_message_ids": {"SS": ["m1"]}}}  # noqa: RUF012
 
     def cancelled(self, stub: Any, *reasons: dict[str, Any]) -> None:
         stub.add_client_error(
@@ -189,8 +189,8 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.CONFLICT)
             stub.add_response("update_item", {})
-            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert refused == {"a": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published="a:completed")}
+            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
+        assert rejected == {"a": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published="a:completed")}
 
     @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
     def test_claims_that_meet_others_each_time_wait_as_busy(self, claims: tuple[Claim, ...]) -> None:
@@ -198,8 +198,8 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             for _ in range(4):
                 stub.add_client_error(call, "TransactionConflictException")
-            refused = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
-        assert refused == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in claims}
+            rejected = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
+        assert rejected == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in claims}
 
     def test_conflicting_claims_wait_for_their_poll_interval_where_no_time_is_left_to_try_again(self) -> None:
         class Late(SynchronousCalls):
@@ -208,14 +208,14 @@ class TestConflicts:
 
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CONFLICT, self.NONE)
-            refused = Ledger(Table(Late(), lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
-        assert refused == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in self.BOTH}
+            rejected = Ledger(Table(Late(), lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
+        assert rejected == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in self.BOTH}
 
     def test_claim_that_is_refused_without_the_item_waits_for_its_poll_interval(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             stub.add_client_error("update_item", "ConditionalCheckFailedException")
-            refused = Ledger(exports(client)).claim(self.BOTH[:1], NOW, DEADLINE)
-        assert refused == {"a": RejectedClaim(ClaimStatus.IN_PROGRESS, None)}
+            rejected = Ledger(exports(client)).claim(self.BOTH[:1], NOW, DEADLINE)
+        assert rejected == {"a": RejectedClaim(ClaimStatus.IN_PROGRESS, None)}
 
     @pytest.mark.parametrize("reasons", [[{"Code": "None"}], [{"Code": "None"}, {"Message": "?"}]])
     def test_transaction_that_was_cancelled_for_no_given_reason_is_not_taken_for_written(
@@ -224,8 +224,8 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             for _ in range(4):
                 self.cancelled(stub, *reasons)
-            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert set(refused) == {"a", "b"}
+            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
+        assert set(rejected) == {"a", "b"}
 
     def test_record_that_meets_another_transaction_is_tried_again(self) -> None:
         with stubbed("dynamodb") as (client, stub):
@@ -277,26 +277,29 @@ class TestConflicts:
         with stubbed("dynamodb") as (client, stub):
             call = "update_item" if len(claims) == 1 else "transact_write_items"
             stub.add_client_error(call, "AccessDeniedException")
-            refused = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
+            rejected = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
         for claim in claims:
-            assert refused[claim.export_id].status is ClaimStatus.UNKNOWN
-            assert refused[claim.export_id].retry_after_seconds == 45
-            assert "AccessDenied" in refused[claim.export_id].cause
+            assert rejected[claim.export_id].status is ClaimStatus.UNKNOWN
+            assert rejected[claim.export_id].retry_after_seconds == 45
+            assert "AccessDenied" in rejected[claim.export_id].cause
 
     def test_lost_claims_stay_lost_where_the_next_try_fails(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, self.CHECK, self.NONE)
             stub.add_client_error("update_item", "InternalServerError")
-            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert [refused[export_id].status for export_id in "ab"] == [ClaimStatus.ALREADY_PUBLISHED, ClaimStatus.UNKNOWN]
+            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
+        assert [rejected[export_id].status for export_id in "ab"] == [
+            ClaimStatus.ALREADY_PUBLISHED,
+            ClaimStatus.UNKNOWN,
+        ]
 
     def test_live_claim_of_a_cancelled_transaction_says_how_long_to_wait(self) -> None:
         live = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW + 30) * 1000))}}}
         lapsed = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW - 1) * 1000))}}}
         with stubbed("dynamodb") as (client, stub):
             self.cancelled(stub, live, lapsed)
-            refused = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert refused == {
+            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
+        assert rejected == {
             "a": RejectedClaim(ClaimStatus.IN_PROGRESS, pytest.approx(30, abs=0.002)),
             "b": RejectedClaim(ClaimStatus.IN_PROGRESS, 0.0),
         }

@@ -52,7 +52,7 @@ class Bucket:
     def answers(self, operation: str, answer: dict[str, Any], **request: Any) -> None:
         self.stub.add_response(operation, answer, {"Bucket": "bucket"} | request)
 
-    def refuses(self, operation: str, status: int, code: str = "", **request: Any) -> None:
+    def fails(self, operation: str, status: int, code: str = "", **request: Any) -> None:
         self.stub.add_client_error(
             operation, code, http_status_code=status, expected_params={"Bucket": "bucket"} | request
         )
@@ -111,34 +111,34 @@ def test_head_tells_class_encryption_version_and_checksums(bucket: Bucket) -> No
 
 
 def test_checksum_mode_that_is_refused_is_left_out(bucket: Bucket) -> None:
-    bucket.refuses("head_object", 403, Key="runs/calls.vcf", ChecksumMode="ENABLED")
+    bucket.fails("head_object", 403, Key="runs/calls.vcf", ChecksumMode="ENABLED")
     bucket.answers("head_object", HEAD, Key="runs/calls.vcf")
     assert isinstance(bucket.inspect(PLAIN), StoredObject)
 
 
 def test_head_of_an_object_under_a_disabled_key_is_read_without_its_checksums(bucket: Bucket) -> None:
-    bucket.refuses("head_object", 400, Key="runs/calls.vcf", ChecksumMode="ENABLED")
+    bucket.fails("head_object", 400, Key="runs/calls.vcf", ChecksumMode="ENABLED")
     bucket.answers("head_object", HEAD, Key="runs/calls.vcf")
     assert isinstance(bucket.inspect(PLAIN), StoredObject)
     assert bucket.counted == []
 
 
 def test_head_that_is_bad_in_both_modes_is_an_error_of_s3(bucket: Bucket) -> None:
-    bucket.refuses("head_object", 400, "400", Key=KEY, ChecksumMode="ENABLED")
-    bucket.refuses("head_object", 400, "400", Key=KEY)
+    bucket.fails("head_object", 400, "400", Key=KEY, ChecksumMode="ENABLED")
+    bucket.fails("head_object", 400, "400", Key=KEY)
     assert bucket.inspect() == Unavailable(f"S3 answers 400 for s3://bucket/{KEY}")
     assert bucket.counted == ["S3Errors"]
 
 
 def test_next_key_is_tried_where_one_does_not_exist(bucket: Bucket) -> None:
-    bucket.refuses("head_object", 404, Key="runs/calls.vcf", ChecksumMode="ENABLED")
+    bucket.fails("head_object", 404, Key="runs/calls.vcf", ChecksumMode="ENABLED")
     bucket.heads("runscalls.vcf")
     assert bucket.inspect(PLAIN).key == "runscalls.vcf"
 
 
 def test_object_is_missing_only_where_every_key_is(bucket: Bucket) -> None:
     for key in (KEY, OTHER):
-        bucket.refuses("head_object", 404, Key=key, ChecksumMode="ENABLED")
+        bucket.fails("head_object", 404, Key=key, ChecksumMode="ENABLED")
     assert bucket.inspect() == ObjectNotFound("bucket", (KEY, OTHER))
 
 
@@ -149,13 +149,13 @@ def test_job_without_a_location_has_no_object(bucket: Bucket) -> None:
 def test_refused_key_is_not_called_missing(bucket: Bucket) -> None:
     for _ in range(2):
         bucket.stub.add_client_error("head_object", "403", http_status_code=403)
-    bucket.refuses("head_object", 404, Key=OTHER, ChecksumMode="ENABLED")
-    assert bucket.inspect() == ObjectForbidden("bucket", f"S3 refuses to show s3://bucket/{KEY}.")
+    bucket.fails("head_object", 404, Key=OTHER, ChecksumMode="ENABLED")
+    assert bucket.inspect() == ObjectForbidden("bucket", f"S3 denies access to s3://bucket/{KEY}.")
 
 
 @pytest.mark.parametrize("status", [409, 503])
 def test_any_other_answer_is_an_obstacle_that_counts(bucket: Bucket, status: int) -> None:
-    bucket.refuses("head_object", status, "SlowDown", Key=KEY, ChecksumMode="ENABLED")
+    bucket.fails("head_object", status, "SlowDown", Key=KEY, ChecksumMode="ENABLED")
     assert bucket.inspect() == Unavailable(f"S3 answers SlowDown for s3://bucket/{KEY}")
     assert bucket.counted == ["S3Errors"]
 
@@ -183,7 +183,7 @@ def test_look_that_is_late_is_an_obstacle_and_one_that_was_not_begun_was_not_ask
     # What was not asked is no error of S3's.
     assert counted == ["S3Errors"]
     assert [isinstance(answer, Unavailable) and answer.not_attempted for answer in answers] == [False, True]
-    assert all(isinstance(answer, Unavailable) and answer.text.startswith("S3: ") for answer in answers)
+    assert all(isinstance(answer, Unavailable) and answer.message.startswith("S3: ") for answer in answers)
 
 
 def test_small_object_is_read_at_once_pinned_to_its_etag(bucket: Bucket) -> None:
@@ -241,8 +241,8 @@ def test_archived_object_is_not_read(bucket: Bucket, changes: dict[str, str], re
 
 def test_refused_bytes_skip_what_needs_them(bucket: Bucket) -> None:
     bucket.heads(KEY)
-    bucket.refuses("get_object", 403, "AccessDenied", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
-    assert bucket.inspect().head_and_tail == Unread("S3 refuses to show the object's bytes")
+    bucket.fails("get_object", 403, "AccessDenied", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    assert bucket.inspect().head_and_tail == Unread("S3 denies access to the object's bytes")
 
 
 @pytest.mark.parametrize("status", [400, 403])
@@ -251,14 +251,14 @@ def test_bytes_under_a_key_that_cannot_be_used_skip_what_needs_them_and_name_the
     bucket: Bucket, status: int, code: str
 ) -> None:
     bucket.heads(KEY, SSEKMSKeyId="arn:key")
-    bucket.refuses("get_object", status, code, Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    bucket.fails("get_object", status, code, Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
     assert bucket.inspect().head_and_tail == Unread(f"S3 cannot use the object's KMS key arn:key ({code})")
     assert bucket.counted == []
 
 
 def test_bytes_that_are_refused_as_a_bad_request_without_a_kms_code_are_an_error_of_s3(bucket: Bucket) -> None:
     bucket.heads(KEY)
-    bucket.refuses("get_object", 400, "InvalidArgument", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    bucket.fails("get_object", 400, "InvalidArgument", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
     assert bucket.inspect() == Unavailable(f"S3 answers InvalidArgument for s3://bucket/{KEY}")
 
 
@@ -292,11 +292,11 @@ def test_head_that_lacks_what_every_object_has_is_unexpected_for_this_object_alo
 
 def test_object_that_changes_while_it_is_looked_at_is_looked_at_later(bucket: Bucket) -> None:
     bucket.heads(KEY)
-    bucket.refuses("get_object", 412, "PreconditionFailed", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
+    bucket.fails("get_object", 412, "PreconditionFailed", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
     assert bucket.inspect() == Unavailable(f"S3 answers PreconditionFailed for s3://bucket/{KEY}")
 
 
-def raise_unavailable(canned_acl: str) -> ExportJob:
+def requesting(canned_acl: str) -> ExportJob:
     return replace(PLAIN, properties={"aws_canned_acl": canned_acl})
 
 
@@ -318,28 +318,28 @@ def test_acl_is_read_where_it_was_asked_for_and_ownership_remembered(bucket: Buc
     bucket.heads("runs/calls.vcf")
     bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
     bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
-    assert bucket.inspect(raise_unavailable("public-read")).acl == ObjectAcl("owner", GRANTS)
+    assert bucket.inspect(requesting("public-read")).acl == ObjectAcl("owner", GRANTS)
     bucket.heads("runs/calls.vcf", VersionId="v1")
     bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf", VersionId="v1")
-    assert bucket.inspect(raise_unavailable("public-read")).acl == ObjectAcl("owner", GRANTS)
+    assert bucket.inspect(requesting("public-read")).acl == ObjectAcl("owner", GRANTS)
 
 
 def test_acl_is_not_read_where_the_bucket_has_acls_disabled(bucket: Bucket) -> None:
     bucket.heads("runs/calls.vcf")
     bucket.answers("get_bucket_ownership_controls", ownership("BucketOwnerEnforced"))
-    assert bucket.inspect(raise_unavailable("private")).acl == Unread("the bucket has ACLs disabled")
+    assert bucket.inspect(requesting("private")).acl == Unread("the bucket has ACLs disabled")
     bucket.clock = 901
     bucket.heads("runs/calls.vcf")
     bucket.answers("get_bucket_ownership_controls", ownership("BucketOwnerPreferred"))
     bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
-    assert isinstance(bucket.inspect(raise_unavailable("private")).acl, ObjectAcl)
+    assert isinstance(bucket.inspect(requesting("private")).acl, ObjectAcl)
 
 
 def test_bucket_from_before_the_setting_has_acls(bucket: Bucket) -> None:
     bucket.heads("runs/calls.vcf")
-    bucket.refuses("get_bucket_ownership_controls", 404, "OwnershipControlsNotFoundError")
+    bucket.fails("get_bucket_ownership_controls", 404, "OwnershipControlsNotFoundError")
     bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
-    assert isinstance(bucket.inspect(raise_unavailable("private")).acl, ObjectAcl)
+    assert isinstance(bucket.inspect(requesting("private")).acl, ObjectAcl)
 
 
 def test_bucket_s_owner_is_asked_for_where_the_acl_speaks_of_it_and_remembered(bucket: Bucket) -> None:
@@ -347,32 +347,32 @@ def test_bucket_s_owner_is_asked_for_where_the_acl_speaks_of_it_and_remembered(b
     bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
     bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
     bucket.answers("get_bucket_acl", {"Owner": {"ID": "bucket-owner"}, "Grants": []})
-    assert bucket.inspect(raise_unavailable("bucket-owner-read")).acl == ObjectAcl("owner", GRANTS, "bucket-owner")
+    assert bucket.inspect(requesting("bucket-owner-read")).acl == ObjectAcl("owner", GRANTS, "bucket-owner")
     bucket.heads("runs/calls.vcf")
     bucket.answers("get_object_acl", ACL, Key="runs/calls.vcf")
-    assert bucket.inspect(raise_unavailable("bucket-owner-full-control")).acl.bucket_owner == "bucket-owner"
+    assert bucket.inspect(requesting("bucket-owner-full-control")).acl.bucket_owner == "bucket-owner"
 
 
-@pytest.mark.parametrize("refused", ["get_bucket_ownership_controls", "get_object_acl"])
-def test_refused_acl_skips_what_needs_it(bucket: Bucket, refused: str) -> None:
+@pytest.mark.parametrize("denied", ["get_bucket_ownership_controls", "get_object_acl"])
+def test_denied_acl_skips_what_needs_it(bucket: Bucket, denied: str) -> None:
     bucket.heads("runs/calls.vcf")
-    if refused == "get_object_acl":
+    if denied == "get_object_acl":
         bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
-    bucket.stub.add_client_error(refused, "AccessDenied", http_status_code=403)
-    acl = bucket.inspect(raise_unavailable("private")).acl
+    bucket.stub.add_client_error(denied, "AccessDenied", http_status_code=403)
+    acl = bucket.inspect(requesting("private")).acl
     assert isinstance(acl, Unread)
-    assert "refuses" in acl.reason
+    assert "denies" in acl.reason
 
 
-@pytest.mark.parametrize("refused", ["get_bucket_ownership_controls", "get_object_acl"])
-def test_acl_that_cannot_be_read_now_is_an_obstacle(bucket: Bucket, refused: str) -> None:
+@pytest.mark.parametrize("denied", ["get_bucket_ownership_controls", "get_object_acl"])
+def test_acl_that_cannot_be_read_now_is_an_obstacle(bucket: Bucket, denied: str) -> None:
     bucket.heads("runs/calls.vcf")
-    if refused == "get_object_acl":
+    if denied == "get_object_acl":
         bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
-    bucket.stub.add_client_error(refused, "SlowDown", http_status_code=503)
-    assert isinstance(bucket.inspect(raise_unavailable("private")), Unavailable)
+    bucket.stub.add_client_error(denied, "SlowDown", http_status_code=503)
+    assert isinstance(bucket.inspect(requesting("private")), Unavailable)
 
 
 def test_acl_that_no_object_can_have_is_not_read(bucket: Bucket) -> None:
     bucket.heads("runs/calls.vcf")
-    assert bucket.inspect(raise_unavailable("log-delivery-write")).acl == Unread("its ACL was not read")
+    assert bucket.inspect(requesting("log-delivery-write")).acl == Unread("its ACL was not read")

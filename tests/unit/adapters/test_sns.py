@@ -86,8 +86,8 @@ def test_number_attribute_is_a_number() -> None:
 
 
 def test_message_that_sns_refused_is_told_and_the_others_are_published() -> None:
-    refused = {1: {"Id": "1", "Code": "InternalError", "SenderFault": False, "Message": "…"}}
-    assert published([message(0), message(1), message(2)], failed=refused) == {
+    rejected = {1: {"Id": "1", "Code": "InternalError", "SenderFault": False, "Message": "…"}}
+    assert published([message(0), message(1), message(2)], failed=rejected) == {
         "e1:completed": Unpublished("SNS: InternalError")
     }
 

@@ -31,9 +31,9 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_line_is_one_json_object_with_its_fields_but_those_without_a_value() -> None:
-    with telemetry() as (told, _, stream):
-        told.info("export_polled", export_id="a", delay_seconds=0, state=None)
-        told.warning("message_dead_lettered", error="export_id: is needed")
+    with telemetry() as (report, _, stream):
+        report.info("export_polled", export_id="a", delay_seconds=0, state=None)
+        report.warning("message_dead_lettered", error="export_id: is needed")
     note, warning = lines(stream)
     assert (note["level"], note["message"], note["export_id"], note["delay_seconds"]) == (
         "INFO", "export_polled", "a", 0,
@@ -46,11 +46,11 @@ def test_traceback_is_in_the_line_itself() -> None:
     def go_wrong() -> None:
         raise LookupError("what nobody foresaw")
 
-    with telemetry() as (told, _, stream):
+    with telemetry() as (report, _, stream):
         try:
             go_wrong()
         except LookupError as error:
-            told.exception("unexpected_error", error, message_ids=["m"])
+            report.exception("unexpected_error", error, message_ids=["m"])
     [line] = lines(stream)
     assert line["level"] == "ERROR"
     assert line["exception_name"] == "LookupError"
@@ -61,14 +61,14 @@ def test_traceback_is_in_the_line_itself() -> None:
 @pytest.mark.parametrize(
     ("tell", "unit", "value"),
     [
-        (lambda told: told.count("Metric"), "Count", 1),
-        (lambda told: told.measure_seconds("Metric", 2.00049), "Seconds", 2.0),
-        (lambda told: told.measure_bytes("Metric", 5 * 1024**4), "Bytes", 5 * 1024**4),
+        (lambda report: report.count("Metric"), "Count", 1),
+        (lambda report: report.measure_seconds("Metric", 2.00049), "Seconds", 2.0),
+        (lambda report: report.measure_bytes("Metric", 5 * 1024**4), "Bytes", 5 * 1024**4),
     ],
 )
 def test_metric_carries_its_unit(tell: Any, unit: str, value: float) -> None:
-    with telemetry() as (told, metrics, _):
-        tell(told)
+    with telemetry() as (report, metrics, _):
+        tell(report)
         emitted = metrics.serialize_metric_set()
     [declared] = emitted["_aws"]["CloudWatchMetrics"]
     assert declared["Metrics"] == [{"Name": "Metric", "Unit": unit}]

@@ -152,8 +152,8 @@ def test_connection_is_kept_from_one_request_to_the_next() -> None:
         connection.sendall(OK + b"Content-Length: 2\r\n\r\n[]")
 
     with serving(answer_twice) as server:
-        exchange = HttpTransport()
-        assert [exchange.send(get(server.url), 5.0).body for _ in range(2)] == [b"{}", b"[]"]
+        transport = HttpTransport()
+        assert [transport.send(get(server.url), 5.0).body for _ in range(2)] == [b"{}", b"[]"]
 
 
 def served_once_then(end: Callable[[socket.socket], None]) -> Behaviour:
@@ -177,7 +177,7 @@ def reset(connection: socket.socket) -> None:
     [
         (lambda _: None, True),
         (reset, True),
-        # The answer had begun, so the request may have had its effect.
+        # The response had started, so the request may have had its effect.
         (lambda connection: connection.sendall(OK + b"Content-Length: 100\r\n\r\n{"), False),
     ],
     ids=["closed", "reset", "answered"],
@@ -186,13 +186,13 @@ def test_only_a_reused_connection_that_breaks_before_an_answer_is_called_reused(
     end: Callable[[socket.socket], None], reused: bool
 ) -> None:
     with serving(served_once_then(end)) as server:
-        exchange = HttpTransport()
-        exchange.send(get(server.url), 5.0)
+        transport = HttpTransport()
+        transport.send(get(server.url), 5.0)
         with pytest.raises(TransportError) as caught:
-            exchange.send(get(server.url), 5.0)
+            transport.send(get(server.url), 5.0)
         assert caught.value.reused is reused
         # The next request opens a new connection, which is answered.
-        assert exchange.send(get(server.url), 5.0).body == b"{}"
+        assert transport.send(get(server.url), 5.0).body == b"{}"
 
 
 def test_new_connection_that_breaks_before_an_answer_is_not_called_reused() -> None:
@@ -291,11 +291,11 @@ def test_silence_within_the_body_is_no_answer_in_time() -> None:
 
 def test_servers_that_drip_for_ever_do_not_keep_a_healthy_one_from_being_asked() -> None:
     with serving(dripping(OK, b"X-Drop: x\r\n")) as sick, serving(OK + b"Content-Length: 2\r\n\r\n{}") as healthy:
-        exchange = HttpTransport()
+        transport = HttpTransport()
         for _ in range(3):
             with pytest.raises(TransportError, match="within"):
-                exchange.send(get(sick.url), 0.1)
-        assert exchange.send(get(healthy.url), 5.0).body == b"{}"
+                transport.send(get(sick.url), 0.1)
+        assert transport.send(get(healthy.url), 5.0).body == b"{}"
 
 
 @pytest.mark.parametrize(

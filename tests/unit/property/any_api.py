@@ -137,8 +137,8 @@ def check_request(request: HttpRequest) -> None:
 def check_error(answer: object) -> None:
     """Check that an error has a text without the token, and stops requests for minutes at most."""
     if isinstance(answer, Unavailable):
-        assert answer.text
-        assert TOKEN not in answer.text
+        assert answer.message
+        assert TOKEN not in answer.message
         assert answer.retry_after_seconds is None or 1 <= answer.retry_after_seconds <= 330
 
 

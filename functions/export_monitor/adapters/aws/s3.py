@@ -1,4 +1,4 @@
-"""Exported objects in S3: what HeadObject says of them, a few of their bytes, their grants; or missing, or refused."""
+"""Exported objects in S3: their metadata, a few of their bytes, and their ACLs."""
 
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import GetObjectAclOutputTypeDef, GetObjectOutputTypeDef, HeadObjectOutputTypeDef
 
-# An object in one of these must be restored before it can be read.
+# Objects in these storage classes must be restored before they can be read.
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 _CHECKSUM = "Checksum"
-# How the codes of KMS's errors begin, which S3 hands on with 400 (a key that is disabled or pending deletion) or 403.
+# Prefix of the error codes of KMS. S3 passes them on with 400 (the key is disabled or pending deletion) or 403.
 _KMS = "KMS."
-_BUCKET_REMEMBERED_SECONDS = 900.0
+_BUCKET_CACHE_SECONDS = 900.0
 
 
-class _OtherBytesError(Exception):
-    """S3 answered a ranged request with something else than the bytes asked for, which says nothing of the object."""
+class _WrongRangeError(Exception):
+    """S3 did not return the requested byte range, so nothing is known about the object's content."""
 
 
 class ExportedObjects:
-    """Inspects objects in the buckets that it is given, and asks for no others. `count` takes the name of a metric."""
+    """Inspects objects in `buckets`, and never requests any other bucket. `count` adds one to the named metric."""
 
     def __init__(
         self,
@@ -59,64 +59,65 @@ class ExportedObjects:
         self._buckets = frozenset(buckets)
         self._count = count
         self._monotonic = monotonic
-        self._without_acls: dict[str, tuple[float, bool]] = {}
+        self._acls_disabled: dict[str, tuple[float, bool]] = {}
         self._owners: dict[str, tuple[float, str]] = {}
 
     def inspect(
-        self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float
+        self, targets: Sequence[tuple[Volume, ExportJob]], within_seconds: float
     ) -> list[ObjectAnswer | Unexpected]:
-        """For each, the first of the keys that the job's location may mean and that exists, as its checks need it.
+        """Return each job's object: the first existing key of those that the job's location can mean.
 
-        An error of S3 (neither 403 nor 404) is an Obstacle and counts in the metric S3Errors.
+        An error of S3 other than 403 and 404 becomes Unavailable and counts in the metric S3Errors.
         """
-        looks = [partial(self._look, volume, job) for volume, job in wanted]
-        answers = [_answer(outcome) for outcome in self._calls.call_all(looks, within_seconds)]
+        calls = [partial(self._inspect, volume, job) for volume, job in targets]
+        answers = [_answer(outcome) for outcome in self._calls.call_all(calls, within_seconds)]
         for answer in answers:
             if isinstance(answer, Unavailable) and not answer.not_attempted:
                 self._count("S3Errors")
         return answers
 
-    def _look(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
+    def _inspect(self, volume: Volume, job: ExportJob) -> ObjectAnswer:
         if volume.bucket not in self._buckets:
             return ObjectForbidden(volume.bucket, f"The bucket {volume.bucket} is not one of ExportBuckets.")
         keys = candidate_keys(volume.prefix, job.location or "")
-        refused: ObjectForbidden | None = None
+        forbidden: ObjectForbidden | None = None
         for key in keys:
             try:
                 return self._read(self._head(volume.bucket, key), job)
             except ClientError as error:
                 if _status(error) == 403:
-                    refused = ObjectForbidden(volume.bucket, f"S3 refuses to show s3://{volume.bucket}/{key}.")
+                    forbidden = ObjectForbidden(volume.bucket, f"S3 denies access to s3://{volume.bucket}/{key}.")
                 elif _status(error) != 404:
                     return Unavailable(f"S3 answers {error.response['Error']['Code']} for s3://{volume.bucket}/{key}")
             except BotoCoreError as error:
                 return Unavailable(f"S3 cannot be reached ({type(error).__name__})")
-            except _OtherBytesError as error:
-                return Unavailable(f"S3 did not answer with the bytes asked for of s3://{volume.bucket}/{key}: {error}")
-        # A key that may not be seen may be the one, so nothing is missing while any was refused.
-        return refused or ObjectNotFound(volume.bucket, keys)
+            except _WrongRangeError as error:
+                return Unavailable(f"S3 did not return the requested bytes of s3://{volume.bucket}/{key}: {error}")
+        # A key that S3 denies may be the right one, so the object only counts as missing if no key was denied.
+        return forbidden or ObjectNotFound(volume.bucket, keys)
 
     def _head(self, bucket: str, key: str) -> StoredObject:
         client = self._client()
         try:
             head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
-            # S3 shows the checksums of an object under a KMS key only where that key may be used: else 403, or 400 for
-            # a disabled key. The rest of the head needs no key. A HEAD answer has no body, so no code tells more.
+            # S3 returns the checksums of an object under a KMS key only if the caller may use the key; otherwise it
+            # answers 403, or 400 for a disabled key. The other headers need no key. The response to a HEAD has no body,
+            # so no error code says which case it is.
             if _status(error) not in (400, 403):
                 raise
             head = client.head_object(Bucket=bucket, Key=key)
         return _stored_object(bucket, key, head)
 
     def _read(self, found: StoredObject, job: ExportJob) -> StoredObject:
-        asked_acl = job.properties.get("aws_canned_acl")
-        if asked_acl in canned_acls.CANNED_ACLS:
-            found = replace(found, acl=self._access(found, str(asked_acl)))
-        return replace(found, head_and_tail=self._ends(found))
+        requested_acl = job.properties.get("aws_canned_acl")
+        if requested_acl in canned_acls.CANNED_ACLS:
+            found = replace(found, acl=self._object_acl(found, str(requested_acl)))
+        return replace(found, head_and_tail=self._head_and_tail(found))
 
-    def _ends(self, found: StoredObject) -> HeadAndTail | Unread:
+    def _head_and_tail(self, found: StoredObject) -> HeadAndTail | Unread:
         if not found.readable:
-            return Unread("the object is archived, and would have to be restored first")
+            return Unread("the object is archived and must be restored first")
         if integrity.is_unmarked_format(found.key):
             return Unread("a format of this name has no end-of-file marker")
         if not found.size:
@@ -127,10 +128,10 @@ class ExportedObjects:
                 return HeadAndTail(first, first[-integrity.LAST_BYTES :])
             return HeadAndTail(first, self._bytes(found, found.size - integrity.LAST_BYTES, found.size))
         except ClientError as error:
-            return Unread(_refusal(error, found, "S3 refuses to show the object's bytes"))
+            return Unread(_denial(error, found, "S3 denies access to the object's bytes"))
 
     def _bytes(self, found: StoredObject, start: int, end: int) -> bytes:
-        """The bytes from `start` to before `end`, of the very version, or content, that was looked at."""
+        """The bytes from `start` to before `end`, of the version (or the ETag) that HeadObject returned."""
         span = f"bytes={start}-{end - 1}"
         if found.version_id:
             answer = self._client().get_object(
@@ -142,26 +143,26 @@ class ExportedObjects:
             )
         with answer["Body"] as body:
             _check_range(answer, f"bytes {start}-{end - 1}/{found.size}")
-            # Whatever the server sends, no more than was asked for is read.
+            # The server may send more than requested; do not read it.
             content = body.read(end - start)
         if len(content) < end - start:
-            raise _OtherBytesError(f"{len(content)} bytes in place of {end - start}")
+            raise _WrongRangeError(f"{len(content)} bytes instead of {end - start}")
         return content
 
-    def _access(self, found: StoredObject, canned_acl: str) -> ObjectAcl | Unread:
+    def _object_acl(self, found: StoredObject, canned_acl: str) -> ObjectAcl | Unread:
         try:
             if self._has_acls_disabled(found.bucket):
                 return Unread("the bucket has ACLs disabled")
             acl = self._acl(found)
             bucket_owner = self._bucket_owner(found.bucket) if canned_acls.needs_bucket_owner(canned_acl) else None
         except ClientError as error:
-            words = "S3 refuses to show the ACL, its bucket's or the bucket's object ownership"
-            return Unread(_refusal(error, found, words))
-        given = (
+            text = "S3 denies access to the object's ACL, the bucket's ACL or the bucket's object ownership"
+            return Unread(_denial(error, found, text))
+        grants = (
             Grant(grant["Grantee"].get("ID") or grant["Grantee"].get("URI", "?"), grant["Permission"])
             for grant in acl["Grants"]
         )
-        return ObjectAcl(acl["Owner"]["ID"], frozenset(given), bucket_owner)
+        return ObjectAcl(acl["Owner"]["ID"], frozenset(grants), bucket_owner)
 
     def _acl(self, found: StoredObject) -> "GetObjectAclOutputTypeDef":
         if found.version_id:
@@ -169,23 +170,23 @@ class ExportedObjects:
         return self._client().get_object_acl(Bucket=found.bucket, Key=found.key)
 
     def _has_acls_disabled(self, bucket: str) -> bool:
-        read_at, known = self._without_acls.get(bucket, (float("-inf"), False))
-        if self._monotonic() - read_at < _BUCKET_REMEMBERED_SECONDS:
+        read_at, known = self._acls_disabled.get(bucket, (float("-inf"), False))
+        if self._monotonic() - read_at < _BUCKET_CACHE_SECONDS:
             return known
         try:
             controls = self._client().get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
             disabled = any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in controls["Rules"])
         except ClientError as error:
-            # Buckets from before the setting existed have none, and have ACLs.
+            # Buckets older than this setting have no controls, and their ACLs are enabled.
             if _status(error) != 404:
                 raise
             disabled = False
-        self._without_acls[bucket] = (self._monotonic(), disabled)
+        self._acls_disabled[bucket] = (self._monotonic(), disabled)
         return disabled
 
     def _bucket_owner(self, bucket: str) -> str:
         read_at, known = self._owners.get(bucket, (float("-inf"), ""))
-        if self._monotonic() - read_at < _BUCKET_REMEMBERED_SECONDS:
+        if self._monotonic() - read_at < _BUCKET_CACHE_SECONDS:
             return known
         owner = self._client().get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
         self._owners[bucket] = (self._monotonic(), owner)
@@ -201,20 +202,20 @@ def _answer(outcome: ObjectAnswer | Exception) -> ObjectAnswer | Unexpected:
 
 
 def _check_range(answer: "GetObjectOutputTypeDef", expected: str) -> None:
-    """Raise _OtherBytesError unless the answer is partial content (206) of exactly the expected Content-Range."""
-    status, given = answer["ResponseMetadata"]["HTTPStatusCode"], answer.get("ContentRange")
-    if status != 206 or given != expected:
-        raise _OtherBytesError(f"HTTP {status}, Content-Range {given!r:.100} in place of {expected!r}")
+    """Raise _WrongRangeError unless the response is partial content (206) with the expected Content-Range."""
+    status, actual = answer["ResponseMetadata"]["HTTPStatusCode"], answer.get("ContentRange")
+    if status != 206 or actual != expected:
+        raise _WrongRangeError(f"HTTP {status}, Content-Range {actual!r:.100} instead of {expected!r}")
 
 
-def _refusal(error: ClientError, found: StoredObject, words: str) -> str:
-    """Why something of an object was refused. Raises the error where it is no refusal: neither 403 nor one of KMS."""
+def _denial(error: ClientError, found: StoredObject, text: str) -> str:
+    """Why access was denied: `text`, or the KMS key. Raises the error if it is neither a 403 nor an error of KMS."""
     code = error.response["Error"].get("Code", "")
     if code.startswith(_KMS):
         return f"S3 cannot use the object's KMS key {found.kms_key_id or '(unknown)'} ({code})"
     if _status(error) != 403:
         raise error
-    return words
+    return text
 
 
 def _status(error: ClientError) -> int:

@@ -1,4 +1,4 @@
-"""The API token, from Secrets Manager: kept once read, read afresh when the API refuses it."""
+"""The API token from Secrets Manager: cached after the first read, read again when the API rejects it."""
 
 import json
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TokenUnavailableError(Exception):
-    """There is no token: the secret cannot be read, or holds none. The text never shows what it holds."""
+    """The secret cannot be read or contains no token. The text never quotes the secret."""
 
 
 class ApiToken:
@@ -27,17 +27,17 @@ class ApiToken:
         self._token: str | None = None
 
     def get(self) -> str:
-        """The token as it was last read. Raises TokenUnavailableError."""
+        """The cached token, or the one in the secret. Raises TokenUnavailableError."""
         return self._token or self.refresh()
 
     def refresh(self) -> str:
-        """The token as the secret holds it now. Raises TokenUnavailableError."""
+        """Read the token from the secret. Raises TokenUnavailableError."""
         self._token = None
         try:
             secret = self._calls.call(lambda: self._client().get_secret_value(SecretId=self._secret_arn))
         except AWS_ERRORS as error:
-            why = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-            raise TokenUnavailableError(f"the secret cannot be read: {why}") from None
+            cause = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            raise TokenUnavailableError(f"the secret cannot be read: {cause}") from None
         self._token = _token_in(secret.get("SecretString"))
         return self._token
 
@@ -52,7 +52,7 @@ def _token_in(secret: str | None) -> str:
         except (ValueError, RecursionError):
             raise TokenUnavailableError("the secret is neither a token nor JSON") from None
         text = token.strip() if isinstance(token, str) else ""
-    # What is not plain text, a line break above all, must never reach a header.
+    # Anything but printable ASCII, a line break above all, must never reach an HTTP header.
     if not text or not all("!" <= character <= "~" for character in text):
-        raise TokenUnavailableError("the secret holds no token")
+        raise TokenUnavailableError("the secret contains no token")
     return text

@@ -1,4 +1,4 @@
-"""The topic that events are published to, by ten and within SNS's size limit for a batch."""
+"""The events topic: messages are published in batches of at most ten and within SNS's size limit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ _BATCH_ENTRIES = 10
 
 
 class EventsTopic:
-    """Publishes messages."""
+    """Publishes messages to one SNS topic."""
 
     def __init__(self, calls: AwsCalls, client: "Callable[[], SNSClient]", topic_arn: str) -> None:
         self._calls = calls
@@ -28,12 +28,12 @@ class EventsTopic:
         self._topic_arn = topic_arn
 
     def publish(self, messages: Sequence[SnsMessage]) -> dict[str, Unpublished]:
-        """Publish; returns those that were not published, by the id of their event."""
+        """Publish messages; return the failures by event id."""
         return self._publish(list(_batches(messages)))
 
     def _publish(self, batches: Sequence[Sequence[SnsMessage]]) -> dict[str, Unpublished]:
         failures: dict[str, Unpublished] = {}
-        suspects: list[SnsMessage] = []
+        to_retry: list[SnsMessage] = []
         answers = self._calls.call_all([self._call(batch) for batch in batches])
         for batch, answer in zip(batches, answers, strict=True):
             if not isinstance(answer, Exception):
@@ -41,23 +41,23 @@ class EventsTopic:
                     batch[int(failed["Id"])].event_id: Unpublished(f"SNS: {failed['Code']}")
                     for failed in answer.get("Failed", ())
                 }
-            elif len(batch) > 1 and _concerns_the_content(answer):
-                suspects += batch
+            elif len(batch) > 1 and _is_content_rejected(answer):
+                to_retry += batch
             else:
                 failures |= {message.event_id: _unpublished(answer) for message in batch}
-        # One message may be what the others were refused for, so each is tried by itself.
-        return failures | (self._publish([[message] for message in suspects]) if suspects else {})
+        # One invalid message makes SNS reject the whole batch, so publish each of its messages separately.
+        return failures | (self._publish([[message] for message in to_retry]) if to_retry else {})
 
     def _call(self, batch: Sequence[SnsMessage]) -> "Callable[[], PublishBatchResponseTypeDef]":
         entries = [_entry(number, message) for number, message in enumerate(batch)]
         return lambda: self._client().publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
 
 
-def _concerns_the_content(error: Exception) -> bool:
-    """Whether a call failed for what was in it: nothing was published then, and another content may pass."""
+def _is_content_rejected(error: Exception) -> bool:
+    """Whether a call failed because of its content: nothing was published, and the other messages may be accepted."""
     if isinstance(error, ClientError):
-        refused = error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-        return refused and "Throttl" not in error.response["Error"]["Code"]
+        rejected = error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        return rejected and "Throttl" not in error.response["Error"]["Code"]
     return not isinstance(error, AWS_ERRORS)
 
 

@@ -1,4 +1,4 @@
-"""The queue of exports being watched, and the dead-letter queue beside it."""
+"""The queue with one message per watched export, and its dead-letter queue."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BATCH_ENTRIES = 10
 _MAX_ATTRIBUTES = 10
-# SQS refuses a message's characters outside of these; an error text quotes what a sender wrote.
+# Error texts quote what a sender wrote, so they are limited.
 _ERROR_CHARACTERS = 1000
 _ATTEMPTS = 2
 _DISCOVERED: "dict[str, MessageAttributeValueTypeDef]" = {
@@ -33,7 +33,7 @@ _DISCOVERED: "dict[str, MessageAttributeValueTypeDef]" = {
 
 
 class ExportQueue:
-    """Hides, sends and sets aside messages."""
+    """Sends messages, changes their visibility, and copies them to the dead-letter queue."""
 
     def __init__(
         self, calls: AwsCalls, client: "Callable[[], SQSClient]", queue_url: str, dead_letter_queue_url: str
@@ -44,13 +44,13 @@ class ExportQueue:
         self._dead_letter_queue_url = dead_letter_queue_url
 
     def send(self, detail: JsonObject) -> str:
-        """Put a start event into the queue; the id of its message comes back."""
+        """Send a start event; return the message id."""
         body = json.dumps(detail, separators=(",", ":"))
         sent = self._calls.call(lambda: self._client().send_message(QueueUrl=self._queue_url, MessageBody=body))
         return sent["MessageId"]
 
     def send_discovered(self, export_ids: Sequence[str]) -> list[str]:
-        """Begin the watches of exports that nobody announced; the ids of those that are in the queue come back."""
+        """Send start events for discovered exports; return the ids of the exports that SQS accepted."""
         batches = [export_ids[start : start + _BATCH_ENTRIES] for start in range(0, len(export_ids), _BATCH_ENTRIES)]
         answers = self._calls.call_all([self._discovered_call(batch) for batch in batches])
         return [
@@ -68,7 +68,7 @@ class ExportQueue:
         return lambda: self._client().send_message_batch(QueueUrl=self._queue_url, Entries=entries)
 
     def send_group(self, group_id: str) -> None:
-        """Put the message into the queue by which a group is watched. Raises UnavailableError."""
+        """Send the message by which a group is watched. Raises UnavailableError."""
         body = group_message_body(group_id)
         try:
             self._calls.call(lambda: self._client().send_message(QueueUrl=self._queue_url, MessageBody=body))
@@ -76,24 +76,24 @@ class ExportQueue:
             raise UnavailableError(f"SQS: {error}") from None
 
     def change_visibility(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]:
-        """Hide messages for so many seconds each. Those that SQS would not hide come back: theirs is the time-out."""
+        """Set the visibility timeout (seconds) of each message; return the messages for which that failed."""
         by_id = {str(number): message for number, (message, _) in enumerate(delays)}
-        entries = [_hide_entry(number, message, seconds) for number, (message, seconds) in enumerate(delays)]
+        entries = [_visibility_entry(number, message, seconds) for number, (message, seconds) in enumerate(delays)]
         for _ in range(_ATTEMPTS):
-            batches = _by_ten(entries)
-            answers = self._calls.call_all([self._hide_call(batch) for batch in batches])
+            batches = _batches(entries)
+            answers = self._calls.call_all([self._visibility_call(batch) for batch in batches])
             entries = [one for batch, answer in zip(batches, answers, strict=True) for one in _failed(batch, answer)]
         return [by_id[entry["Id"]] for entry in entries]
 
-    def _hide_call(
+    def _visibility_call(
         self, entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]"
     ) -> "Callable[[], ChangeMessageVisibilityBatchResultTypeDef]":
         return lambda: self._client().change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
 
     def dead_letter(self, message: QueueMessage, error: str) -> None:
-        """Copy a message, unchanged but for the attribute `error`, to the dead-letter queue."""
-        others = ((name, value) for name, value in message.attributes.items() if name != "error")
-        attributes = {name: _as_sent(value) for name, value in islice(others, _MAX_ATTRIBUTES - 1)}
+        """Send a copy of a message with the attribute `error` to the dead-letter queue."""
+        kept = ((name, value) for name, value in message.attributes.items() if name != "error")
+        attributes = {name: _attribute(value) for name, value in islice(kept, _MAX_ATTRIBUTES - 1)}
         printable = "".join(c if c.isprintable() else "?" for c in error)[:_ERROR_CHARACTERS]
         attributes["error"] = {"DataType": "String", "StringValue": printable}
         self._calls.call(
@@ -103,7 +103,7 @@ class ExportQueue:
         )
 
 
-def _hide_entry(
+def _visibility_entry(
     number: int, message: QueueMessage, seconds: float
 ) -> "ChangeMessageVisibilityBatchRequestEntryTypeDef":
     whole = max(1, math.ceil(seconds))
@@ -120,7 +120,7 @@ def _failed(
     return [entry for entry in entries if entry["Id"] in failed]
 
 
-def _as_sent(value: Mapping[str, Any]) -> "MessageAttributeValueTypeDef":
+def _attribute(value: Mapping[str, Any]) -> "MessageAttributeValueTypeDef":
     attribute: MessageAttributeValueTypeDef = {"DataType": value["dataType"]}
     if value.get("stringValue") is not None:
         attribute["StringValue"] = value["stringValue"]
@@ -129,7 +129,7 @@ def _as_sent(value: Mapping[str, Any]) -> "MessageAttributeValueTypeDef":
     return attribute
 
 
-def _by_ten(
+def _batches(
     entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]",
 ) -> "list[list[ChangeMessageVisibilityBatchRequestEntryTypeDef]]":
     return [entries[start : start + _BATCH_ENTRIES] for start in range(0, len(entries), _BATCH_ENTRIES)]

@@ -1,6 +1,6 @@
-"""The Seven Bridges API v2, as far as a watch needs it: jobs, volumes and files, singly and in bulk.
+"""The part of the Seven Bridges API v2 that a watch needs: jobs, volumes and files, singly and in bulk.
 
-What the API itself says of a thing, that it is unknown or not shown, is a value (Denied), not an error.
+The API's answers "not found" and "forbidden" are values (Denied), not errors.
 """
 
 import time
@@ -29,10 +29,10 @@ from export_monitor.domain.unexpected import Unexpected, attempt
 
 BULK_LIMIT = 100
 LIST_LIMIT = 100
-_BULK_RETRIED_AFTER_SECONDS = 3600.0
-_VOLUME_REMEMBERED_SECONDS = 900.0
-# Of so many exports a worker remembers in which order the API answered about them, in about 2 MB.
-_TURNS_REMEMBERED = 20_000
+_BULK_RETRY_SECONDS = 3600.0
+_VOLUME_CACHE_SECONDS = 900.0
+# For how many exports a worker remembers when the API last answered: about 2 MB.
+_MAX_ANSWER_TIMES = 20_000
 
 Parsed = TypeVar("Parsed", ExportJob, Volume, SourceFile)
 
@@ -40,10 +40,10 @@ Answer: TypeAlias = Parsed | Denied | Unavailable | Unexpected
 
 
 class CgcApi:
-    """What one worker asks of the API, and remembers of its answers. The clock is in seconds."""
+    """Reads from the API, and caches volumes. `monotonic` returns seconds; one object serves one worker."""
 
-    def __init__(self, conversation: ApiSession, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._session = conversation
+    def __init__(self, session: ApiSession, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._session = session
         self._monotonic = monotonic
         self._no_bulk_until: dict[str, float] = {}
         self._volumes: dict[str, tuple[float, Volume]] = {}
@@ -52,23 +52,25 @@ class CgcApi:
     def read_jobs(
         self, export_ids: Sequence[str], time_left: TimeLeft, follow_ups: Callable[[ExportJob], int] | None = None
     ) -> dict[str, JobAnswer | Unexpected]:
-        """Read export jobs: one singly, several in bulk where the platform can. `time_left` is in seconds.
+        """Read export jobs: one singly, several in bulk if the platform has the bulk call. `time_left` is in seconds.
 
-        `follow_ups` says how many further requests a job calls for. Where the share is short, those are asked for whose
-        last answer is longest ago, and no more of them than can be followed up.
+        `follow_ups` returns how many further requests a job needs. If the rate limit does not suffice for all, the jobs
+        whose last answer is oldest come first, and only as many as can be followed up.
         """
-        in_turn = sorted(export_ids, key=lambda export_id: self._answered_at.get(export_id, float("-inf")))
-        answers = self._read_many(_JOBS, in_turn, time_left, follow_ups)
+        oldest_first = sorted(export_ids, key=lambda export_id: self._answered_at.get(export_id, float("-inf")))
+        answers = self._read_many(_JOBS, oldest_first, time_left, follow_ups)
         unanswered = (Unavailable, Unexpected)
-        self._remember_turns(export_id for export_id, answer in answers.items() if not isinstance(answer, unanswered))
+        self._remember_answer_times(
+            export_id for export_id, answer in answers.items() if not isinstance(answer, unanswered)
+        )
         return answers
 
     def read_files(self, file_ids: Sequence[str], time_left: TimeLeft) -> dict[str, FileAnswer | Unexpected]:
-        """Read files: one singly, several in bulk where the platform can. `time_left` is in seconds."""
+        """Read files: one singly, several in bulk if the platform has the bulk call. `time_left` is in seconds."""
         return self._read_many(_FILES, file_ids, time_left)
 
     def list_jobs(self, offset: int, time_left: TimeLeft) -> JobPage | Unavailable:
-        """Read a page of at most a hundred of the token owner's jobs, in whatever order the API keeps them."""
+        """Read a page of at most a hundred of the token owner's jobs, in the order of the API (not documented)."""
         try:
             path = f"/storage/exports?limit={LIST_LIMIT}&offset={offset}&fields=_all"
             answer = self._session.request("GET", path, time_left, parse=responses.object_with_items)
@@ -82,7 +84,7 @@ class CgcApi:
         return page
 
     def read_volume(self, name: str, time_left: TimeLeft) -> VolumeAnswer:
-        """Read a volume by its `owner/name`, which must have been checked to be one."""
+        """Read a volume by its `owner/name`, whose form the caller has checked."""
         try:
             volume = self._read_one(_VOLUMES, name, time_left)
         except ApiUnavailableError as error:
@@ -92,21 +94,21 @@ class CgcApi:
         return volume
 
     def cached_volume(self, name: str) -> Volume | None:
-        """A volume that was read in the last quarter of an hour."""
+        """The volume, if it was read in the last 15 minutes."""
         read_at, volume = self._volumes.get(name, (float("-inf"), None))
-        return volume if self._monotonic() - read_at < _VOLUME_REMEMBERED_SECONDS else None
+        return volume if self._monotonic() - read_at < _VOLUME_CACHE_SECONDS else None
 
-    def _remember_turns(self, answered: Iterable[str]) -> None:
+    def _remember_answer_times(self, answered: Iterable[str]) -> None:
         for export_id in answered:
-            # Taken out first, so that the dict stays in the order of the turns.
+            # Removed first, so that the dict stays ordered by time of answer.
             self._answered_at.pop(export_id, None)
             self._answered_at[export_id] = self._monotonic()
-        for export_id in list(islice(self._answered_at, max(0, len(self._answered_at) - _TURNS_REMEMBERED))):
+        for export_id in list(islice(self._answered_at, max(0, len(self._answered_at) - _MAX_ANSWER_TIMES))):
             del self._answered_at[export_id]
 
     def _read_many(
         self,
-        kind: "_Resource[Parsed]",
+        resource_type: "_Resource[Parsed]",
         ids: Sequence[str],
         time_left: TimeLeft,
         follow_ups: Callable[[Parsed], int] | None = None,
@@ -115,29 +117,29 @@ class CgcApi:
         for start in range(0, len(ids), BULK_LIMIT):
             part = ids[start : start + BULK_LIMIT]
             unanswered = part
-            if len(part) > 1 and self._no_bulk_until.get(kind.bulk_path, float("-inf")) <= self._monotonic():
-                answers |= dict.fromkeys(part, Unavailable("the bulk answer lacks it"))
-                outcome = attempt(partial(self._read_bulk, kind, part, time_left, 0 if follow_ups else None))
+            if len(part) > 1 and self._no_bulk_until.get(resource_type.bulk_path, float("-inf")) <= self._monotonic():
+                answers |= dict.fromkeys(part, Unavailable("it is missing from the bulk response"))
+                outcome = attempt(partial(self._read_bulk, resource_type, part, time_left, 0 if follow_ups else None))
                 if not isinstance(outcome, Unexpected):
                     found, unanswered = outcome
                     answers |= found
                 elif isinstance(outcome.error, ApiUnavailableError):
                     answers |= dict.fromkeys(part, outcome.error.unavailable)
                     continue
-                # Else one of them may have broken the answer for all, so each is read by itself.
-            answers |= self._read_singly(kind, unanswered, time_left, follow_ups)
+                # Otherwise one item may have broken the whole response, so read each one singly.
+            answers |= self._read_singly(resource_type, unanswered, time_left, follow_ups)
         return answers
 
     def _read_bulk(
-        self, kind: "_Resource[Parsed]", ids: Sequence[str], time_left: TimeLeft, reserved: int | None
+        self, resource_type: "_Resource[Parsed]", ids: Sequence[str], time_left: TimeLeft, reserved: int | None
     ) -> tuple[dict[str, Parsed | Unexpected], Sequence[str]]:
-        """What a bulk answer holds by id, and which ids need a single read; all where there is no such call."""
-        payload = {kind.bulk_field: list(ids)}
+        """The items of a bulk response by id, and the ids to read singly: all if the platform has no bulk call."""
+        payload = {resource_type.bulk_field: list(ids)}
         answer = self._session.request(
-            "POST", kind.bulk_path, time_left, payload, reserved, parse=responses.object_with_items
+            "POST", resource_type.bulk_path, time_left, payload, reserved, parse=responses.object_with_items
         )
         if answer.status in (404, 405) and responses.error_code(answer.body) is None:
-            self._no_bulk_until[kind.bulk_path] = self._monotonic() + _BULK_RETRIED_AFTER_SECONDS
+            self._no_bulk_until[resource_type.bulk_path] = self._monotonic() + _BULK_RETRY_SECONDS
             return {}, ids
         items = answer.body.get("items")
         if answer.status >= 300 or not isinstance(items, list):
@@ -147,7 +149,7 @@ class CgcApi:
         for position, item in enumerate(items):
             resource = item.get("resource") if isinstance(item, dict) else None
             if isinstance(resource, dict) and resource.get("id") in ids:
-                parsed = attempt(partial(kind.parse, resource, resource["id"]))
+                parsed = attempt(partial(resource_type.parse, resource, resource["id"]))
                 if parsed is not None:
                     found[resource["id"]] = parsed
             elif isinstance(item, dict) and item.get("error"):
@@ -156,37 +158,37 @@ class CgcApi:
 
     def _read_singly(
         self,
-        kind: "_Resource[Parsed]",
+        resource_type: "_Resource[Parsed]",
         ids: Iterable[str],
         time_left: TimeLeft,
         follow_ups: Callable[[Parsed], int] | None = None,
     ) -> "dict[str, Answer[Parsed]]":
         answers: dict[str, Answer[Parsed]] = {}
         reserved = 0 if follow_ups else None
-        over: Unavailable | None = None
+        stopped_by: Unavailable | None = None
         for item_id in ids:
-            if over:
-                answers[item_id] = over
+            if stopped_by:
+                answers[item_id] = stopped_by
                 continue
             try:
-                answer = self._read_one(kind, item_id, time_left, reserved)
+                answer = self._read_one(resource_type, item_id, time_left, reserved)
                 answers[item_id] = answer
                 if reserved is not None and follow_ups and not isinstance(answer, Denied):
                     reserved += follow_ups(answer)
             except ApiUnavailableError as error:
                 answers[item_id] = error.unavailable
-                over = error.unavailable if isinstance(error, StopBatchError) else None
-            except Exception as error:  # noqa: BLE001 -- it concerns this one alone
+                stopped_by = error.unavailable if isinstance(error, StopBatchError) else None
+            except Exception as error:  # noqa: BLE001 -- it must not affect the other items
                 answers[item_id] = Unexpected(error)
         return answers
 
     def _read_one(
-        self, kind: "_Resource[Parsed]", item_id: str, time_left: TimeLeft, reserved: int | None = None
+        self, resource_type: "_Resource[Parsed]", item_id: str, time_left: TimeLeft, reserved: int | None = None
     ) -> Parsed | Denied:
-        """The thing asked for, or the API's own word that it is unknown or not shown."""
-        answer = self._session.request("GET", kind.path + quote(item_id), time_left, reserved=reserved)
-        parsed = kind.parse(answer.body, item_id)
-        # The vendor's OpenAPI files a failed job's body under 409, so a job is one whatever the 2xx or 4xx status.
+        """Read one resource. Raises ApiUnavailableError."""
+        answer = self._session.request("GET", resource_type.path + quote(item_id), time_left, reserved=reserved)
+        parsed = resource_type.parse(answer.body, item_id)
+        # The vendor's OpenAPI documents a failed job's body under status 409, so accept a job with any 2xx or 4xx.
         if parsed is not None and (answer.status < 300 or isinstance(parsed, ExportJob)):
             return parsed
         if denied := responses.parse_denial(answer.status, answer.body):
@@ -196,7 +198,7 @@ class CgcApi:
 
 @dataclass(frozen=True, slots=True)
 class _Resource(Generic[Parsed]):
-    """A kind of thing that the API has: where it is read, and how. Ids must be safe in a path but for slashes."""
+    """A type of resource: its paths and its parser. Ids are quoted in the path, except for slashes."""
 
     path: str
     parse: Callable[[JsonObject, str], Parsed | None]
@@ -210,7 +212,7 @@ _VOLUMES = _Resource("/storage/volumes/", responses.parse_volume)
 
 
 def _ids_to_confirm(ids: Sequence[str], found: Mapping[str, object], errors: list[int]) -> list[str]:
-    """The ids that a bulk answer's error items may speak of: as many as there are, those at their places first."""
+    """The ids that the error items of a bulk response may concern: as many as error items, same positions first."""
     positions = set(errors)
-    lacking = [(position not in positions, item_id) for position, item_id in enumerate(ids) if item_id not in found]
-    return [item_id for _, item_id in sorted(lacking, key=lambda pair: pair[0])][: len(errors)]
+    missing = [(position not in positions, item_id) for position, item_id in enumerate(ids) if item_id not in found]
+    return [item_id for _, item_id in sorted(missing, key=lambda pair: pair[0])][: len(errors)]

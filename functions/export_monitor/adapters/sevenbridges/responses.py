@@ -1,7 +1,7 @@
-"""The API's JSON bodies, read into values: tolerant of what differs between platforms, strict about whose answer it is.
+"""Parsers of the API's JSON bodies: tolerant of differences between platforms, strict about ids.
 
-Shapes: 'Get details of an export job', 'Get details of a volume', 'Get file details' (docs.cancergenomicscloud.org);
-what the pages leave open, as the official clients read it.
+Sources: 'Get details of an export job', 'Get details of a volume', 'Get file details' (docs.cancergenomicscloud.org),
+and the official clients where these pages leave something open.
 """
 
 import json
@@ -13,18 +13,18 @@ from export_monitor.domain.json_values import as_int, short_text
 from export_monitor.domain.model import Denial, Denied, ExportJob, JobPage, JsonObject, SourceFile, Volume
 from export_monitor.domain.timestamps import parse_rfc3339
 
-# A file's id enters a path, so one that is anything but an id is none.
+# A file's id becomes part of a path, so anything else is ignored.
 _FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
-# Of a pair or alone.
+# Half of a surrogate pair, or a lone surrogate.
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object that a body is, or None where it is anything else.
+    """The body as a JSON object; None if it is anything else.
 
-    A half of a character, which JSON can escape and nothing else can write, is replaced: a log, S3 or a subscriber
-    would stumble over it.
+    Lone surrogates, which JSON can escape but UTF-8 cannot encode, are replaced: logs, S3 and subscribers cannot handle
+    them.
     """
     try:
         value = strict_json.parse(body)
@@ -36,10 +36,10 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def object_with_items(body: bytes) -> dict[str, Any] | None:
-    """The JSON object around a list of `items`, with None for each that is not strict JSON; None where it is not one.
+    """The body as a JSON object with a list of `items`, each None if it is not strict JSON; None for any other body.
 
-    Raises RecursionError where an item is nested beyond any parser. An item that cannot be read alone must not hide the
-    others: NaN, a number beyond any float, bytes that are not UTF-8.
+    One item with NaN, a number beyond any float or bytes that are not UTF-8 must not hide the others. Raises
+    RecursionError if an item is nested too deeply for Python's parser.
     """
     whole = json_object(body)
     if whole is not None:
@@ -55,18 +55,18 @@ def object_with_items(body: bytes) -> dict[str, Any] | None:
 
 
 def error_code(body: JsonObject) -> int | None:
-    """The numeric code by which an error is known to be the API's own, a number in a string included."""
+    """The API's numeric error code, also one written as a string. A body without a code is not the API's error."""
     return as_int(body.get("code"))
 
 
 def error_message(body: JsonObject) -> str:
-    """The API's words for an error, or its code where there are none."""
+    """The API's error message, or the code if there is no message."""
     message = body.get("message")
     return message[:500] if isinstance(message, str) and message else f"code {error_code(body)}"
 
 
 def parse_denial(status: int, body: JsonObject) -> Denied | None:
-    """The API's own denial, or None where the answer is none: its status is 403 or 404, and its body has a code."""
+    """The denial in a response whose status is 403 or 404 and whose body has an error code; otherwise None."""
     code = error_code(body)
     if status not in (403, 404) or code is None:
         return None
@@ -75,7 +75,7 @@ def parse_denial(status: int, body: JsonObject) -> Denied | None:
 
 
 def parse_job(body: JsonObject, export_id: str) -> ExportJob | None:
-    """The job with this id, or None where the body is not that job's."""
+    """The job with this id; None if the body is not that job."""
     state = _text(body, "state")
     if body.get("id") != export_id or state is None:
         return None
@@ -96,34 +96,34 @@ def parse_job(body: JsonObject, export_id: str) -> ExportJob | None:
 
 
 def parse_page(body: JsonObject, total: str | None) -> JobPage | None:
-    """A page of the list of jobs, or None where the body is not one; `total` is a header's value.
+    """A page of the list of jobs; None if the body is not one. `total` is the value of X-Total-Matching-Query.
 
-    Without the documented `links` and a total, the list may go on after any page that is not empty.
+    A page without the documented `links` and without a total has a next page unless it is empty.
     """
     items = body.get("items")
     if not isinstance(items, list):
         return None
     jobs = (parse_job(item, _text(item, "id") or "") for item in items if isinstance(item, dict))
-    links, whole_total = body.get("links"), as_int((total or "").strip())
+    links, total_count = body.get("links"), as_int((total or "").strip())
     if isinstance(links, list):
         has_next = "next" in [link.get("rel") for link in links if isinstance(link, dict)]
     else:
-        has_next = whole_total is None and bool(items)
-    return JobPage(tuple(job for job in jobs if job), len(items), has_next, whole_total)
+        has_next = total_count is None and bool(items)
+    return JobPage(tuple(job for job in jobs if job), len(items), has_next, total_count)
 
 
 def parse_volume(body: JsonObject, name: str) -> Volume | None:
-    """The volume of this name, or None where the body is not that volume's, or is S3's and names no bucket."""
+    """The volume of this name; None if the body is another volume, or a volume on S3 without a bucket."""
     service = _object(body, "service")
     service_type, bucket = _text(service, "type") or "s3", _text(service, "bucket")
     found = body.get("id", name)
-    is_it = isinstance(found, str) and found.lower() == name.lower()
-    if not is_it or (bucket is None and service_type.lower() == "s3"):
+    is_same = isinstance(found, str) and found.lower() == name.lower()
+    if not is_same or (bucket is None and service_type.lower() == "s3"):
         return None
     return Volume(
         name=name,
         type=service_type,
-        # Other services have other words for it, and nothing is looked at there.
+        # Volumes on other services name it differently, and their objects are not inspected.
         bucket=bucket or "",
         prefix=_text(service, "prefix") or "",
         # Older answers call it hostname.
@@ -132,7 +132,7 @@ def parse_volume(body: JsonObject, name: str) -> Volume | None:
 
 
 def parse_file(body: JsonObject, file_id: str | None = None) -> SourceFile | None:
-    """The file, with this id where one is given, or None where the body is not a file's."""
+    """The file; None if the body is not a file, or not the one with `file_id`."""
     found = _text(body, "id")
     if found is None or file_id not in (None, found):
         return None

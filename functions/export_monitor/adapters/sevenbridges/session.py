@@ -1,7 +1,7 @@
-"""A conversation with the Seven Bridges API: one question, one answer, at the API's pace and with the token.
+"""Requests to the Seven Bridges API with the token and within the rate limit.
 
-NotAnsweredError          ask later; carries the Obstacle that the watch waits on
-└── BatchOverError        and ask nothing more for this batch
+ApiUnavailableError       no usable answer; poll again later. Carries the Unavailable value that the watch waits on
+└── StopBatchError        the batch's other requests would fail too, so send none
 """
 
 import math
@@ -17,13 +17,13 @@ from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResp
 from export_monitor.domain.model import JsonObject, Unavailable
 
 _CALL_LIMIT_SECONDS = 10.0
-# Below this a call is not worth starting: it would be cut off before a healthy API answers.
-_LEAST_SECONDS = 0.5
-_RESET_UNKNOWN_SECONDS = 60.0
-_RESET_SHORTEST_SECONDS = 1.0
-# The interval of the documented limit is five minutes; a reset further ahead than that is not believed.
-_RESET_LONGEST_SECONDS = 330.0
-# As seconds this would be the year 5138.
+# With less time, a request would be cut off before a healthy API answers.
+_MIN_SECONDS = 0.5
+_DEFAULT_RESET_SECONDS = 60.0
+_MIN_RESET_SECONDS = 1.0
+# The documented interval of the rate limit is five minutes; a later reset is wrong.
+_MAX_RESET_SECONDS = 330.0
+# Larger numbers are milliseconds: as seconds this would be the year 5138.
 _MILLISECONDS_FROM = 1e11
 
 Count = Callable[[str], None]
@@ -31,33 +31,33 @@ TimeLeft = Callable[[], float]
 
 
 class ApiUnavailableError(Exception):
-    """A question that was not answered, or not by the API."""
+    """A request that got no answer, or none from the API itself."""
 
-    def __init__(self, text: str, *, retry_after_seconds: float | None = None, not_attempted: bool = False) -> None:
-        super().__init__(text)
-        self.unavailable = Unavailable(text, retry_after_seconds, not_attempted)
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, not_attempted: bool = False) -> None:
+        super().__init__(message)
+        self.unavailable = Unavailable(message, retry_after_seconds, not_attempted)
 
 
 class StopBatchError(ApiUnavailableError):
-    """The same would befall every further question of this batch."""
+    """Every further request of this batch would fail in the same way."""
 
 
 class _RateLimitedError(StopBatchError):
-    """The API's rate limit is used up; how long for is not believed where it says that it is over already."""
+    """The API's rate limit is used up. A reset time that has already passed is ignored."""
 
     def __init__(self, seconds: float) -> None:
-        retry_after_seconds = seconds if seconds > _RESET_SHORTEST_SECONDS else None
+        retry_after_seconds = seconds if seconds > _MIN_RESET_SECONDS else None
         super().__init__("the API's rate limit is used up", retry_after_seconds=retry_after_seconds, not_attempted=True)
 
 
 class Transport(Protocol):
-    """Sends one request within a time limit in seconds; raises NoAnswerError."""
+    """Sends one request within a time limit in seconds. Raises TransportError."""
 
     def send(self, request: HttpRequest, limit_seconds: float) -> HttpResponse: ...
 
 
 class Token(Protocol):
-    """The API token; both raise TokenUnavailableError."""
+    """The API token: cached, or read again. Both raise TokenUnavailableError."""
 
     def get(self) -> str: ...
     def refresh(self) -> str: ...
@@ -65,7 +65,7 @@ class Token(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JsonResponse:
-    """An answer below 500 whose body is a JSON object; of a list, the header that says how long it is."""
+    """A response with a status below 500 and a JSON object as its body; `total` is X-Total-Matching-Query."""
 
     status: int
     body: JsonObject
@@ -73,19 +73,19 @@ class JsonResponse:
 
 
 class ApiSession:
-    """One worker's conversation with the API. `count` takes the name of a metric; the clock is in epoch seconds."""
+    """One worker's requests to the API. `count` adds one to the named metric; `wall_clock` is in epoch seconds."""
 
     def __init__(
         self,
         base_url: str,
-        exchange: Transport,
+        transport: Transport,
         token: Token,
         rate_limiter: RateLimiter,
         count: Count,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._base_url = base_url
-        self._exchange = exchange
+        self._transport = transport
         self._token = token
         self._rate_limiter = rate_limiter
         self._count = count
@@ -100,30 +100,30 @@ class ApiSession:
         reserved: int | None = None,
         parse: Callable[[bytes], JsonObject | None] = responses.json_object,
     ) -> JsonResponse:
-        """Send a request to a path below the API's URL, within the seconds left.
+        """Send a request to a path below the API's base URL, within the seconds left.
 
-        Where the token is rejected, it is repeated once with the token that the secret holds now.
-        `owed` says how many follow-ups of other requests the pace must leave room for; `parse` reads the body, and
-        returns None for one that is not the API's. Raises NotAnsweredError.
+        If the API rejects the token, the token is read from the secret again and the request sent once more.
+        `reserved`: see RateLimiter.try_acquire. `parse` returns None for a body that does not come from the API.
+        Raises ApiUnavailableError.
         """
         answer = self._send(method, path, time_left, payload, self._current_token, reserved)
         if answer.status == 401:
             answer = self._send(method, path, time_left, payload, self._fresh_token)
         if answer.status == 401:
-            self._refuse_token("the API refuses the token")
+            self._reject_token("the API rejects the token")
         body = parse(answer.body)
         if answer.status >= 500 or 300 <= answer.status < 400 or body is None:
             self._count("ApiErrors")
             text = f"HTTP {answer.status}" if body is None else f"HTTP {answer.status}, {responses.error_message(body)}"
-            raise ApiUnavailableError(f"the API did not answer as itself ({text})")
+            raise ApiUnavailableError(f"the API gave no usable answer ({text})")
         return JsonResponse(answer.status, body, answer.headers.get("X-Total-Matching-Query"))
 
     def unexpected_response(self, answer: JsonResponse) -> ApiUnavailableError:
-        """What to raise for an answer that says nothing of what was asked for."""
+        """The error to raise for a response that does not contain what was requested."""
         self._count("ApiErrors")
         code = responses.error_code(answer.body)
         if code is None:
-            return ApiUnavailableError(f"an answer that is not the API's own (HTTP {answer.status})")
+            return ApiUnavailableError(f"the response does not come from the API (HTTP {answer.status})")
         return ApiUnavailableError(
             f"the API's error {code} (HTTP {answer.status}): {responses.error_message(answer.body)}"
         )
@@ -137,52 +137,52 @@ class ApiSession:
         token: Callable[[], str],
         reserved: int | None = None,
     ) -> HttpResponse:
-        closed = self._rate_limiter.pause_remaining()
-        if closed:
-            raise _RateLimitedError(closed)
+        pause = self._rate_limiter.pause_remaining()
+        if pause:
+            raise _RateLimitedError(pause)
         secret = token()
         headers = {"X-SBG-Auth-Token": secret, "Content-Type": "application/json"}
         limit = min(_CALL_LIMIT_SECONDS, time_left())
-        if limit < _LEAST_SECONDS:
-            raise StopBatchError("the invocation's time is up", not_attempted=True)
+        if limit < _MIN_SECONDS:
+            raise StopBatchError("the invocation has no time left", not_attempted=True)
         if not self._rate_limiter.try_acquire(reserved):
             raise StopBatchError("this worker's share of the rate limit is used up", not_attempted=True)
-        answer = self._answer(HttpRequest(method, self._base_url + path, headers, payload), limit, time_left)
-        self._heed_rate_limit(answer)
-        # What the API says ends up in log lines and events, and an API may repeat what it was sent.
+        answer = self._exchange(HttpRequest(method, self._base_url + path, headers, payload), limit, time_left)
+        self._apply_rate_limit(answer)
+        # Responses end up in log lines and events, and may repeat what was sent.
         return replace(answer, body=answer.body.replace(secret.encode(), b"(the token)"))
 
-    def _answer(self, request: HttpRequest, limit: float, time_left: TimeLeft) -> HttpResponse:
+    def _exchange(self, request: HttpRequest, limit: float, time_left: TimeLeft) -> HttpResponse:
         try:
             try:
-                return self._exchange.send(request, limit)
+                return self._transport.send(request, limit)
             except TransportError as error:
-                # While the worker was frozen, the other side dropped the connection: once more, on a new one.
+                # The server closed the connection while the worker was frozen: send once more, on a new connection.
                 if not error.reused or not self._rate_limiter.try_acquire():
                     raise
-                return self._exchange.send(request, min(limit, max(time_left(), _LEAST_SECONDS)))
+                return self._transport.send(request, min(limit, max(time_left(), _MIN_SECONDS)))
         except TransportError as error:
             self._count("ApiErrors")
-            kind = StopBatchError if error.timed_out else ApiUnavailableError
-            raise kind(f"the API cannot be reached: {error}") from None
+            error_type = StopBatchError if error.timed_out else ApiUnavailableError
+            raise error_type(f"the API cannot be reached: {error}") from None
 
     def _current_token(self) -> str:
         try:
             return self._token.get()
         except TokenUnavailableError as error:
-            return self._refuse_token(str(error))
+            return self._reject_token(str(error))
 
     def _fresh_token(self) -> str:
         try:
             return self._token.refresh()
         except TokenUnavailableError as error:
-            return self._refuse_token(str(error))
+            return self._reject_token(str(error))
 
-    def _refuse_token(self, text: str) -> str:
+    def _reject_token(self, text: str) -> str:
         self._count("TokenRejected")
         raise StopBatchError(text)
 
-    def _heed_rate_limit(self, answer: HttpResponse) -> None:
+    def _apply_rate_limit(self, answer: HttpResponse) -> None:
         remaining = answer.headers.get("X-RateLimit-Remaining", "").strip()
         if answer.status == 429 or remaining == "0":
             wait = _until_reset(answer.headers.get("X-RateLimit-Reset"), self._wall_clock())
@@ -193,12 +193,12 @@ class ApiSession:
 
 
 def _until_reset(header: str | None, now: float) -> float:
-    """Seconds until the rate limit's reset, given in epoch seconds, or milliseconds in one old sample."""
+    """Seconds until the rate limit's reset. The header is in epoch seconds; one old sample has milliseconds."""
     try:
         reset = float(header or "")
     except ValueError:
-        return _RESET_UNKNOWN_SECONDS
+        return _DEFAULT_RESET_SECONDS
     if not math.isfinite(reset):
-        return _RESET_UNKNOWN_SECONDS
+        return _DEFAULT_RESET_SECONDS
     seconds = reset / 1000 if reset > _MILLISECONDS_FROM else reset
-    return min(max(seconds - now, _RESET_SHORTEST_SECONDS), _RESET_LONGEST_SECONDS)
+    return min(max(seconds - now, _MIN_RESET_SECONDS), _MAX_RESET_SECONDS)

@@ -1,8 +1,8 @@
-"""One HTTP exchange with limits that hold: of the whole time, and of the body's size.
+"""HTTP requests with a limit for the whole time and for the size of the body.
 
-requests bounds each read of the socket, so a server that sends a byte now and then is never cut off by it. Here the
-exchange runs in a thread that is waited for no longer than its limit, and that gives up by itself soon after, or is
-left alone where a server drips the head of its answer.
+The timeouts of requests bound each read of the socket, not the whole exchange, so a server that sends a byte now and
+then never hits them. Here the exchange runs in a thread, and the caller waits no longer than the limit. The thread
+gives up by itself soon after; it is abandoned if a server sends its headers too slowly.
 """
 
 import time
@@ -21,7 +21,7 @@ _CHUNK_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What is sent: the path's host is never anything but the configured one, and redirects are not followed."""
+    """A request. `json` is the payload, if there is one."""
 
     method: str
     url: str
@@ -31,7 +31,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What came back, whole. `headers` are looked up without regard to case."""
+    """A complete response. The names of `headers` are case-insensitive."""
 
     status: int
     headers: requests.structures.CaseInsensitiveDict[str]
@@ -39,32 +39,32 @@ class HttpResponse:
 
 
 class TransportError(Exception):
-    """No whole answer came. `slow` where it was waited for in vain, so that asking on would cost as much again.
+    """There is no complete response.
 
-    `reused` where a connection that had served before broke before any answer: the other side had dropped it, and the
-    same request may pass on a new one.
+    `timed_out`: further requests would probably cost as much time. `reused`: a reused connection broke before any
+    response, so the server had closed it, and the same request may succeed on a new one.
     """
 
-    def __init__(self, text: str, *, timed_out: bool = False, reused: bool = False) -> None:
-        super().__init__(text)
+    def __init__(self, message: str, *, timed_out: bool = False, reused: bool = False) -> None:
+        super().__init__(message)
         self.timed_out = timed_out
         self.reused = reused
 
 
 class HttpTransport:
-    """Sends requests one after the other over kept connections."""
+    """Sends requests one after the other over persistent connections."""
 
     def __init__(self) -> None:
         self._session = _Session()
         self._threads = TimeoutExecutor(1)
 
     def send(self, request: HttpRequest, limit_seconds: float) -> HttpResponse:
-        """Send and wait for the whole answer, at most so long. Raises NoAnswerError."""
+        """Send a request and return the complete response. Raises TransportError."""
         session = self._session
-        # Half a second more, since who gives up by itself leaves the thread and the session free.
+        # Half a second more: a thread that gives up by itself can be used again, and so can its session.
         [outcome] = self._threads.run([lambda: _exchange(session, request, limit_seconds)], limit_seconds + 0.5)
         if isinstance(outcome, CallTimeoutError):
-            # The thread may be busy for as long as the server likes, and its session must not be shared.
+            # The thread may stay busy for as long as the server likes, and its session must not be shared.
             self._session = _Session()
             raise TransportError(f"no answer within {limit_seconds:.0f} s", timed_out=True)
         if isinstance(outcome, Exception):
@@ -73,11 +73,11 @@ class HttpTransport:
 
 
 class _Session(requests.Session):
-    """Counts the connections that it opens, which tells whether a request was sent on one that had served before."""
+    """Counts the connections that it opens, to know whether a request used an existing one."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Neither a .netrc nor a proxy variable may see the token.
+        # A .netrc file must not replace the headers, and no proxy may see the token.
         self.trust_env = False
         self.opened = 0
         for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
@@ -115,7 +115,7 @@ def _exchange(session: _Session, request: HttpRequest, limit_seconds: float) -> 
     except (requests.Timeout, urllib3.exceptions.TimeoutError):
         raise TransportError("no answer in time", timed_out=True) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        # requests wraps the errors of its own calls; those of reading the body come as urllib3 raises them.
+        # requests wraps the errors of its own calls; reading the body raises the errors of urllib3.
         is_broken = isinstance(error, requests.ConnectionError) and not answered
         reused = is_broken and session.opened == opened > 0
         raise TransportError(f"the connection failed ({type(error).__name__})", reused=reused) from None
@@ -123,9 +123,9 @@ def _exchange(session: _Session, request: HttpRequest, limit_seconds: float) -> 
 
 def _body(response: requests.Response, deadline: float) -> bytes:
     parts, size = [], 0
-    # read1 returns what one read of the socket brings; read would wait for a whole chunk, however slowly it drips. A
-    # body that ends before its announced length is an error of urllib3's. A server may compress a body though it was
-    # asked not to; the limit is that of what it inflates to.
+    # read1 returns after one read of the socket; read would wait for a whole chunk, however slowly it arrives. urllib3
+    # raises an error for a body that is shorter than its announced length. The size limit applies to the decompressed
+    # body, because a server may compress although the request forbids it.
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         parts.append(chunk)
         size += len(chunk)

@@ -1,11 +1,12 @@
-"""The table of exports: one item for each, which three adapters write, each its own attributes.
+"""The table of exports: one item per export. Three adapters write to it, each its own attributes.
 
-export_id      the key; one item, `discovery#`, has only `list_offset`: where reading the list stopped early
-claimed_until  until when (epoch milliseconds) an invocation has the sole right to publish for the export
-sent           the ids of the events that were published
-ended          the ids of the messages whose watch is over
-fault_…_first, fault_…_last   a fault's first and last sight (epoch seconds), until a watch of the export ends
-expires_at     when DynamoDB may remove the item (epoch seconds)
+export_id              the key; the item `discovery#` holds only `list_offset`: where reading the list stopped early
+claimed_until          until when (epoch milliseconds) one invocation has the sole right to publish for the export
+published_event_ids    the ids of the published events
+concluded_message_ids  the ids of the messages whose watches are concluded
+fault_…_first_seen_at, fault_…_last_seen_at
+                       when a fault was first and last seen (epoch seconds); removed when a watch concludes
+expires_at             when DynamoDB may remove the item (epoch seconds)
 """
 
 from typing import Any
@@ -17,5 +18,5 @@ def export_key(export_id: str) -> dict[str, Any]:
 
 
 def fault_attributes(fault: str) -> tuple[str, str]:
-    """The names under which a fault's first and last sight are kept."""
-    return f"fault_{fault}_first", f"fault_{fault}_last"
+    """The names of the attributes that hold when a fault was first and last seen."""
+    return f"fault_{fault}_first_seen_at", f"fault_{fault}_last_seen_at"

@@ -1,4 +1,4 @@
-"""Since when an export has had a fault: see export_items."""
+"""Since when an export has had a fault. The attributes are described in export_table_schema."""
 
 from collections.abc import Collection
 from functools import partial
@@ -21,10 +21,10 @@ class FaultLog:
     def first_seen_at(
         self, observations: Collection[FaultObservation], now: float
     ) -> dict[FaultObservation, float | Unavailable | Unexpected]:
-        """Note that faults are seen, and say of each since when it has been, in epoch seconds.
+        """Record each fault as seen now, and return when it was first seen, in epoch seconds.
 
-        One that went unseen for too long had healed and counts from now. It costs one write, and a second one after
-        healing.
+        A fault that was not seen for longer than `resets_after` starts again from now. Each observation costs one
+        write, and a second one if the fault starts again.
         """
         outcomes = self._table.calls.call_all(
             [partial(self._first_seen_at, observation, now) for observation in observations]
@@ -40,6 +40,7 @@ class FaultLog:
         return now
 
     def _set(self, export_id: str, expression: str, now: float) -> dict[str, Any]:
+        """Update an export's item and return its attributes from before the update."""
         values = {":now": {"N": f"{now:.3f}"}, ":expires": expiry(now)}
         update = self._table.update(export_key(export_id), f"{expression}, expires_at = :expires", values)
         answer = self._table.client().update_item(**update, ReturnValues="ALL_OLD")

@@ -1,4 +1,4 @@
-"""Who may publish for an export, and what was published: see export_items."""
+"""Who may publish for an export, and what was published. The attributes are described in export_table_schema."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -10,71 +10,73 @@ from export_monitor.adapters.aws.dynamodb.table import (
     Update,
     describe_error,
     expiry,
-    is_refused,
+    has_failed_condition,
     is_written,
     milliseconds,
 )
-from export_monitor.adapters.timeouts import CallTimeoutError
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.events import event_id
 from export_monitor.domain.grace import FAULTS
 
-# A transaction that met another one on the same item is tried again; botocore does not do so by itself.
+# botocore does not retry a transaction that conflicts with another one.
 _CLAIM_ATTEMPTS = 4
 
 
 class Ledger:
-    """Claims before publishing, and records after it."""
+    """Claims exports before their events are published, and records the events afterwards. Times: epoch seconds."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RejectedClaim]:
-        """Claim exports, each at most once, in one transaction; by export, those that were refused, and why.
+        """Claim exports in one transaction, each export at most once; return the rejected claims by export id.
 
-        Times are in epoch seconds. A single claim that cannot be given cancels the transaction, so it is repeated
-        without that one. Where DynamoDB fails, the claims may stand nevertheless, and are to be waited for.
+        If DynamoDB fails, the claims may have been written: their status is UNKNOWN until they expire.
         """
-        refused: dict[str, RejectedClaim] = {}
-        wanted = list(claims)
-        attempts = 0
-        while wanted:
+        rejected: dict[str, RejectedClaim] = {}
+        remaining: Sequence[Claim] = claims
+        for _ in self._table.attempts(_CLAIM_ATTEMPTS):
+            remaining = self._claim(remaining, rejected, now, until)
+            if not remaining:
+                return rejected
+        return rejected | {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in remaining}
+
+    def _claim(
+        self, claims: Sequence[Claim], rejected: dict[str, RejectedClaim], now: float, until: float
+    ) -> Sequence[Claim]:
+        """Write claims and add the rejected ones to `rejected`; return those that met a conflict.
+
+        One rejected claim cancels the whole transaction, so the transaction is repeated without it.
+        """
+        while claims:
             try:
-                reasons = self._table.write([self._claim_update(claim, now, until) for claim in wanted])
+                reasons = self._table.write([self._claim_update(claim, now, until) for claim in claims])
             except AWS_ERRORS as error:
                 unknown = RejectedClaim(ClaimStatus.UNKNOWN, until - now, describe_error(error))
-                return refused | {claim.export_id: unknown for claim in wanted}
-            lost = {
-                claim.export_id: _refusal(claim, reason.get("Item", {}), now)
-                for claim, reason in zip(wanted, reasons, strict=True)
-                if is_refused(reason)
-            }
-            refused |= lost
+                rejected |= {claim.export_id: unknown for claim in claims}
+                return []
             if is_written(reasons):
-                break
+                return []
+            lost = {
+                claim.export_id: _rejection(claim, reason.get("Item", {}), now)
+                for claim, reason in zip(claims, reasons, strict=True)
+                if has_failed_condition(reason)
+            }
             if not lost:
-                attempts += 1
-                if attempts == _CLAIM_ATTEMPTS or not self._has_paused(attempts):
-                    return refused | {c.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for c in wanted}
-            wanted = [claim for claim in wanted if claim.export_id not in lost]
-        return refused
+                return claims
+            rejected |= lost
+            claims = [claim for claim in claims if claim.export_id not in lost]
+        return []
 
-    def record(self, published: Sequence[Claim], over: Sequence[Claim], now: float) -> set[str]:
-        """Record what was published and which messages have ended; claims and faults go.
+    def record(self, published: Sequence[Claim], already_published: Sequence[Claim], now: float) -> set[str]:
+        """Record published events and concluded messages, and remove the claims and faults of the published ones.
 
-        `over` are watches that end because their event had been published before. All are written in one transaction,
-        and one by one where something keeps standing in its way. Returns the export ids of those not recorded.
+        `already_published` are watches that conclude because their event was published earlier. All are written in one
+        transaction, or one by one if conflicts persist. Returns the ids of the exports that could not be recorded.
         """
         updates = {claim.export_id: self._record_update(claim, now) for claim in published}
-        updates |= {claim.export_id: self._over_update(claim, now) for claim in over}
+        updates |= {claim.export_id: self._already_published_update(claim, now) for claim in already_published}
         return self._table.write_all(updates)
-
-    def _has_paused(self, attempts: int) -> bool:
-        try:
-            self._table.backoff(attempts)
-        except CallTimeoutError:
-            return False
-        return True
 
     def _claim_update(self, claim: Claim, now: float, until: float) -> Update:
         values = {
@@ -82,7 +84,7 @@ class Ledger:
             ":until": milliseconds(until),
             ":expires": expiry(now),
             ":event": {"S": claim.event_id},
-            ":completed": {"S": _completed(claim)},
+            ":completed": {"S": _completed_event_id(claim)},
             ":message": {"S": claim.message_id},
         }
         return self._table.update(
@@ -90,37 +92,43 @@ class Ledger:
             "SET claimed_until = :until, expires_at = :expires",
             values,
             "(attribute_not_exists(claimed_until) OR claimed_until < :now) "
-            "AND NOT contains(sent, :event) AND NOT contains(sent, :completed) AND NOT contains(ended, :message)",
+            "AND NOT contains(published_event_ids, :event) AND NOT contains(published_event_ids, :completed) "
+            "AND NOT contains(concluded_message_ids, :message)",
         )
 
     def _record_update(self, claim: Claim, now: float) -> Update:
         faults = [attribute for fault in FAULTS for attribute in fault_attributes(fault)]
         return self._table.update(
             export_key(claim.export_id),
-            f"SET expires_at = :expires REMOVE claimed_until, {', '.join(faults)} ADD sent :event, ended :message",
+            f"SET expires_at = :expires REMOVE claimed_until, {', '.join(faults)} "
+            "ADD published_event_ids :event, concluded_message_ids :message",
             {":expires": expiry(now), ":event": {"SS": [claim.event_id]}, ":message": {"SS": [claim.message_id]}},
         )
 
-    def _over_update(self, claim: Claim, now: float) -> Update:
-        values = {":expires": expiry(now), ":message": {"SS": [claim.message_id]}}
-        return self._table.update(export_key(claim.export_id), "SET expires_at = :expires ADD ended :message", values)
+    def _already_published_update(self, claim: Claim, now: float) -> Update:
+        return self._table.update(
+            export_key(claim.export_id),
+            "SET expires_at = :expires ADD concluded_message_ids :message",
+            {":expires": expiry(now), ":message": {"SS": [claim.message_id]}},
+        )
 
 
-def _refusal(claim: Claim, item: dict[str, Any], now: float) -> RejectedClaim:
-    sent, ended = item.get("sent", {}).get("SS", ()), item.get("ended", {}).get("SS", ())
-    if claim.message_id in ended or claim.event_id in sent or _completed(claim) in sent:
-        return RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published=_published(claim, sent))
+def _rejection(claim: Claim, item: dict[str, Any], now: float) -> RejectedClaim:
+    event_ids = item.get("published_event_ids", {}).get("SS", ())
+    message_ids = item.get("concluded_message_ids", {}).get("SS", ())
+    if claim.message_id in message_ids or claim.event_id in event_ids or _completed_event_id(claim) in event_ids:
+        return RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published=_published_event_id(claim, event_ids))
     if "claimed_until" not in item:
-        # DynamoDB did not return the item: somebody else's claim, or a record, that is not known.
+        # DynamoDB did not return the item, so it is not known whether a claim or a record caused the rejection.
         return RejectedClaim(ClaimStatus.IN_PROGRESS)
     return RejectedClaim(ClaimStatus.IN_PROGRESS, max(0.0, int(item["claimed_until"]["N"]) / 1000 - now))
 
 
-def _published(claim: Claim, sent: Collection[str]) -> str:
-    """The event by which a watch that is over was ended."""
-    known = (event for event in (_completed(claim), claim.event_id, *sorted(sent)) if event in sent)
-    return next(known, claim.event_id)
+def _published_event_id(claim: Claim, event_ids: Collection[str]) -> str:
+    """The id of the event that concluded a watch."""
+    candidates = (_completed_event_id(claim), claim.event_id, *sorted(event_ids))
+    return next((event for event in candidates if event in event_ids), claim.event_id)
 
 
-def _completed(claim: Claim) -> str:
+def _completed_event_id(claim: Claim) -> str:
     return event_id(claim.export_id, None)

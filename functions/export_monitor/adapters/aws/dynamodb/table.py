@@ -1,4 +1,4 @@
-"""A DynamoDB table, written whole or not at all."""
+"""A DynamoDB table whose items are updated in transactions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,21 +15,21 @@ from export_monitor.domain.unexpected import Unexpected, attempt
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-# An item that is published about is kept so long: well over the 30 days that the contract promises.
+# How long items are kept after the last write: well over the 30 days that the contract promises.
 TTL_SECONDS = 45 * 24 * 3600
-# What has happened must be recorded as long as there is time: these take most of a minute.
+# A published event must be recorded as long as there is time: with their pauses, these attempts take almost a minute.
 RECORD_ATTEMPTS = 30
 TRANSACTION_ATTEMPTS = 3
-_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 2.0
+_FIRST_BACKOFF_SECONDS = 0.05
+_MAX_BACKOFF_SECONDS = 2.0
 
 Update = dict[str, Any]
-# Why an update was not made: its code, and the item as it is where a condition was not met.
+# Why an update was not written: a code ("None" if this update is not the cause), and after a failed condition the item.
 CancellationReason = dict[str, Any]
 
 
 class Table:
-    """One table; `client` gives DynamoDB's."""
+    """One table; `client` returns a DynamoDB client."""
 
     def __init__(self, calls: AwsCalls, client: "Callable[[], DynamoDBClient]", name: str) -> None:
         self.calls = calls
@@ -37,12 +37,8 @@ class Table:
         self.name = name
 
     def update(self, key: dict[str, Any], expression: str, values: dict[str, Any], condition: str = "") -> Update:
-        """An update of one item; one that does not meet its condition comes back with the item as it is."""
-        update = {
-            "TableName": self.name,
-            "Key": key,
-            "UpdateExpression": expression,
-        }
+        """An update of one item. If its condition fails, DynamoDB returns the present item with the error."""
+        update = {"TableName": self.name, "Key": key, "UpdateExpression": expression}
         if values:
             update["ExpressionAttributeValues"] = values
         if condition:
@@ -50,16 +46,16 @@ class Table:
         return update
 
     def write(self, updates: Sequence[Update]) -> list[CancellationReason]:
-        """Write all or nothing; a reason for each, whose code is None where it did not stand in the way.
+        """Write all updates or none; return a cancellation reason for each.
 
-        Raises one of AWS_ERRORS where it is not known whether they were written.
+        Raises one of AWS_ERRORS if it is not known whether they were written.
         """
         if not updates:
             return []
         client = self.client()
         try:
             if len(updates) == 1:
-                # A lone write needs no transaction, which costs twice as much.
+                # A transaction costs twice as much as a plain write.
                 self.calls.call(partial(client.update_item, **updates[0]))
             else:
                 transaction: list[Any] = [{"Update": update} for update in updates]
@@ -76,24 +72,20 @@ class Table:
         return [{"Code": "None"}] * len(updates)
 
     def write_all(self, updates: Mapping[str, Update]) -> set[str]:
-        """Write updates without conditions for as long as there is time; the names of those not written.
+        """Write updates that have no conditions, and retry while there is time; return the names of those not written.
 
-        The first attempts are one transaction each; then each update is written by itself, so that none holds up
-        the others.
+        The first attempts use one transaction. The later ones write each update separately, so that one item that
+        cannot be written does not delay the others.
         """
-        unwritten = dict(updates)
-        for number in range(1, RECORD_ATTEMPTS + 1):
-            unwritten = self._unwritten(unwritten, together=number <= TRANSACTION_ATTEMPTS)
-            if not unwritten:
+        remaining = dict(updates)
+        for number in self.attempts(RECORD_ATTEMPTS):
+            remaining = self._write_or_return_failed(remaining, in_transaction=number <= TRANSACTION_ATTEMPTS)
+            if not remaining:
                 break
-            try:
-                self.backoff(number)
-            except CallTimeoutError:
-                break
-        return set(unwritten)
+        return set(remaining)
 
-    def _unwritten(self, updates: dict[str, Update], *, together: bool) -> dict[str, Update]:
-        if together:
+    def _write_or_return_failed(self, updates: dict[str, Update], *, in_transaction: bool) -> dict[str, Update]:
+        if in_transaction:
             reasons = attempt(lambda: self.write(list(updates.values())))
             return {} if not isinstance(reasons, Unexpected) and is_written(reasons) else updates
         client = self.client()
@@ -104,14 +96,23 @@ class Table:
             if isinstance(outcome, Exception)
         }
 
-    def backoff(self, attempt: int) -> None:
-        """Wait before the next attempt, longer each time. Raises LateError where that leaves no time for it."""
-        self.calls.backoff(min(_PAUSE_SECONDS * 2.0 ** (attempt - 1), _LONGEST_PAUSE_SECONDS))
+    def attempts(self, limit: int) -> Iterator[int]:
+        """Number the attempts at something from 1 to `limit`, with a growing pause between them.
+
+        Ends early if the invocation has no time left for a pause.
+        """
+        yield 1
+        for number in range(2, limit + 1):
+            try:
+                self.calls.backoff(min(_FIRST_BACKOFF_SECONDS * 2.0 ** (number - 2), _MAX_BACKOFF_SECONDS))
+            except CallTimeoutError:
+                return
+            yield number
 
 
 @contextmanager
 def raise_unavailable() -> Iterator[None]:
-    """Calls of DynamoDB in this block raise UnavailableError where they fail."""
+    """Turn errors of DynamoDB calls in this block into UnavailableError."""
     try:
         yield
     except AWS_ERRORS as error:
@@ -119,32 +120,32 @@ def raise_unavailable() -> Iterator[None]:
 
 
 def describe_error(error: Exception) -> str:
-    """What went wrong, for the log."""
+    """What went wrong in a call of DynamoDB, as log lines and events say it."""
     return f"DynamoDB: {error}"
 
 
-def _reasons(given: Sequence[Mapping[str, Any]], number: int) -> list[CancellationReason]:
-    """A reason for each update of a cancelled transaction. Where they are not all given, it met something unknown."""
-    if len(given) != number or all(reason.get("Code", "None") == "None" for reason in given):
+def _reasons(answered: Sequence[Mapping[str, Any]], number: int) -> list[CancellationReason]:
+    """A reason for each update of a cancelled transaction; conflicts if DynamoDB does not say which update failed."""
+    if len(answered) != number or all(reason.get("Code", "None") == "None" for reason in answered):
         return [{"Code": "TransactionConflict"}] * number
-    return [{"Code": "None"} | dict(reason) for reason in given]
+    return [{"Code": "None"} | dict(reason) for reason in answered]
 
 
 def is_written(reasons: Sequence[CancellationReason]) -> bool:
-    """Whether nothing stood in the way."""
+    """Whether the updates with these reasons were written."""
     return all(reason["Code"] == "None" for reason in reasons)
 
 
-def is_refused(reason: CancellationReason) -> bool:
-    """Whether an update did not meet its condition."""
+def has_failed_condition(reason: CancellationReason) -> bool:
+    """Whether an update was not written because its condition failed."""
     return bool(reason["Code"] == "ConditionalCheckFailed")
 
 
 def expiry(now: float) -> dict[str, str]:
-    """When DynamoDB may remove an item that was written now."""
+    """When DynamoDB may remove an item that is written now."""
     return {"N": str(int(now + TTL_SECONDS))}
 
 
 def milliseconds(at: float) -> dict[str, str]:
-    """A time as an item holds it: epoch milliseconds."""
+    """A time (epoch seconds) as an item holds it: epoch milliseconds."""
     return {"N": str(int(at * 1000))}
