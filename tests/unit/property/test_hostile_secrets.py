@@ -16,7 +16,7 @@ from tests.unit.property.strategies import CHARACTERS, JSON, TEXTS, bounded, jso
 
 pytestmark = pytest.mark.once
 
-ERRORS = {"the secret is binary", "the secret is neither a token nor JSON", "the secret holds no token"}
+ERRORS = {"the secret is binary", "the secret is neither a token nor JSON", "the secret contains no token"}
 SECRET = {"auth_token": "t0ken", "api": "https://cgc-api.sbgenomics.com/v2"}
 SECRETS = (
     st.text(CHARACTERS)
