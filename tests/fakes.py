@@ -1,5 +1,5 @@
-"""Stand-ins that several tests share: a reporter that remembers, an exchange that answers as it is told, a clock, and
-an account of AWS in moto."""
+"""Fakes that several tests share: a reporter that records, a transport with given responses, a clock, and an AWS
+account in moto."""
 
 import json
 import math
@@ -27,7 +27,7 @@ TOKEN = "a-token-that-nobody-may-see"
 
 @dataclass
 class Clock:
-    """A clock that stands still until it is told to go on, in seconds."""
+    """A clock that stands still until a test advances it, in seconds."""
 
     now: float = 1_700_000_000.0
 

@@ -78,7 +78,7 @@ def world() -> Iterator[World]:
         with serve(platform) as base_url:
             world = World(aws, platform, base_url)
             yield world
-            # Whatever a test did: the token is nowhere, and no surprise went by untold.
+            # Whatever a test did: the token is nowhere, and every unexpected error is logged.
             told = [world.report.lines, aws.published(), aws.dead_letters(), world.report.counts]
             assert fakes.TOKEN not in repr(told)
             assert world.report.counts["UnexpectedErrors"] == len(world.report.logged("unexpected_error"))

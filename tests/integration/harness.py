@@ -1,4 +1,4 @@
-"""A watch between a simulated platform and an account of AWS in moto, made of the real parts."""
+"""A watcher between a simulated platform and an AWS account in moto, made of the real parts."""
 
 import json
 import time
@@ -81,7 +81,7 @@ class World:
 
     @property
     def last_line(self) -> dict[str, Any]:
-        """What was told of the last export looked at."""
+        """The fields of the last poll's log line."""
         return self.report.logged("export_polled")[-1]
 
     @property

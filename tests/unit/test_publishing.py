@@ -21,7 +21,7 @@ BUDGET = TimeBudget().start(NOW, lambda: DEADLINE - NOW)
 
 
 class FakeLedger:
-    """A ledger that refuses as it is told and notes what is recorded; a topic that fails as it is told."""
+    """A ledger with given rejections, and a topic with given failures; both note what they are asked."""
 
     def __init__(
         self, refused: dict[str, RejectedClaim] | None = None, failing: dict[str, Unpublished] | None = None

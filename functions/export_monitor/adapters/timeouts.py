@@ -1,4 +1,4 @@
-"""Calls that are waited for no longer than may be: a timeout of a socket bounds each read, never the whole."""
+"""Calls with a time limit for the whole of them: a socket's timeout limits each read only."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -8,7 +8,7 @@ Result = TypeVar("Result")
 
 
 class CallTimeoutError(Exception):
-    """A call that did not come back in time, or, where it was not `begun`, was not made any more."""
+    """A call that did not return in time, or was not `started` because no time was left."""
 
     def __init__(self, *, started: bool) -> None:
         super().__init__("it did not answer in time" if started else "there was no time left for it")
@@ -16,14 +16,14 @@ class CallTimeoutError(Exception):
 
 
 class TimeoutExecutor:
-    """Makes calls side by side, so many at once. What is late is left to itself, with the thread that it holds."""
+    """Makes calls in parallel, up to `number` at once. A late call is abandoned, with the thread that it holds."""
 
     def __init__(self, number: int) -> None:
         self._number = number
         self._executor = ThreadPoolExecutor(number)
 
     def run(self, calls: Sequence[Callable[[], Result]], limit_seconds: float) -> list[Result | Exception]:
-        """What each call gave or raised, a LateError where it did neither within the limit."""
+        """What each call returned or raised: a CallTimeoutError where it did neither within the limit."""
         if limit_seconds <= 0:
             return [CallTimeoutError(started=False) for _ in calls]
         futures = [self._executor.submit(call) for call in calls]
@@ -34,7 +34,7 @@ class TimeoutExecutor:
 
 
 def _outcome(future: Future[Any]) -> Any:
-    # What has not begun can still be called off.
+    # A call that has not started can still be cancelled.
     if future.cancel():
         return CallTimeoutError(started=False)
     if not future.done():

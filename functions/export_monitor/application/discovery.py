@@ -1,7 +1,7 @@
-"""Exports that nobody announced: the token owner's own list, read as far as recent exports go.
+"""Discovers exports without a start event in the token owner's list, which is read as far back as recent exports go.
 
-A run that has to stop early, or to leave something out, says so. The next run reads the first page, goes on where the
-last one stopped, and then reads what lies between. One odd item, volume or page does not stop the others.
+A run that stops early, or leaves something out, says so. The next run reads the first page, continues where the last
+one stopped, and then reads the pages between. One odd item, volume or page does not stop the others.
 """
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
@@ -17,14 +17,14 @@ from export_monitor.domain.start_events import is_id
 from export_monitor.domain.time_budget import TimeBudget
 
 RECENT_SECONDS = 24 * 3600.0
-# Whoever announces an export has done so by then.
+# A start event has arrived by then, if one was sent.
 MIN_AGE_SECONDS = 120.0
 
 TimeLeft = Callable[[], float]
 
 
 class ExportList(Protocol):
-    """The API's list of exports and its volumes: see adapters.cgc."""
+    """The API's list of exports and its volumes: see adapters.sevenbridges.client."""
 
     def list_jobs(self, offset: int, time_left: TimeLeft) -> JobPage | Unavailable: ...
     def read_volume(self, name: str, time_left: TimeLeft) -> VolumeAnswer: ...
@@ -44,7 +44,7 @@ class DiscoveryState(Protocol):
 
 
 class DiscoveredExportSender(Protocol):
-    """The queue of exports being watched; the ids of those come back that are in it now."""
+    """The queue of watched exports. Returns the ids of the exports that it took."""
 
     def send_discovered(self, export_ids: Sequence[str]) -> list[str]: ...
 
@@ -82,13 +82,13 @@ class Discovery:
     """Finds exports that have no watch, and starts one for each."""
 
     api: ExportList
-    marks: DiscoveryState
+    state: DiscoveryState
     queue: DiscoveredExportSender
     report: Reporter
     buckets: Collection[str]
 
     def discover(self, budget: TimeBudget) -> None:
-        """Read the list once, and deal with each page before the next is read."""
+        """Read the list once, and start the watches of each page before the next page is read."""
         now = budget.now
         run = _Run(now - RECENT_SECONDS, now - MIN_AGE_SECONDS, budget.for_requests)
         with self._isolated(run):
@@ -104,13 +104,13 @@ class Discovery:
             self.report.warning("discovery_truncated", cause=run.obstacles)
 
     def _read_list(self, run: _Run, now: float) -> None:
-        stopped_at = run.stopped_at = self.marks.list_offset()
+        stopped_at = run.stopped_at = self.state.list_offset()
         for page in self._pages(run):
             run.exports_read += len(page.jobs)
             with self._isolated(run):
                 self._start_watches(page, run, now)
         if run.stopped_at != stopped_at:
-            self.marks.remember_list_offset(run.stopped_at)
+            self.state.remember_list_offset(run.stopped_at)
 
     def _pages(self, run: _Run) -> Iterator[JobPage]:
         """The pages of the list, the newest first where its order shows where they are."""
@@ -175,17 +175,17 @@ class Discovery:
             for job in page.jobs
             if job.started_at is not None and run.since <= job.started_at <= run.until and is_id(job.id)
         }
-        watched = self.marks.watched(recent) if recent else set()
+        watched = self.state.watched(recent) if recent else set()
         unwatched = {export_id: job for export_id, job in recent.items() if export_id not in watched}
         ours = self._our_volumes({job.volume for job in unwatched.values() if job.volume}, run)
         found = [export_id for export_id, job in unwatched.items() if job.volume in ours]
         if found:
-            # Sent before it is marked: a crash between the two can double a watch, which does no harm, but lose none.
+            # Sent before it is recorded: a crash between the two can double a watch, but lose none.
             sent = self.queue.send_discovered(found)
             run.sent += sent
             if len(sent) < len(found):
                 run.leave_out("SQS did not take every start event")
-            self.marks.add(sent, now)
+            self.state.add(sent, now)
 
     def _our_volumes(self, names: Collection[str], run: _Run) -> set[str]:
         ours = set()
@@ -200,7 +200,7 @@ class Discovery:
 
     @contextmanager
     def _isolated(self, run: _Run) -> Iterator[None]:
-        """Let an error that nobody foresaw leave out what it concerns, and nothing else."""
+        """Let an unexpected error leave out what it concerns, and nothing else."""
         try:
             yield
         except UnavailableError:

@@ -1,4 +1,4 @@
-"""A start event that is handed straight to the function: it goes into the queue, like every other."""
+"""Start events passed directly to the function: they go into the queue, like all others."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from export_monitor.domain.start_events import StartEventError, parse_start_even
 
 
 class StartEventSender(Protocol):
-    """The queue of exports being watched; the id of the message comes back."""
+    """The queue of watched exports. Returns the id of the message."""
 
     def send(self, detail: JsonObject) -> str: ...
 
@@ -24,8 +24,8 @@ class StartEventEnqueuer:
     report: Reporter
 
     def enqueue(self, event: Any) -> dict[str, str]:
-        """Begin a watch. Raises StartEventError, so that a caller who waits sees what is wrong."""
-        # Lambda's own parser takes numbers that JSON has not; written out again, they are refused like everywhere.
+        """Start a watch. Raises StartEventError, so that a synchronous caller sees the error."""
+        # Lambda's parser accepts numbers that are not JSON (NaN). Serialized again, they are rejected as everywhere.
         try:
             start = parse_start_event(json.dumps(event), self.start_event_source)
         except StartEventError:

@@ -1,7 +1,7 @@
-"""Asks everything that one poll of a batch of exports needs: jobs, files and volumes of the API, objects of S3.
+"""Gathers what one poll of a batch needs: jobs, files and volumes from the API, objects from S3.
 
-What several exports share is asked once, and what does not depend on each other is asked in parallel. An unexpected
-error stays with the exports whose answers it stands in place of.
+What several exports share is read once, and independent reads run in parallel. An unexpected error stays with the
+exports that it concerns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ TimeLeft = Callable[[], float]
 
 
 class Api(Protocol):
-    """The Seven Bridges API. `time_left` says how many seconds may still be spent on asking."""
+    """The Seven Bridges API. `time_left` returns the seconds that requests may still take."""
 
     def read_jobs(
         self, export_ids: Sequence[str], time_left: TimeLeft, follow_ups: Callable[[ExportJob], int]
@@ -39,7 +39,7 @@ class Api(Protocol):
 
 
 class Objects(Protocol):
-    """S3: an answer for each, in the order of asking, within so many seconds."""
+    """S3: an answer for each object, in the given order, within these seconds."""
 
     def inspect(
         self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float
@@ -49,7 +49,7 @@ class Objects(Protocol):
 def gather(
     overdue: Mapping[str, bool], api: Api, objects: Objects, time_left: TimeLeft
 ) -> dict[str, Snapshot | Unexpected]:
-    """The answers for each export, by its id. `overdue` says of each whether its watch has timed out."""
+    """The answers for each export, by its id. `overdue` says whether its watch has timed out."""
 
     def follow_ups(job: ExportJob) -> int:
         has_file = file_to_read(job, is_overdue=overdue[job.id]) is not None
@@ -74,7 +74,7 @@ def _together(
     found: ObjectAnswer | Unexpected | None,
     file: FileAnswer | Unexpected | None,
 ) -> Snapshot | Unexpected:
-    """All that was answered of one export; an unexpected error takes the place of the whole."""
+    """All answers about one export, or the first unexpected error among them."""
     if isinstance(job, Unexpected):
         return job
     if isinstance(volume, Unexpected):
