@@ -23,6 +23,7 @@ from export_monitor.domain.model import (
     Volume,
     VolumeAnswer,
 )
+from export_monitor.domain.unexpected import Unexpected
 
 VOLUME = Volume("o/v", "s3", "bucket", "")
 MOVED = replace(VOLUME, prefix="moved")
@@ -185,3 +186,42 @@ def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:
     platform = Platform(job("a"), remembered=VOLUME, volume=denied, see=lambda _: MISSING)
     answers = platform.gather()
     assert (answers["a"].volume, answers["a"].object) == (denied, None)
+
+
+class Odd(Platform):
+    """A platform and a bucket that raise an unexpected error for what the export `odd` needs."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        odd = job("odd", file_id="odd-file", volume="o/odd", location="odd.bin")
+        super().__init__(odd, job("sound"))
+
+    def read_files(self, file_ids: Sequence[str], time_left: Callable[[], float]) -> Mapping[str, Any]:
+        if self.where == "all files":
+            raise KeyError("files")
+        answers: dict[str, Any] = dict(super().read_files(file_ids, time_left))
+        return answers | ({"odd-file": Unexpected(KeyError("size"))} if self.where == "file" else {})
+
+    def read_volume(self, name: str, time_left: Callable[[], float]) -> VolumeAnswer:
+        if self.where == "volume" and name == "o/odd":
+            raise KeyError("service")
+        return super().read_volume(name, time_left)
+
+    def inspect(self, wanted: Sequence[tuple[Volume, ExportJob]], within_seconds: float) -> Any:
+        answers: list[Any] = list(super().inspect(wanted, within_seconds))
+        if self.where == "object":
+            answers[[one.id for _, one in wanted].index("odd")] = Unexpected(KeyError("ETag"))
+        return answers
+
+
+@pytest.mark.parametrize("where", ["file", "volume", "object"])
+def test_unexpected_error_stays_with_the_export_it_concerns(where: str) -> None:
+    answers = Odd(where).gather()
+    assert isinstance(answers["odd"], Unexpected)
+    assert isinstance(answers["sound"], Snapshot)
+
+
+def test_unexpected_error_of_a_shared_request_concerns_every_export_that_needs_its_answer() -> None:
+    answers = Odd("all files").gather()
+    assert isinstance(answers["odd"], Unexpected)
+    assert isinstance(answers["sound"], Unexpected)

@@ -1,9 +1,11 @@
 """A group's event and its mail."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from export_monitor.application.groups import Groups
 from export_monitor.domain.advice import BY_CODE_OF_VOLUME, BY_REASON
 from export_monitor.domain.events import MAX_MESSAGE_BYTES
 from export_monitor.domain.groups import (
@@ -15,8 +17,10 @@ from export_monitor.domain.groups import (
     failed_member,
     member_result,
 )
-from export_monitor.domain.model import Group
+from export_monitor.domain.model import Group, UnavailableError
+from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.verdicts import Failure, Reason
+from tests.fakes import RecordingReporter
 from tests.unit.builders import a_failure, a_job
 
 NOW = 1_700_000_000.0
@@ -189,3 +193,10 @@ class TestMemberEnd:
             end = member_result("e", "e:failed:TIMED_OUT", found, self.JOB)
             assert end.failed is not None
             assert (end.failed.reason, end.failed.code) == ("TIMED_OUT", None)
+
+
+def test_group_that_expires_while_a_member_is_counted_is_counted_again_later() -> None:
+    store = SimpleNamespace(record_results=lambda *_: [], progress=lambda _: None)
+    groups = Groups(store, None, None, RecordingReporter(), "https://api")  # type: ignore[arg-type]
+    with pytest.raises(UnavailableError):
+        groups.record_results([(Group("run", 1), MemberResult("a"))], TimeBudget())

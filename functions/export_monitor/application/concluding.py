@@ -28,6 +28,7 @@ from export_monitor.application.reporting import (
 from export_monitor.domain.events import build_message
 from export_monitor.domain.grace import GracePolicy
 from export_monitor.domain.groups import member_result
+from export_monitor.domain.model import Group
 from export_monitor.domain.unexpected import Unexpected, attempt
 
 
@@ -64,7 +65,7 @@ class Concluder:
                 self._publish([conclusion], batch)
 
     def _finish(self, published: Sequence[PublishResult], batch: Batch) -> None:
-        members: dict[str, list[PublishResult]] = {}
+        members: dict[str, list[tuple[Group, PublishResult]]] = {}
         for one in published:
             watch = one.conclusion.watch
             with batch.retry_on_error([watch.message], published=one.has_ended):
@@ -73,7 +74,7 @@ class Concluder:
                 else:
                     self._defer(one, batch)
             if one.has_ended and watch.start.group:
-                members.setdefault(watch.start.group.id, []).append(one)
+                members.setdefault(watch.start.group.id, []).append((watch.start.group, one))
         for results in members.values():
             self._count_members(results, batch)
 
@@ -101,17 +102,16 @@ class Concluder:
         failed = status is not PublishStatus.DEFERRED
         report_deferred(result, seconds, published.cause, self.report, failed=failed)
 
-    def _count_members(self, published: Sequence[PublishResult], batch: Batch) -> None:
+    def _count_members(self, published: Sequence[tuple[Group, PublishResult]], batch: Batch) -> None:
         """Count members of one group. Where that fails, only they come again, and are counted then."""
-        messages = [one.conclusion.watch.message for one in published]
+        messages = [one.conclusion.watch.message for _, one in published]
 
         def count() -> None:
             members = []
-            for one in published:
+            for group, one in published:
                 result = one.conclusion.result
                 member = member_result(result.watch.export_id, one.event_id, result.failure, result.evidence.job)
-                if result.watch.start.group:
-                    members.append((result.watch.start.group, member))
+                members.append((group, member))
             self.groups.record_results(members, batch.budget)
 
         cause = batch.cause_of_failure(count, messages)

@@ -69,7 +69,7 @@ class Groups:
             self.report.warning("group_overflow", group_id=group_id, export_ids=excess)
         progress = self.ledger.progress(group_id)
         if progress is None:
-            return
+            raise UnavailableError("the group is not recorded any more")
         others = sorted({group.size for group, _ in ends} - {progress.group.size})
         if others:
             self.report.warning(

@@ -113,12 +113,12 @@ class ExportWatcher:
             steps.append((partial(self.registry.add, {watch.export_id for watch in new}, now), new))
         members: dict[str, list[Watch]] = {}
         for watch in sorted(watches, key=lambda watch: watch.message.sent_at):
-            if watch.start.group:
-                members.setdefault(watch.start.group.id, []).append(watch)
-        for of_group in members.values():
-            first = of_group[0]
-            if first.start.group:
-                steps.append((partial(self.groups.register, first.start.group, first.message.sent_at, now), of_group))
+            group = watch.start.group
+            if group and group.id not in members:
+                register = partial(self.groups.register, group, watch.message.sent_at, now)
+                steps.append((register, members.setdefault(group.id, [])))
+            if group:
+                members[group.id].append(watch)
         for step, concerned in steps:
             messages = [watch.message for watch in concerned]
             cause = batch.cause_of_failure(step, messages)

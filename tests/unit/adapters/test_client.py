@@ -12,6 +12,7 @@ from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
 from export_monitor.adapters.sevenbridges.session import ApiSession
 from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResponse, TransportError
 from export_monitor.domain.model import Denial, Denied, ExportJob, SourceFile, Unavailable, Volume
+from export_monitor.domain.unexpected import Unexpected
 from tests.fakes import Clock, FakeTransport, RecordingReporter, response_of
 
 BASE = "https://cgc-api.sbgenomics.com/v2"
@@ -594,3 +595,25 @@ class TestListPages:
 
     def test_page_that_no_parser_can_read_is_no_answer(self) -> None:
         assert isinstance(self.page("[" * 200_000 + "]" * 200_000), Unavailable)
+
+
+class TestOddAnswers:
+    """Answers that no rule covers concern the exports they are about, and no others."""
+
+    def talk(self, *broken: str) -> Talk:
+        def answer(request: HttpRequest) -> HttpResponse:
+            name = request.url.rpartition("/")[2]
+            if name in broken or (request.method == "POST" and "bulk" in broken):
+                raise ZeroDivisionError
+            if request.method == "POST":
+                jobs = [{"resource": {"id": one, "state": "RUNNING"}} for one in request.json["export_ids"]]
+                return response_of(200, {"items": jobs})
+            return response_of(200, {"id": name, "state": "RUNNING"})
+
+        return Talk(answer)
+
+    def test_bulk_request_with_an_unexpected_error_is_followed_by_single_reads(self) -> None:
+        answers = self.talk("bulk", "b").jobs("a", "b", "c")
+        assert isinstance(answers["b"], Unexpected)
+        assert isinstance(answers["a"], ExportJob)
+        assert isinstance(answers["c"], ExportJob)
