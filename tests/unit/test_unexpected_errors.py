@@ -9,7 +9,7 @@ import pytest
 
 from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
-from export_monitor.domain.claims import Claim, RejectedClaim
+from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.grace import FaultObservation, GracePolicy
 from export_monitor.domain.groups import MemberResult
@@ -333,3 +333,13 @@ def test_message_that_could_not_be_hidden_is_told() -> None:
     world.fails |= {"read_jobs": RuntimeError("odd"), "hide": RuntimeError()}
     assert world.poll() == ["m-a"]
     assert world.report.logged("visibility_change_failed") == [{"message_id": "m-a"}]
+
+
+def test_claim_of_unknown_length_hides_the_message_for_its_poll_interval() -> None:
+    class Claimed(World):
+        def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RejectedClaim]:
+            return {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in claims}
+
+    world = Claimed("a", sent_at=NOW - 1000)
+    assert world.look() == ["m-a"]
+    assert world.hidden == {"m-a": 100.0}
