@@ -341,5 +341,5 @@ def test_claim_of_unknown_length_hides_the_message_for_its_poll_interval() -> No
             return {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in claims}
 
     world = Claimed("a", sent_at=NOW - 1000)
-    assert world.look() == ["m-a"]
+    assert world.poll() == ["m-a"]
     assert world.hidden == {"m-a": 100.0}
