@@ -7,6 +7,7 @@ from typing import Literal
 
 from chaos.timing import Times
 from local.aws_calls import PartialBatchFailure, ServiceError
+from local.export_jobs import error_body
 from local.faults import (
     Close,
     Disconnect,
@@ -88,7 +89,7 @@ _API: dict[str, tuple[Match, Fault]] = {
 }
 # This job always exists: a missing one would look like a denial of the requested job.
 OTHER_JOB = "a-job-that-nobody-watches"
-_FORGETTING = Status(404, {"status": 404, "code": 9008, "message": "Job not found."})
+_FORGETTING = Status(404, error_body(404, 9008, "Job not found."))
 # The grace period of a job that is unknown at first starts then, so the API must not deny it later.
 _FORGOTTEN = Match(path=r"/storage/exports/(?!unknown-at-first).*")
 # Faults that look permanent: only while no grace period can end.
