@@ -312,6 +312,12 @@ def test_export_whose_end_cannot_be_logged_is_over_nevertheless() -> None:
     world.report = Fragile()
     assert world.poll() == []
     assert len(world.published) == 2
+    # A member's message stays until it is counted, and is no dead letter, however old it is.
+    old = World("a", sent_at=NOW - 97 * HOUR)
+    old.join("a", "run")
+    old.report = Fragile()
+    assert old.poll() == ["m-a"]
+    assert (old.counted, old.dead_lettered_with) == (["a"], {})
 
 
 def test_surprise_at_the_last_moment_goes_to_the_dead_letter_queue_with_why() -> None:
