@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -123,8 +122,7 @@ class Campaign:
         queue = UnreliableQueue(
             stack.client("sqs"), self._injector.jump, lambda: self._injector.is_on("delivered twice")
         )
-        configuration = replace(stack.deployment.mapping, batching_window_seconds=0.3)
-        return EventSourceMapping(configuration, queue, workers, redeliver_immediately=True)
+        return EventSourceMapping(stack.deployment.mapping, queue, workers, redeliver_immediately=True)
 
     def _plan(self, driver: Driver, workers: Sequence[Worker]) -> None:
         times, random = self._times, self._random

@@ -102,6 +102,8 @@ _KILLED_AT = (
     "TransactWriteItems",
     "PublishBatch",
     "ChangeMessageVisibilityBatch",
+    "ReceiveMessage",
+    "DeleteMessageBatch",
     "SendMessage",
 )
 Moment = Literal["before", "after"]

@@ -147,7 +147,7 @@ def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Resu
     function_artifact()
     runtime_client()
     print("Starting an AWS emulator, a simulated API and the function in AWS's Lambda runtime client ...", flush=True)
-    with Stack(_platform(all_exports), parameters=PARAMETERS, batching_window_seconds=1, log=progress.log) as stack:
+    with Stack(_platform(all_exports), parameters=PARAMETERS, log=progress.log) as stack:
         stack.platform.deliver = _delivery(stack, all_exports)
         left_out = ", ".join(stack.deployment.left_out) or "nothing"
         print(f"template.yaml is deployed; left out: {left_out}.")

@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 from local.artifact import ROOT, function_artifact, runtime_client
@@ -54,10 +54,9 @@ class DeadLetter:
 class Stack:
     """A deployed stack for the length of a `with` block, its mapping polling unless `polls` is false.
 
-    `parameters` override the template's. `timeout_seconds` overrides the function's time limit and
-    `batching_window_seconds` the mapping's; `workers` its concurrency. `log` is called with each log line of
-    the function, from another thread; `log_lines` keeps them all. `aws` is between the function and the emulator: it
-    records the function's calls and can inject faults.
+    `parameters` override the template's; `timeout_seconds` overrides the function's time limit, and `workers` the
+    mapping's concurrency. `log` is called with each log line of the function, from another thread; `log_lines` keeps
+    them all. `aws` is between the function and the emulator: it records the function's calls and can inject faults.
     """
 
     platform: Platform
@@ -68,7 +67,6 @@ class Stack:
     workers: int | None = None
     polls: bool = True
     timeout_seconds: float | None = None
-    batching_window_seconds: float | None = None
     redeliver_immediately: bool = False
     api_port: int = 0
     log: Callable[[str], None] = lambda _: None
@@ -225,11 +223,11 @@ class Stack:
         return url
 
     def _map(self, environments: Sequence[ExecutionEnvironment]) -> EventSourceMapping:
-        configuration = self.deployment.mapping
-        if self.batching_window_seconds is not None:
-            configuration = replace(configuration, batching_window_seconds=self.batching_window_seconds)
         return EventSourceMapping(
-            configuration, self.client("sqs"), environments, redeliver_immediately=self.redeliver_immediately
+            self.deployment.mapping,
+            self.client("sqs"),
+            environments,
+            redeliver_immediately=self.redeliver_immediately,
         )
 
     def _take(self, queue_url: str) -> list[dict[str, Any]]:

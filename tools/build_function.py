@@ -33,7 +33,13 @@ AWS_OPERATIONS = {
     "s3": {"GetBucketAcl", "GetBucketOwnershipControls", "GetObject", "GetObjectAcl", "HeadBucket", "HeadObject"},
     "secretsmanager": {"GetSecretValue"},
     "sns": {"PublishBatch"},
-    "sqs": {"ChangeMessageVisibilityBatch", "SendMessage", "SendMessageBatch"},
+    "sqs": {
+        "ChangeMessageVisibilityBatch",
+        "DeleteMessageBatch",
+        "ReceiveMessage",
+        "SendMessage",
+        "SendMessageBatch",
+    },
 }
 # Console scripts and files for type checkers and packagers: never imported.
 NOT_RUN = ("bin", "**/*.pyi", "**/py.typed", "**/tests", "**/__pycache__", "boto3/examples", "boto3/data")

@@ -35,6 +35,7 @@ from export_monitor.application.discovery import Discovery
 from export_monitor.application.enqueue import StartEventEnqueuer
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import Reporter
+from export_monitor.application.topping_up import ToppingUp
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.settings import read_settings
@@ -60,6 +61,7 @@ class App:
     """What an invocation may ask for. The handler starts `budget`, which limits all calls of AWS."""
 
     watcher: ExportWatcher
+    batches: ToppingUp
     enqueuer: StartEventEnqueuer
     discovery: Discovery | None
     budget: TimeBudget
@@ -78,6 +80,7 @@ class Overrides:
     monotonic: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
+    pause: Callable[[float], None] = time.sleep
 
 
 _REAL = Overrides()
@@ -122,13 +125,14 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
         start_event_source=settings.start_event_source,
         registry=registry,
         random=overrides.random,
+        pause=overrides.pause,
     )
     enqueuer = StartEventEnqueuer(queue, settings.start_event_source, report)
     discovery = None
     if registry:
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
         discovery = Discovery(api(share), registry, queue, report, settings.export_buckets)
-    return App(watcher, enqueuer, discovery, budget)
+    return App(watcher, ToppingUp(watcher, queue, report), enqueuer, discovery, budget)
 
 
 def _lazy(client: Callable[[str, str | None], Any]) -> Callable[..., Callable[[], Any]]:

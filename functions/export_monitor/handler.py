@@ -37,7 +37,7 @@ def lambda_handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
         return {}
     if not _is_batch(event):
         return dict(app.enqueuer.enqueue(event))
-    staying = app.watcher.process_batch([_message(record) for record in event["Records"]], budget)
+    staying = app.batches.process_batch([_message(record) for record in event["Records"]], budget)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in staying]}
 
 

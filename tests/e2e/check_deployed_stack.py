@@ -22,7 +22,7 @@ from typing import Any
 import boto3
 import pytest
 
-# In addition to the grace period: the polls, the batching window, and delivery by SNS.
+# In addition to the grace period: the polls, and delivery by SNS.
 SLACK_SECONDS = 180
 
 

@@ -38,7 +38,6 @@ def deployed() -> Iterator[Stack]:
         parameters=QUICK,
         polls=False,
         workers=4,
-        batching_window_seconds=0.1,
     ) as stack:
         enabled = {"Status": "Enabled"}
         stack.client("s3").put_bucket_versioning(Bucket="versions", VersioningConfiguration=enabled)

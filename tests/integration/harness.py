@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from export_monitor.application.watcher import ExportWatcher
-from export_monitor.bootstrap import Overrides, bootstrap
+from export_monitor.bootstrap import App, Overrides, bootstrap
 from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.model import QueueMessage
 from export_monitor.domain.time_budget import TimeBudget
@@ -34,12 +34,17 @@ class World:
     monotonic: Clock = field(default_factory=Clock)
     now: float = field(default_factory=time.time)
     time_left: float = 60.0
+    pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.watch = self.worker()
 
     def worker(self) -> ExportWatcher:
         """A watcher like that of another execution environment: it shares nothing but AWS and the platform."""
+        return self.app().watcher
+
+    def app(self) -> App:
+        """The app of another execution environment."""
         environment = self.aws.environment(self.base_url, requests_per_minute=2 * self.share)
         overrides = Overrides(
             client=lambda service, _: self.aws.client(service),
@@ -47,8 +52,9 @@ class World:
             monotonic=self.monotonic,
             wall_clock=lambda: self.now,
             random=lambda: 0.5,
+            pause=self.pauses.append,
         )
-        return bootstrap(environment, self.report, overrides).watcher
+        return bootstrap(environment, self.report, overrides)
 
     def announced(self, detail: dict[str, Any] | str, age: float = 0.0, receive_count: int = 1) -> QueueMessage:
         """The received message of a watch of this age in seconds; its detail may be just the export's id."""

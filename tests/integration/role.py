@@ -13,6 +13,7 @@ from local.stack import Stack
 # service in the Service Authorization Reference).
 _ACTIONS = {
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "DeleteMessageBatch": "sqs:DeleteMessage",
     "HeadObject": "s3:GetObject",
     "PublishBatch": "sns:Publish",
     "SendMessageBatch": "sqs:SendMessage",

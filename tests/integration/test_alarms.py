@@ -36,8 +36,8 @@ pytestmark = pytest.mark.once
 NAMESPACE = "CgcExportMonitor"
 UNITS = {"DetectionLagSeconds": "Seconds", "OldestWatchAgeSeconds": "Seconds", "VerifiedBytes": "Bytes"}
 FIVE_MINUTES, QUARTER, HOUR = 300.0, 900.0, 3600.0
-# The longest default delay between two polls: MaxPollSeconds with its jitter, and the batching window.
-LONGEST_DELAY = QUARTER * 1.1 + 2
+# The longest default delay between two polls: MaxPollSeconds and a tenth, in whole seconds.
+LONGEST_DELAY = QUARTER * 1.1 + 1
 
 Datapoints = dict[Metric, list[Datapoint]]
 Situation = Callable[[Stack], Datapoints]

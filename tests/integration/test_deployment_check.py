@@ -30,7 +30,7 @@ def stack() -> Iterator[Stack]:
     platform = Platform(TOKEN)
     platform.add_volume("rfranklin/output", bucket="bucket")
     platform.add_file("576159f7f53e9e1de6ae7b5f0", name="output.vcf", size=1234, project="rfranklin/my-project")
-    with Stack(platform, parameters=QUICK, batching_window_seconds=0.1, workers=1) as running:
+    with Stack(platform, parameters=QUICK, workers=1) as running:
         platform.deliver = deliver_to(running)
         yield running
 

@@ -32,7 +32,7 @@ def stack() -> Iterator[Stack]:
     platform = Platform(TOKEN)
     platform.default_steps = AT_ONCE
     platform.add_volume(VOLUME, bucket="bucket")
-    with Stack(platform, parameters={"MinPollSeconds": "1"}, batching_window_seconds=0.1, workers=1) as running:
+    with Stack(platform, parameters={"MinPollSeconds": "1"}, workers=1) as running:
         platform.deliver = deliver_to(running)
         yield running
 

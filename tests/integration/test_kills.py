@@ -45,16 +45,49 @@ def test_kill_at_any_moment_loses_no_export(
     killed = NthCall(operation, nth, Disconnect(moment, environment.kill))
     stack.aws.fault_for = killed
     mapping = EventSourceMapping(
-        replace(stack.deployment.mapping, batching_window_seconds=0.2),
-        stack.client("sqs"),
-        [environment],
-        redeliver_immediately=True,
+        stack.deployment.mapping, stack.client("sqs"), [environment], redeliver_immediately=True
     )
     run_until_drained(stack, mapping)
     environment.kill()
     assert killed.met
     published = [one.event["id"] for one in stack.receive(timeout_seconds=0)]
     assert set(published) == {f"{export_id}:completed" for export_id in export_ids}
+    assert max(published.count(event_id) for event_id in published) <= at_most
+
+
+@pytest.mark.parametrize(
+    ("operation", "moment", "nth", "at_most"),
+    [
+        ("ReceiveMessage", "before", 2, 1),
+        ("ReceiveMessage", "after", 1, 1),
+        ("PublishBatch", "after", 2, 2),
+        ("ChangeMessageVisibilityBatch", "before", 1, 1),
+        ("DeleteMessageBatch", "before", 1, 1),
+        ("DeleteMessageBatch", "after", 1, 1),
+    ],
+)
+def test_kill_of_a_batch_that_is_topped_up_loses_no_export(
+    stack: Stack, platform: Platform, operation: str, moment: Literal["before", "after"], nth: int, at_most: int
+) -> None:
+    name = f"topped-up-{operation}-{nth}-{moment}"
+    running = replace(completed(f"{name}-running"), steps=((0, "RUNNING"), (3, "COMPLETED")))
+    jobs = [running, *(completed(f"{name}-{number}") for number in range(12))]
+    for job in jobs:
+        platform.add_job(job)
+        stack.send(json.dumps({"export_id": job.id}))
+    environment = stack.environment(timeout_seconds=5)
+    killed = NthCall(operation, nth, Disconnect(moment, environment.kill))
+    stack.aws.fault_for = killed
+    # The messages that the function received itself come back after the queue's visibility timeout.
+    queue_url, sqs = stack.deployment.outputs["ExportQueueUrl"], stack.client("sqs")
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": "6"})
+    mapping = EventSourceMapping(stack.deployment.mapping, sqs, [environment], redeliver_immediately=True)
+    run_until_drained(stack, mapping)
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": "360"})
+    environment.kill()
+    assert killed.met
+    published = [one.event["id"] for one in stack.receive(timeout_seconds=0)]
+    assert set(published) == {f"{job.id}:completed" for job in jobs}
     assert max(published.count(event_id) for event_id in published) <= at_most
 
 

@@ -139,7 +139,7 @@ def test_the_functions_variables_are_text_and_refer_to_deployed_resources(stack)
 
 def test_the_event_source_mapping_is_returned_and_not_created_in_the_emulator(aws, stack):
     assert stack.mapping.queue_arn == stack.outputs["ExportQueueArn"]
-    assert stack.mapping.batch_size == 100
+    assert stack.mapping.batch_size == 10
     assert stack.mapping.reports_batch_item_failures
     assert aws.client("lambda").list_event_source_mappings()["EventSourceMappings"] == []
 

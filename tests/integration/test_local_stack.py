@@ -12,7 +12,7 @@ def stack():
     platform = Platform(TOKEN)
     platform.add_volume("rfranklin/output", bucket="bucket", prefix="results")
     platform.add_file("576159f7f53e9e1de6ae7b5f0", name="output.vcf", size=1234, project="rfranklin/my-project")
-    with Stack(platform, parameters={"MinPollSeconds": "1"}, batching_window_seconds=0) as running:
+    with Stack(platform, parameters={"MinPollSeconds": "1"}) as running:
         platform.deliver = deliver_to(running)
         yield running
 

@@ -16,7 +16,7 @@ YEAR = 365 * 24 * 3600.0
 # The longest that a reset is waited for, and the jitter of the messages that wait for it.
 LONGEST_WAIT = 330.0
 JITTER = 1.1
-# A visibility is in whole seconds; then a message waits for a poller, the batching window and the start of its batch.
+# A visibility is in whole seconds; then a message waits for a poller and the start of its batch.
 UNTIL_ASKED = 5.0
 
 

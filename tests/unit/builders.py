@@ -46,10 +46,11 @@ def a_grace_policy(
     refusal_grace: float = 24 * HOUR,
     object_grace: float = 120,
     not_found_grace: float = 300,
+    phase: float = 0,
 ) -> GracePolicy:
     """The template's defaults, in seconds, where nothing else is said."""
     horizon = timeout + refusal_grace + max(object_grace, 30)
-    schedule = PollSchedule(min_poll, max_poll, horizon)
+    schedule = PollSchedule(min_poll, max_poll, horizon, phase)
     return GracePolicy(schedule, timeout, object_grace, not_found_grace, refusal_grace)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from export_monitor.domain.grace import FAULTS, Conclude, GracePolicy, Wait, decide, fault_key, poll_delay, resets_after
 from export_monitor.domain.model import Unavailable
 from export_monitor.domain.verdicts import Completed, Failed, Failing, Reason, Undetermined, Unfinished, Verdict
-from tests.unit.builders import DAY, HOUR, NOW, a_failure, a_grace_policy, a_watch
+from tests.unit.builders import DAY, HOUR, NOW, a_failure, a_grace_policy, a_message, a_watch
 
 GRACE = a_grace_policy()
 SCHEDULE = GRACE.schedule
@@ -46,8 +46,7 @@ def test_late_or_not_failed_export_has_failed_for_its_own_reason(age: float) -> 
 
 
 def test_unfinished_waits_the_poll_delay() -> None:
-    assert outcome(Unfinished("RUNNING"), 1000) == Wait(100, "the job is RUNNING")
-    assert outcome(Unfinished("RUNNING"), 1000, dice=1).seconds == pytest.approx(110)
+    assert outcome(Unfinished("RUNNING"), 1000) == Wait(SCHEDULE.aligned(NOW, 100), "the job is RUNNING")
 
 
 def test_unfinished_has_timed_out_from_the_time_out_on() -> None:
@@ -58,7 +57,7 @@ def test_unfinished_has_timed_out_from_the_time_out_on() -> None:
 
 
 def test_hindered_waits_until_the_last_moment_and_names_the_obstacle() -> None:
-    assert outcome(OUTAGE, 1000) == Wait(100, "the API rejects the token")
+    assert outcome(OUTAGE, 1000) == Wait(SCHEDULE.aligned(NOW, 100), "the API rejects the token")
     assert isinstance(outcome(OUTAGE, TIMEOUT), Wait)
     assert isinstance(outcome(OUTAGE, FINAL_DEADLINE - 1), Wait)
     ended = outcome(OUTAGE, FINAL_DEADLINE)
@@ -146,8 +145,8 @@ def test_job_that_was_unknown_before_the_watch_began_was_not_known_before() -> N
 
 @pytest.mark.parametrize("reason", [Reason.OBJECT_MISSING, Reason.OBJECT_MISMATCH])
 def test_object_is_looked_at_every_thirty_seconds_or_sooner(reason: Reason) -> None:
-    assert [outcome(faulty(reason), 50 * HOUR, 50 * HOUR, dice=dice).seconds for dice in (0, 0.5, 1)] == [30, 30, 30]
-    assert outcome(faulty(reason), 20, 20).seconds == 5
+    assert outcome(faulty(reason), 50 * HOUR, 50 * HOUR).seconds == 30
+    assert outcome(faulty(reason), 20, 20).seconds == SCHEDULE.aligned(NOW, 5)
 
 
 @pytest.mark.parametrize("reason", [Reason.OBJECT_MISSING, Reason.EXPORT_NOT_FOUND, Reason.EXPORT_FORBIDDEN])
@@ -157,7 +156,7 @@ def test_last_look_at_a_fault_is_made_when_its_patience_ends(reason: Reason) -> 
 
 
 def test_other_faults_are_looked_at_by_the_schedule() -> None:
-    assert outcome(faulty(Reason.EXPORT_FORBIDDEN), 5000, 10).seconds == pytest.approx(500)
+    assert outcome(faulty(Reason.EXPORT_FORBIDDEN), 5000, 10).seconds == SCHEDULE.aligned(NOW, 500)
 
 
 def test_missing_and_mismatching_object_are_one_fault_and_every_other_its_own() -> None:
@@ -175,7 +174,7 @@ def test_fault_heals_in_two_poll_delays_and_no_less_than_a_quarter_of_an_hour() 
 
 def test_fault_that_is_looked_at_by_the_schedule_does_not_heal_between_two_looks() -> None:
     for age in (60.0, HOUR, 9000.0, 50 * HOUR, 95 * HOUR):
-        latest = poll_delay(age, 1, GRACE, random=1)
+        latest = max(poll_delay(a_message(NOW - age), NOW + second, GRACE) for second in range(200))
         assert latest < resets_after(age + latest, SCHEDULE)
 
 

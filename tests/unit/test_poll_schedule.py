@@ -1,7 +1,9 @@
 """When an unfinished export is polled again, and that its receives last."""
 
+import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from export_monitor.domain.grace import Conclude, GracePolicy, decide
 from export_monitor.domain.model import StartEvent, Unavailable, Watch
-from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, add_jitter, jittered
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, add_jitter
 from export_monitor.domain.verdicts import Failing, Reason, Undetermined, Unfinished, Verdict
 from tests.unit.builders import DAY, HOUR, a_failure, a_grace_policy, a_message
 
@@ -37,14 +39,51 @@ def test_delay_is_a_tenth_of_the_age_within_bounds_and_never_less_than_a_seventi
     assert SCHEDULE.delay(age) == pytest.approx(delay)
 
 
-@given(st.floats(1, 60), st.floats(1, 3600), st.floats(0, 14 * DAY), st.floats(0, 1))
-def test_jittered_delay_is_within_a_tenth_of_the_bounds(low: float, high: float, age: float, dice: float) -> None:
-    delay = jittered(PollSchedule(low, max(low, high), 0).delay(age), dice)
-    assert 0.899 * max(low, age / 70) <= delay <= 1.101 * max(low, high, age / 70)
+@pytest.mark.parametrize(
+    ("delay", "slot"),
+    [(5, 5), (24, 5), (49, 5), (50, 10), (99, 10), (100, 20), (900, 160), (5000, 640)],
+)
+def test_slot_is_the_shortest_interval_times_the_power_of_two_whose_half_is_within_a_tenth(
+    delay: float, slot: float
+) -> None:
+    assert SCHEDULE.slot_seconds(delay) == slot
 
 
-def test_jitter_is_a_tenth_either_way_and_delaying_only_later() -> None:
-    assert [jittered(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([90, 100, 110])
+@given(st.floats(1, 60), st.floats(1, 3600), st.floats(0, 14 * DAY), st.floats(0, 3600), st.floats(0, 2 * DAY))
+def test_interval_ends_on_a_slot_within_a_tenth_of_its_delay_or_half_of_the_shortest(
+    low: float, high: float, age: float, phase: float, since: float
+) -> None:
+    schedule, now = PollSchedule(low, max(low, high), 0, phase), 1_700_000_000 + since
+    delay = schedule.delay(age)
+    end = schedule.aligned(now, delay)
+    assert abs(end - delay) <= max(delay / 10, low / 2) + 1e-6
+    slots = (now + end - phase) / schedule.slot_seconds(delay)
+    assert slots == pytest.approx(round(slots), abs=1e-4)
+
+
+@given(st.floats(1, 60), st.floats(1, 4000), st.floats(1, 4000))
+def test_boundary_of_a_longer_slot_is_one_of_every_shorter(low: float, one: float, other: float) -> None:
+    shorter, longer = sorted(PollSchedule(low, 3600, 0).slot_seconds(max(low, delay)) for delay in (one, other))
+    assert (longer / shorter).is_integer()
+
+
+def test_exports_that_are_polled_at_different_times_fall_due_together() -> None:
+    ends = {1000.0 + since + SCHEDULE.aligned(1000.0 + since, 900 - since) for since in range(40)}
+    assert len(ends) == 1
+
+
+def test_stacks_with_different_phases_do_not_fall_due_together() -> None:
+    other = replace(SCHEDULE, phase_seconds=2.5)
+    assert other.aligned(1000, 100) % 5 == pytest.approx(2.5)
+    assert SCHEDULE.aligned(1000, 100) % 5 == 0
+
+
+@pytest.mark.parametrize(("now", "seconds"), [(1000.25, 0), (1000.0, 0.25), (1000.5, 0.75)])
+def test_common_instant_is_the_next_whole_second_of_the_phase(now: float, seconds: float) -> None:
+    assert replace(SCHEDULE, phase_seconds=7.25).seconds_to_common_instant(now) == pytest.approx(seconds)
+
+
+def test_wait_for_a_rate_limit_is_only_lengthened() -> None:
     assert [add_jitter(100, dice) for dice in (0, 0.5, 1)] == pytest.approx([100, 105, 110])
 
 
@@ -78,7 +117,8 @@ def live_through(
         decision = decide(verdict, watch, age, first_seen, grace, dice.random())
         if isinstance(decision, Conclude):
             return age, receive_count, decision
-        age += decision.seconds
+        # SQS hides for whole seconds.
+        age += max(1, math.ceil(decision.seconds))
         receive_count += 1
         assert receive_count <= MAX_RECEIVES, f"moved to the dead-letter queue at the age of {age / HOUR:.1f} h"
 
@@ -98,6 +138,7 @@ def allowed_settings(draw: st.DrawFn) -> GracePolicy:
         refusal_grace=between(0, 72) * HOUR,
         object_grace=between(0, 3600),
         not_found_grace=between(0, 3600),
+        phase=between(0, 3600),
     )
 
 

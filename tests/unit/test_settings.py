@@ -34,12 +34,22 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
     assert settings.grace.object_grace == 120
     assert settings.grace.not_found_grace == 300
     assert settings.grace.final_deadline == 72.5 * 3600
-    assert settings.grace.schedule == PollSchedule(5, 900, 72.5 * 3600 + 120)
+    schedule = settings.grace.schedule
+    assert schedule == PollSchedule(5, 900, 72.5 * 3600 + 120, schedule.phase_seconds)
     assert (settings.export_queue_url, settings.dead_letter_queue_url) == ("https://queue", "https://dead-letters")
     assert (settings.events_topic_arn, settings.ledger_table_name) == ("arn:topic", "ledger")
     assert settings.token_secret_arn == ENVIRONMENT["TOKEN_SECRET_ARN"]
     assert settings.token_secret_region == "eu-west-1"
     assert settings.start_event_source == "cgc.exports"
+
+
+def test_each_stack_has_a_phase_of_its_own() -> None:
+    phases = {
+        read_settings(ENVIRONMENT | {"EXPORT_QUEUE_URL": f"https://queue-{number}"}).grace.schedule.phase_seconds
+        for number in range(100)
+    }
+    assert len({phase // 36 for phase in phases}) > 50
+    assert 0 <= min(phases) <= max(phases) < 3600
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ class World:
         watcher = ExportWatcher(
             api=self, objects=self, queue=self, faults=self, groups=self,  # type: ignore[arg-type]
             concluder=Concluder(self, self, self, self.report, grace, "https://api"),  # type: ignore[arg-type]
-            report=self.report, grace=grace, start_event_source="cgc.exports", random=lambda: 0.5,
+            report=self.report, grace=grace, start_event_source="cgc.exports", random=lambda: 0.5, pause=lambda _: None,
             registry=self if self.discovers else None,
         )  # fmt: skip
         return watcher.process_batch(self.messages, TimeBudget().start(NOW, self.clock(time_left)))

@@ -27,19 +27,22 @@ class Queue(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """The messages of one invocation. `random` returns numbers from 0 to 1 that spread the delays."""
+    """The messages of one invocation."""
 
     budget: TimeBudget
     queue: Queue
     grace: GracePolicy
     report: Reporter
-    random: Callable[[], float]
     _retried: list[tuple[QueueMessage, float]] = field(default_factory=list)
     _handled: set[str] = field(default_factory=set)
 
     def retry_after(self, message: QueueMessage, seconds: float) -> None:
-        """Let a message stay in the queue, hidden for these seconds."""
-        self._retried.append((message, seconds))
+        """Let a message stay in the queue, hidden for these seconds from now."""
+        self.retry_at(message, self.budget.current_time + seconds)
+
+    def retry_at(self, message: QueueMessage, due_at: float) -> None:
+        """Let a message stay in the queue, hidden until this time (epoch seconds)."""
+        self._retried.append((message, due_at))
         self._handled.add(message.message_id)
 
     def retry_on_schedule(self, message: QueueMessage) -> None:
@@ -61,15 +64,21 @@ class Batch:
             self.report.warning("message_dead_lettered", message_id=message.message_id, error=error)
             self.complete(message)
 
+    @property
+    def retried(self) -> int:
+        """How many messages stay in the queue."""
+        return len(self._retried)
+
     def apply_visibility(self) -> list[str]:
         """Hide the messages that stay until they are due; returns their ids."""
-        for message in self.queue.change_visibility(self._retried):
+        now = self.budget.current_time
+        for message in self.queue.change_visibility([(message, due_at - now) for message, due_at in self._retried]):
             self.report.warning("visibility_change_failed", message_id=message.message_id)
         return [message.message_id for message, _ in self._retried]
 
     def poll_delay(self, message: QueueMessage) -> float:
         """Seconds until a message is polled again by the schedule."""
-        return poll_delay(message.age(self.budget.now), message.receive_count, self.grace, self.random())
+        return poll_delay(message, self.budget.current_time, self.grace)
 
     @contextmanager
     def retry_on_error(self, messages: Sequence[QueueMessage], *, published: bool = False) -> Iterator[None]:

@@ -101,6 +101,7 @@ def _log(
         "export_polled",
         export_id=result.watch.export_id,
         message_id=result.watch.message.message_id,
+        project=result.evidence.file.project if result.evidence.file else None,
         state=job.state if job else None,
         outcome=outcome,
         reason=failure.reason.value if failure else None,

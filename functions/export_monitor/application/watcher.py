@@ -6,7 +6,7 @@ instead. Whatever else happens, it stays.
 
 import random as random_module
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -16,7 +16,17 @@ from export_monitor.application.gathering import Api, Objects, gather
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import PollResult, Reporter, report_waiting
 from export_monitor.domain.assessment import Snapshot, assess
-from export_monitor.domain.grace import Conclude, FaultObservation, GracePolicy, Wait, decide, fault_key, resets_after
+from export_monitor.domain.crowding import Crowding
+from export_monitor.domain.grace import (
+    Conclude,
+    FaultObservation,
+    GracePolicy,
+    Wait,
+    decide,
+    fault_key,
+    poll_delay,
+    resets_after,
+)
 from export_monitor.domain.messages import parse_batch
 from export_monitor.domain.model import QueueMessage, Unavailable, UnavailableError, Watch
 from export_monitor.domain.time_budget import TimeBudget
@@ -56,7 +66,8 @@ class Assessed:
 class ExportWatcher:
     """Polls the exports and groups of a batch.
 
-    `registry` is None where discovery is off. `random` returns numbers from 0 to 1 that spread the delays.
+    `registry` is None where discovery is off. `random` returns numbers from 0 to 1 that spread waits for a rate limit.
+    `pause` sleeps for a number of seconds.
     """
 
     api: Api
@@ -68,12 +79,14 @@ class ExportWatcher:
     report: Reporter
     grace: GracePolicy
     start_event_source: str
+    pause: Callable[[float], None]
     registry: WatchRegistry | None = None
     random: Callable[[], float] = random_module.random
+    crowding: Crowding = field(default_factory=Crowding)
 
     def process_batch(self, messages: Sequence[QueueMessage], budget: TimeBudget) -> list[str]:
         """Process each message once. Returns the ids of those that stay in the queue, hidden until they are due."""
-        batch = Batch(budget, self.queue, self.grace, self.report, self.random)
+        batch = Batch(budget, self.queue, self.grace, self.report)
         parsed = parse_batch(messages, self.start_event_source)
         if parsed.watches:
             self._poll_exports(parsed.watches, batch)
@@ -86,7 +99,14 @@ class ExportWatcher:
         for message, rule in parsed.rejected:
             self.report.count("StartEventsRejected")
             batch.dead_letter(message, rule)
+        self._await_common_instant(batch)
         return batch.apply_visibility()
+
+    def _await_common_instant(self, batch: Batch) -> None:
+        """Where many exports are watched, hide messages at an instant from which they become visible together."""
+        now = batch.budget.current_time
+        if batch.retried and self.crowding.add(now, batch.retried) and batch.budget.has_time_to_publish():
+            self.pause(self.grace.schedule.seconds_to_common_instant(now))
 
     def _poll_exports(self, watches: Sequence[Watch], batch: Batch) -> None:
         now = batch.budget.now
@@ -98,7 +118,8 @@ class ExportWatcher:
                 is_overdue = watch.age(now) >= self.grace.timeout
                 overdue[watch.export_id] = is_overdue or overdue.get(watch.export_id, False)
             snapshots = gather(overdue, self.api, self.objects, batch.budget.for_requests)
-            self._decide(self._assess(watches, snapshots, batch), batch)
+            answered_at = batch.budget.current_time
+            self._decide(self._assess(watches, snapshots, answered_at, batch), answered_at, batch)
 
     def _register(self, watches: Sequence[Watch], batch: Batch) -> None:
         """Record which exports and which groups are watched.
@@ -136,10 +157,9 @@ class ExportWatcher:
         batch.retry_on_schedule(message)
 
     def _assess(
-        self, watches: Sequence[Watch], snapshots: Mapping[str, Snapshot | Unexpected], batch: Batch
+        self, watches: Sequence[Watch], snapshots: Mapping[str, Snapshot | Unexpected], now: float, batch: Batch
     ) -> list[Assessed]:
         """Assess each watch; those with an unexpected error are retried."""
-        now = batch.budget.now
         assessed: list[Assessed] = []
         failed: dict[int, tuple[Exception, list[QueueMessage]]] = {}
         for watch in watches:
@@ -161,9 +181,8 @@ class ExportWatcher:
         after = resets_after(watch.age(now), self.grace.schedule)
         return FaultObservation(watch.export_id, fault_key(verdict.failure), after)
 
-    def _decide(self, assessed: Sequence[Assessed], batch: Batch) -> None:
+    def _decide(self, assessed: Sequence[Assessed], now: float, batch: Batch) -> None:
         """Retry the watches that wait, and conclude the others."""
-        now = batch.budget.now
         observations = {one.observation for one in assessed if one.observation}
         first_seen_at = self._first_seen_at(observations, now) if observations else {}
         concluded: list[PollResult] = []
@@ -172,20 +191,20 @@ class ExportWatcher:
                 first_seen = first_seen_at[one.observation] if one.observation else None
                 if isinstance(first_seen, Unexpected):
                     raise first_seen.error
-                decision = self._decision(one, first_seen, batch)
+                decision = self._decision(one, first_seen, now)
                 result = PollResult(one.watch, now, one.verdict, one.evidence, decision)
                 if isinstance(decision, Wait):
-                    batch.retry_after(one.watch.message, decision.seconds)
+                    batch.retry_at(one.watch.message, now + decision.seconds)
                     report_waiting(result, decision.seconds, decision.cause, self.report)
                 else:
                     concluded.append(result)
         self.concluder.conclude(concluded, batch)
 
-    def _decision(self, one: Assessed, first_seen: float | Unavailable | None, batch: Batch) -> Wait | Conclude:
+    def _decision(self, one: Assessed, first_seen: float | Unavailable | None, now: float) -> Wait | Conclude:
         if isinstance(first_seen, Unavailable):
             # Without knowing how long the fault has lasted, it can end nothing.
-            return Wait(batch.poll_delay(one.watch.message), first_seen.message)
-        return decide(one.verdict, one.watch, batch.budget.now, first_seen, self.grace, self.random())
+            return Wait(poll_delay(one.watch.message, now, self.grace), first_seen.message)
+        return decide(one.verdict, one.watch, now, first_seen, self.grace, self.random())
 
     def _first_seen_at(self, observations: Collection[FaultObservation], now: float) -> FirstSeen:
         outcome = attempt(partial(self.faults.first_seen_at, observations, now))

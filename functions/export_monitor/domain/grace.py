@@ -5,8 +5,8 @@ A grace period counts from when the fault was first seen.
 
 from dataclasses import dataclass
 
-from export_monitor.domain.model import Watch
-from export_monitor.domain.poll_schedule import MAX_RECEIVES, SPARE_RECEIVES, PollSchedule, add_jitter, jittered
+from export_monitor.domain.model import QueueMessage, Watch
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, SPARE_RECEIVES, PollSchedule, add_jitter
 from export_monitor.domain.verdicts import Completed, Failed, Failure, Reason, Undetermined, Unfinished, Verdict
 
 OBJECT_POLL_SECONDS = 30.0
@@ -82,7 +82,10 @@ def resets_after(age: float, schedule: PollSchedule) -> float:
 def decide(
     verdict: Verdict, watch: Watch, now: float, first_seen_at: float | None, grace: GracePolicy, random: float
 ) -> Wait | Conclude:
-    """Wait or conclude. `first_seen_at` is when the fault was first seen; `random` (0 to 1) spreads the delay."""
+    """Wait or conclude.
+
+    `first_seen_at` is when the fault was first seen; `random` (0 to 1) spreads waits for a rate limit.
+    """
     match verdict:
         case Completed():
             return Conclude()
@@ -91,7 +94,7 @@ def decide(
         case Unfinished(state):
             if watch.age(now) >= grace.timeout:
                 return Conclude(Failure(Reason.TIMED_OUT, f"The export was still {state} when its time was up."))
-            return Wait(poll_delay(watch.age(now), watch.receive_count, grace, random), f"the job is {state}")
+            return Wait(poll_delay(watch.message, now, grace), f"the job is {state}")
         case Undetermined(unavailable):
             if _may_wait(verdict, watch, now, grace):
                 return Wait(_undetermined_delay(verdict, watch, now, grace, random), unavailable.message)
@@ -102,13 +105,13 @@ def decide(
     left = _grace_ends_at(verdict.failure, watch, first, grace) - now
     if left <= 0:
         return Conclude(verdict.failure)
-    return Wait(_fault_delay(verdict.failure, watch, now, left, grace, random), verdict.failure.message)
+    return Wait(_fault_delay(verdict.failure, watch, now, left, grace), verdict.failure.message)
 
 
-def poll_delay(age: float, receive_count: int, grace: GracePolicy, random: float) -> float:
-    """Seconds until a message of this age is polled again by the schedule, with jitter and receive budget."""
-    delay = jittered(grace.schedule.delay(age), random)
-    return grace.schedule.within_budget(delay, age, receive_count)
+def poll_delay(message: QueueMessage, now: float, grace: GracePolicy) -> float:
+    """Seconds from `now` until a message is polled again by the schedule, with time slots and receive budget."""
+    schedule, age = grace.schedule, message.age(now)
+    return schedule.within_budget(schedule.aligned(now, schedule.delay(age)), age, message.receive_count)
 
 
 def _may_wait(verdict: Undetermined, watch: Watch, now: float, grace: GracePolicy) -> bool:
@@ -122,7 +125,7 @@ def _may_wait(verdict: Undetermined, watch: Watch, now: float, grace: GracePolic
 
 def _undetermined_delay(verdict: Undetermined, watch: Watch, now: float, grace: GracePolicy, random: float) -> float:
     if verdict.unavailable.retry_after_seconds is None:
-        return poll_delay(watch.age(now), watch.receive_count, grace, random)
+        return poll_delay(watch.message, now, grace)
     delay = add_jitter(verdict.unavailable.retry_after_seconds, random)
     return grace.schedule.within_budget(delay, watch.age(now), watch.receive_count)
 
@@ -138,9 +141,9 @@ def _grace_ends_at(failure: Failure, watch: Watch, first_seen_at: float, grace: 
     return min(first_seen_at + grace_seconds, final_deadline_at)
 
 
-def _fault_delay(failure: Failure, watch: Watch, now: float, left: float, grace: GracePolicy, random: float) -> float:
+def _fault_delay(failure: Failure, watch: Watch, now: float, left: float, grace: GracePolicy) -> float:
     age = watch.age(now)
-    delay = jittered(grace.schedule.delay(age), random)
+    delay = grace.schedule.aligned(now, grace.schedule.delay(age))
     if failure.reason in _OBJECT_REASONS:
         delay = min(delay, OBJECT_POLL_SECONDS)
     # The poll at the end of the grace period is worth a receive, however few are left: it concludes the watch.

@@ -1,7 +1,8 @@
-"""The queue: hiding by ten, and setting aside with the reason."""
+"""The queue: calls by ten, and dead letters with their reason."""
 
 import base64
 import json
+from threading import Event
 from typing import Any
 
 import boto3
@@ -10,8 +11,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import ANY
 from moto import mock_aws
 
+from export_monitor.adapters.aws.calls import AwsCalls
 from export_monitor.adapters.aws.sqs import ExportQueue
 from export_monitor.domain.model import QueueMessage, UnavailableError
+from local.sqs_event import sqs_record
 from tests.fakes import REGION, SYNCHRONOUS, stubbed
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/exports"
@@ -108,6 +111,76 @@ class TestHide:
             assert queue.change_visibility([(good, 60.0), (message(1), 60.0)]) == [message(1)]
             counts = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             assert counts["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+class TestReceiveAndDelete:
+    def test_message_is_what_the_mapping_would_give(self) -> None:
+        attributes = {
+            "trace": {"DataType": "String", "StringValue": "a-trace"},
+            "seal": {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"},
+        }
+        with mock_aws():
+            client = boto3.client("sqs", region_name=REGION)
+            url = client.create_queue(QueueName="exports")["QueueUrl"]
+            client.send_message(QueueUrl=url, MessageBody="{}", MessageAttributes=attributes)
+            [[received]] = ExportQueue(SYNCHRONOUS, lambda: client, url, url).receive([10])  # type: ignore[misc]
+            client.change_message_visibility(QueueUrl=url, ReceiptHandle=received.receipt_handle, VisibilityTimeout=0)
+            [again] = client.receive_message(QueueUrl=url, AttributeNames=["All"], MessageAttributeNames=["All"])[
+                "Messages"
+            ]
+            record = sqs_record(again, f"arn:aws:sqs:{REGION}:123456789012:exports")
+        assert (received.message_id, received.body) == (record["messageId"], record["body"])
+        assert received.sent_at == int(record["attributes"]["SentTimestamp"]) / 1000
+        assert received.receive_count == 1
+        for name, value in received.attributes.items():
+            assert value.items() <= record["messageAttributes"][name].items()
+        assert set(received.attributes) == set(attributes)
+
+    def test_each_call_gives_its_messages_or_its_error_and_waits_for_none(self) -> None:
+        request = {
+            "QueueUrl": URL,
+            "WaitTimeSeconds": 0,
+            "MessageSystemAttributeNames": ["SentTimestamp", "ApproximateReceiveCount"],
+            "MessageAttributeNames": ["All"],
+        }
+        with stubbed("sqs") as (client, stub):
+            stub.add_client_error("receive_message", "Throttled", expected_params=request | {"MaxNumberOfMessages": 10})
+            stub.add_response("receive_message", {}, request | {"MaxNumberOfMessages": 3})
+            refused, empty = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).receive([10, 3])
+        assert isinstance(refused, UnavailableError)
+        assert "Throttled" in str(refused)
+        assert empty == []
+
+    def test_error_that_is_none_of_sqs_is_returned_as_it_is(self) -> None:
+        def broken() -> Any:
+            raise KeyError("odd")
+
+        [error] = ExportQueue(SYNCHRONOUS, broken, URL, DEAD_URL).receive([10])
+        assert isinstance(error, KeyError)
+
+    def test_receive_that_hangs_is_abandoned_before_the_batch_runs_out_of_time(self) -> None:
+        released = Event()
+
+        def hanging() -> Any:
+            released.wait(60)
+
+        [error] = ExportQueue(AwsCalls(lambda: 60), hanging, URL, DEAD_URL).receive([10])
+        released.set()
+        assert isinstance(error, UnavailableError)
+        assert "did not answer in time" in str(error)
+
+    def test_messages_are_deleted_by_ten_and_a_failure_is_tried_again(self) -> None:
+        def request(*numbers: int) -> dict[str, Any]:
+            entries = [{"Id": str(number), "ReceiptHandle": f"r{number}"} for number in numbers]
+            return {"QueueUrl": URL, "Entries": entries}
+
+        failed = {"Successful": [], "Failed": [failure(1)]}
+        with stubbed("sqs") as (client, stub):
+            stub.add_response("delete_message_batch", failed, request(*range(10)))
+            stub.add_response("delete_message_batch", {"Successful": [], "Failed": []}, request(10))
+            stub.add_response("delete_message_batch", failed, request(1))
+            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
+            assert queue.delete([message(number) for number in range(11)]) == [message(1)]
 
 
 class TestSetAside:

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from export_monitor.adapters.aws.calls import AWS_ERRORS, AwsCalls
 from export_monitor.domain.messages import ORIGIN
@@ -17,23 +17,33 @@ if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import (
         ChangeMessageVisibilityBatchRequestEntryTypeDef,
         ChangeMessageVisibilityBatchResultTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
+        DeleteMessageBatchResultTypeDef,
+        MessageAttributeValueOutputTypeDef,
         MessageAttributeValueTypeDef,
+        MessageTypeDef,
+        ReceiveMessageResultTypeDef,
         SendMessageBatchRequestEntryTypeDef,
         SendMessageBatchResultTypeDef,
     )
+
+Entry = TypeVar("Entry", "ChangeMessageVisibilityBatchRequestEntryTypeDef", "DeleteMessageBatchRequestEntryTypeDef")
+BatchResult: TypeAlias = "ChangeMessageVisibilityBatchResultTypeDef | DeleteMessageBatchResultTypeDef"
 
 _BATCH_ENTRIES = 10
 _MAX_ATTRIBUTES = 10
 # Error texts quote what a sender wrote, so they are limited.
 _ERROR_CHARACTERS = 1000
 _ATTEMPTS = 2
+# Receiving more messages is worth less than the time of those at hand.
+_RECEIVE_LIMIT_SECONDS = 2.0
 _DISCOVERED: "dict[str, MessageAttributeValueTypeDef]" = {
     ORIGIN: {"DataType": "String", "StringValue": "discovered"},
 }
 
 
 class ExportQueue:
-    """Sends messages, changes their visibility, and copies them to the dead-letter queue."""
+    """Sends, receives and deletes messages, changes their visibility, and copies them to the dead-letter queue."""
 
     def __init__(
         self, calls: AwsCalls, client: "Callable[[], SQSClient]", queue_url: str, dead_letter_queue_url: str
@@ -75,20 +85,54 @@ class ExportQueue:
         except AWS_ERRORS as error:
             raise UnavailableError(f"SQS: {error}") from None
 
+    def receive(self, limits: Sequence[int]) -> list[list[QueueMessage] | Exception]:
+        """Receive up to each of these numbers of messages (1 to 10), in parallel and without waiting for any to arrive.
+
+        Returns what each call gave: its messages, or its error, which is an UnavailableError if it is one of SQS.
+        """
+        answers = self._calls.call_all([self._receive_call(limit) for limit in limits], _RECEIVE_LIMIT_SECONDS)
+        return [_messages(answer) for answer in answers]
+
+    def _receive_call(self, limit: int) -> "Callable[[], ReceiveMessageResultTypeDef]":
+        return lambda: self._client().receive_message(
+            QueueUrl=self._queue_url,
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=0,
+            MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+            MessageAttributeNames=["All"],
+        )
+
+    def delete(self, messages: Sequence[QueueMessage]) -> list[QueueMessage]:
+        """Delete messages; return those for which that failed."""
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "ReceiptHandle": message.receipt_handle} for number, message in enumerate(messages)
+        ]
+        return [messages[int(entry["Id"])] for entry in self._in_batches(entries, self._delete_call)]
+
+    def _delete_call(
+        self, entries: "list[DeleteMessageBatchRequestEntryTypeDef]"
+    ) -> "Callable[[], DeleteMessageBatchResultTypeDef]":
+        return lambda: self._client().delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
+
     def change_visibility(self, delays: Sequence[tuple[QueueMessage, float]]) -> list[QueueMessage]:
         """Set the visibility timeout (seconds) of each message; return the messages for which that failed."""
-        by_id = {str(number): message for number, (message, _) in enumerate(delays)}
         entries = [_visibility_entry(number, message, seconds) for number, (message, seconds) in enumerate(delays)]
-        for _ in range(_ATTEMPTS):
-            batches = _batches(entries)
-            answers = self._calls.call_all([self._visibility_call(batch) for batch in batches])
-            entries = [one for batch, answer in zip(batches, answers, strict=True) for one in _failed(batch, answer)]
-        return [by_id[entry["Id"]] for entry in entries]
+        return [delays[int(entry["Id"])][0] for entry in self._in_batches(entries, self._visibility_call)]
 
     def _visibility_call(
         self, entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]"
     ) -> "Callable[[], ChangeMessageVisibilityBatchResultTypeDef]":
         return lambda: self._client().change_message_visibility_batch(QueueUrl=self._queue_url, Entries=entries)
+
+    def _in_batches(
+        self, entries: "list[Entry]", call: "Callable[[list[Entry]], Callable[[], BatchResult]]"
+    ) -> "list[Entry]":
+        """Make batch calls about these entries, and again about those that failed; return those that failed again."""
+        for _ in range(_ATTEMPTS):
+            batches = _batches(entries)
+            answers = self._calls.call_all([call(batch) for batch in batches])
+            entries = [one for batch, answer in zip(batches, answers, strict=True) for one in _failed(batch, answer)]
+        return entries
 
     def dead_letter(self, message: QueueMessage, error: str) -> None:
         """Send a copy of a message with the attribute `error` to the dead-letter queue."""
@@ -110,14 +154,40 @@ def _visibility_entry(
     return {"Id": str(number), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": whole}
 
 
-def _failed(
-    entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]",
-    answer: "ChangeMessageVisibilityBatchResultTypeDef | Exception",
-) -> "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]":
+def _failed(entries: "list[Entry]", answer: "BatchResult | Exception") -> "list[Entry]":
     if isinstance(answer, Exception):
         return entries
     failed = {failure["Id"] for failure in answer.get("Failed", ())}
     return [entry for entry in entries if entry["Id"] in failed]
+
+
+def _messages(answer: "ReceiveMessageResultTypeDef | Exception") -> list[QueueMessage] | Exception:
+    if isinstance(answer, AWS_ERRORS):
+        return UnavailableError(f"SQS: {answer}")
+    if isinstance(answer, Exception):
+        return answer
+    return [_received(message) for message in answer.get("Messages", ())]
+
+
+def _received(message: "MessageTypeDef") -> QueueMessage:
+    """A message in the form that Lambda's mapping gives it."""
+    return QueueMessage(
+        message_id=message["MessageId"],
+        receipt_handle=message["ReceiptHandle"],
+        body=message["Body"],
+        sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+        receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+        attributes={name: _lambda_attribute(value) for name, value in message.get("MessageAttributes", {}).items()},
+    )
+
+
+def _lambda_attribute(value: "MessageAttributeValueOutputTypeDef") -> dict[str, Any]:
+    attribute: dict[str, Any] = {"dataType": value["DataType"]}
+    if "StringValue" in value:
+        attribute["stringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        attribute["binaryValue"] = base64.b64encode(bytes(value["BinaryValue"])).decode()
+    return attribute
 
 
 def _attribute(value: Mapping[str, Any]) -> "MessageAttributeValueTypeDef":
@@ -129,7 +199,5 @@ def _attribute(value: Mapping[str, Any]) -> "MessageAttributeValueTypeDef":
     return attribute
 
 
-def _batches(
-    entries: "list[ChangeMessageVisibilityBatchRequestEntryTypeDef]",
-) -> "list[list[ChangeMessageVisibilityBatchRequestEntryTypeDef]]":
+def _batches(entries: "list[Entry]") -> "list[list[Entry]]":
     return [entries[start : start + _BATCH_ENTRIES] for start in range(0, len(entries), _BATCH_ENTRIES)]
