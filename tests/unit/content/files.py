@@ -44,32 +44,44 @@ def bgzf(data: bytes, level: int = 6, block_bytes: int = 65280) -> bytes:
     return b"".join(blocks) + EOF_BLOCK
 
 
+def bgzf_bounds(content: bytes) -> Iterator[int]:
+    """Where the blocks begin, and the end, by their stated lengths."""
+    at = 0
+    while at < len(content):
+        yield at
+        at += int.from_bytes(content[at + 16 : at + 18], "little") + 1
+    yield at
+
+
 @cache
 def samples() -> dict[str, Sample]:
+    verbosity = pysam.set_verbosity(0)
     with TemporaryDirectory() as name:
-        return dict(_made(Path(name)))
+        made = dict(_made(Path(name)))
+    pysam.set_verbosity(verbosity)
+    return made
 
 
 def _made(folder: Path) -> Iterator[tuple[str, Sample]]:
     chance = random.Random(14)
     _write_reads(folder / "reads.bam", "wb", [], chance)
     for version in ("3.0", "3.1"):
-        options = [f"version={version}", "seqs_per_slice=300", *(["small=1"] if version == "3.1" else [])]
+        options = [f"version={version}", "seqs_per_slice=200", *(["small=1"] if version == "3.1" else [])]
         _write_reads(folder / f"reads.{version}.cram", "wc", options, chance)
     _write_calls(folder, chance)
     fastq = folder / "reads.fastq"
-    fastq.write_text("".join(f"@r{n}\n{_bases(chance)}\n+\n{_qualities(chance)}\n" for n in range(2500)))
+    fastq.write_text("".join(f"@r{n}\n{_bases(chance)}\n+\n{_qualities(chance)}\n" for n in range(1500)))
     pysam.tabix_compress(str(fastq), str(folder / "reads.fastq.gz"))
     for name in BGZF:
         content = (folder / name).read_bytes()
-        yield name, Sample(content, tuple(_bgzf_bounds(content)))
+        yield name, Sample(content, tuple(bgzf_bounds(content)))
     for name in CRAM:
         pysam.index(str(folder / name))
         lines = gzip.decompress((folder / f"{name}.crai").read_bytes()).decode().splitlines()
         content = (folder / name).read_bytes()
         indexed = sorted({int(line.split("\t")[3]) for line in lines})
         yield name, Sample(content, (26, *indexed, len(content) - 38, len(content)))
-    members = [gzip.compress(_bases(chance, size).encode(), mtime=7) for size in (9, 200_000, 0, 400_000, 1)]
+    members = [gzip.compress(_bases(chance, size).encode(), mtime=7) for size in (9, 150_000, 0, 300_000, 1)]
     ends = [sum(map(len, members[:count])) for count in range(len(members) + 1)]
     yield "members.gz", Sample(b"".join(members), tuple(ends))
 
@@ -77,7 +89,7 @@ def _made(folder: Path) -> Iterator[tuple[str, Sample]]:
 def _write_reads(path: Path, mode: str, options: list[str], chance: random.Random) -> None:
     header = {"HD": {"VN": "1.6", "SO": "unsorted"}, "SQ": [{"LN": 1000, "SN": "chr1"}]}
     with pysam.AlignmentFile(str(path), mode, header=header, format_options=[one.encode() for one in options]) as out:
-        for number in range(2500):
+        for number in range(1500):
             read = pysam.AlignedSegment(out.header)
             read.query_name, read.query_sequence, read.flag = f"read{number}", _bases(chance), 4
             read.query_qualities = pysam.qualitystring_to_array(_qualities(chance))
@@ -91,7 +103,7 @@ def _write_calls(folder: Path, chance: random.Random) -> None:
     header.info.add("T", 1, "String", "some text")
     for name, mode in (("calls.bcf", "wb"), ("calls.vcf.gz", "wz")):
         with pysam.VariantFile(str(folder / name), mode, header=header) as out:
-            for number in range(6000):
+            for number in range(4000):
                 start = chance.randrange(10) + number % 20 * 40_000
                 text = _bases(chance, 60)
                 alleles = ("A", "C")
@@ -103,16 +115,8 @@ def _write_calls(folder: Path, chance: random.Random) -> None:
 
 
 def _bases(chance: random.Random, count: int = 100) -> str:
-    return "".join(chance.choices("ACGT", k=count))
+    return chance.randbytes(count).translate(b"ACGT" * 64).decode()
 
 
 def _qualities(chance: random.Random, count: int = 100) -> str:
-    return "".join(chance.choices("#,:FIJK5+<", weights=range(1, 11), k=count))
-
-
-def _bgzf_bounds(content: bytes) -> Iterator[int]:
-    at = 0
-    while at < len(content):
-        yield at
-        at += int.from_bytes(content[at + 16 : at + 18], "little") + 1
-    yield at
+    return chance.randbytes(count).translate(b"FFFF:::IIJ,#<+5K" * 16).decode()

@@ -19,9 +19,11 @@ def format_of(content: bytes, key: str = "") -> Format:
     return found
 
 
-def read(content: bytes, part: Part, chunk_bytes: int = 1 << 23, library: InflateLibrary | None = None) -> PartResult:
+def read(
+    content: bytes, part: Part, chunk_bytes: int = 1 << 23, library: InflateLibrary | None = None, key: str = ""
+) -> PartResult:
     """The result of a part, read in chunks of this length."""
-    verifier = PartVerifier(format_of(content), len(content), part, library)
+    verifier = PartVerifier(format_of(content, key), len(content), part, library)
     at = part.start
     while verifier.result is None:
         assert at < len(content), "waits for bytes after the end"
@@ -52,7 +54,7 @@ class Judge:
         while isinstance(joined, tuple):
             for part in wanted:
                 self.reads[part.number] += 1
-                result = read(content, part, self.chunk_bytes, self.library)
+                result = read(content, part, self.chunk_bytes, self.library, self.key)
                 results[part.number] = from_item(result.to_item())
             joined = join(found, parts, results)
             wanted = joined if isinstance(joined, tuple) else ()

@@ -15,8 +15,8 @@ def join(
 ) -> ContentVerdict | Unverifiable | tuple[Part, ...]:
     """The verdict on an object, given the results of its parts by their numbers; or the parts that must still be read.
 
-    A part whose first unit isn't where the chain of the parts before it ends is read again from there, where a unit must
-    begin. So each part is read twice at most, if a result of a proven part is kept in place of one that is not proven.
+    A part whose first unit isn't where the chain of the parts before it ends is read again from there, where a unit
+    must begin. So each part is read twice at most, if the result of a proven part is never replaced by another's.
     """
     chain = ContentVerdict(content_format.name, content_format.first_unit, 0, 0, fault=None)
     for index, part in enumerate(parts):
