@@ -1,4 +1,4 @@
-"""Judges an object as the app does: recognise it, plan its parts, read them, join them, and read again what is wanted."""
+"""Judges an object as the app does: recognise it, plan its parts, read them, join them, read again what is wanted."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ def read(
 
 @dataclass
 class Judge:
-    """Reads parts of this length in chunks of this length."""
+    """Reads parts of this length in chunks of this length. `reads` counts how often each was read last time."""
 
     part_bytes: int = WHOLE
     chunk_bytes: int = 1 << 23
@@ -50,6 +50,7 @@ class Judge:
         if isinstance(found, Unverifiable) or isinstance(parts, Unverifiable):
             return found if isinstance(found, Unverifiable) else parts
         results: dict[int, PartResult] = {}
+        self.reads.clear()
         joined = wanted = parts
         while isinstance(joined, tuple):
             for part in wanted:

@@ -30,7 +30,7 @@ def first_difference(content: bytes, damaged: bytes) -> int:
 
 
 def has_no_effect(sample: Sample, damaged: bytes, place: int, name: str) -> bool:
-    """Whether the file inflates to the same data, because of a header field or the last, unused bits of the deflated."""
+    """Whether the file inflates to the same data: the bit is in a header field, or not used behind the deflated."""
     if name in CRAM:
         return False
     start, end = sample.unit_at(place)

@@ -1,6 +1,7 @@
 """BGZF data that is stored inside BGZF blocks looks like blocks, and never decides."""
 
 import random
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ def test_nested_file_is_judged_as_in_one_part_and_read_once(part_bytes: int) -> 
     judge = Judge(part_bytes)
     assert judge.verdict(content) == Judge().verdict(content)
     assert judge.fault(content) is None
-    assert max(judge.reads.values()) == 2 or part_bytes > 65_536
+    assert set(judge.reads.values()) == {1}
 
 
 def test_damage_behind_nested_blocks_is_found() -> None:
@@ -37,17 +38,26 @@ def bridge(gap_bytes: int) -> tuple[bytes, bytes]:
     return EOF_BLOCK[:10] + (10 + gap_bytes).to_bytes(2, "little") + subfields, deflated_and_trailer
 
 
+def stored_block(data: bytes) -> bytes:
+    length = len(data).to_bytes(2, "little")
+    complement = (0xFFFF - len(data)).to_bytes(2, "little")
+    block = (
+        EOF_BLOCK[:18] + b"\1" + length + complement + data + zlib.crc32(data).to_bytes(4, "little") + length + b"\0\0"
+    )
+    return block[:16] + (len(block) - 1).to_bytes(2, "little") + block[18:]
+
+
 def test_false_chain_that_outlives_the_search_is_read_again() -> None:
     # The trailer of a block, the header of the next one, and that of a stored block.
     head, tail = bridge(8 + 18 + 5)
     inner = bgzf_block(b"inner") * 1900
-    outer = bgzf_block(tail + inner + head, level=0)
-    content = bgzf_block(inner + head, level=0) + outer * 3 + bgzf_block(tail + inner, level=0) + EOF_BLOCK
+    outer = stored_block(tail + inner + head)
+    content = stored_block(inner + head) + outer * 3 + stored_block(tail + inner) + EOF_BLOCK
     for part_bytes in (1000, 200_000):
         judge = Judge(part_bytes)
         assert judge.verdict(content) == Judge().verdict(content)
         assert judge.fault(content) is None
-        assert judge.reads[1] == 2
+        assert max(judge.reads.values()) == 2
 
 
 BLOCKS = st.lists(

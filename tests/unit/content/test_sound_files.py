@@ -29,9 +29,10 @@ def test_every_unit_of_a_sound_file_is_verified(name: str, library: InflateLibra
 @pytest.mark.parametrize("name", ["calls.bcf.csi", "reads.3.0.cram", "members.gz"])
 def test_chunks_of_any_length_are_the_same(name: str, chunk_bytes: int, library: InflateLibrary) -> None:
     sample = samples()[name]
-    # The end of a file, from the beginning of a unit on, is a file.
-    content = sample.content if chunk_bytes > 1 else sample.content[:26] * ("cram" in name) + EOF_BLOCK
-    content = content if chunk_bytes > 1 else content.removesuffix(EOF_BLOCK) + sample.content[sample.bounds[-2] :]
+    content = sample.content
+    if chunk_bytes < 1000:
+        # The first and the last unit of a file are one as well.
+        content = content[: sample.bounds[1]] + content[sample.bounds[-2] :]
     for part_bytes in (WHOLE, 8000):
         assert Judge(part_bytes, chunk_bytes, library).fault(content) is None
 

@@ -74,7 +74,7 @@ def find_container(stream: ByteStream, stop: int, library: InflateLibrary) -> Ge
     """
     tried = 0
     last = stop + _SEARCHED_HEADER_BYTES + _FIRST_BLOCK_BYTES
-    while stream.at < stop:
+    while True:
         length = min(_SEARCH_BYTES, stream.left, last - stream.at)
         yield from stream.wait_for(length)
         view = stream.peek(length)
@@ -87,9 +87,8 @@ def find_container(stream: ByteStream, stop: int, library: InflateLibrary) -> Ge
             if tried == _MAX_CANDIDATES:
                 return None
         if length < _SEARCH_BYTES:
-            break
+            return None
         stream.skip(length - _SEARCHED_HEADER_BYTES - _FIRST_BLOCK_BYTES)
-    return None
 
 
 def parse_header(data: bytes, library: InflateLibrary) -> ContainerHeader | None:
@@ -187,8 +186,6 @@ def _header_before(view: memoryview, end: int, library: InflateLibrary) -> int |
     """Where a container's header begins that ends at `end`, or None."""
     stored = int.from_bytes(view[max(0, end - _CRC_BYTES) : end], "little")
     for start in range(end - _MIN_HEADER_BYTES, max(-1, end - _SEARCHED_HEADER_BYTES), -1):
-        if library.crc32(view[start : end - _CRC_BYTES]) == stored:
-            header = parse_header(bytes(view[start:end]), library)
-            if header and header.header_bytes == end - start:
-                return start
+        if library.crc32(view[start : end - _CRC_BYTES]) == stored and parse_header(bytes(view[start:end]), library):
+            return start
     return None
