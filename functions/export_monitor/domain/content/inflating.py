@@ -21,6 +21,7 @@ class Inflater(Protocol):
 class InflateLibrary(Protocol):
     """What is used of the module zlib, and of isal's module with the same interface."""
 
+    __name__: str
     error: type[Exception]
 
     def crc32(self, data: Any, value: int = 0, /) -> int: ...
