@@ -41,6 +41,7 @@ def with_more_in_its_header(block: bytes) -> bytes:
         (resized(BLOCK[:-8] + b"unused" + BLOCK[-8:]), "the block does not inflate"),
         (BLOCK[:-8] + b"?" + BLOCK[-7:], "the CRC32 of the inflated block is wrong"),
         (BLOCK[:-4] + b"?" + BLOCK[-3:], "the block does not inflate to the length that it states"),
+        (bgzf_block(bytes(65_537)), "the block does not inflate to the length that it states"),
         (BLOCK[:-1] + b"?", "the block does not inflate to the length that it states"),
     ],
 )

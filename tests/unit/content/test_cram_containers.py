@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from export_monitor.domain.content.cram_containers import itf8
 from export_monitor.domain.content.plan import Part
 from export_monitor.domain.content.results import PartResult
+from export_monitor.domain.content.verifier import PartVerifier
 from tests.unit.content.files import EOF_CONTAINER
-from tests.unit.content.judging import WHOLE, Judge, read
+from tests.unit.content.judging import WHOLE, Judge, format_of, read
 
 DEFINITION = b"CRAM\3\0" + b"name".ljust(20, b"\0")
 RAW = 0
@@ -93,8 +94,26 @@ def test_search_stops_at_its_part() -> None:
     content = DEFINITION + HEADER + data_container(bytes(3000)) * 2 + EOF_CONTAINER
     start = len(DEFINITION + HEADER)
     second = start + len(data_container(bytes(3000)))
-    assert read(content, Part(1, start + 1, second)) == PartResult(second, second)
+    for stop in (second - 5, second):
+        assert read(content, Part(1, start + 1, stop)) == PartResult(stop, stop)
     assert read(content, Part(1, start + 1, second + 1)).first == second
+
+
+def test_search_finds_a_header_across_what_it_examines_at_a_time() -> None:
+    chance = random.Random(6)
+    before = DEFINITION + HEADER + data_container(chance.randbytes(2 << 20))
+    content = before + data_container(b"data") + EOF_CONTAINER
+    for distance in (1, 20, 40):
+        start = len(before) + distance - (1 << 20)
+        assert read(content, Part(1, start, len(content))).first == len(before)
+
+
+def test_long_container_is_announced() -> None:
+    content = DEFINITION + HEADER + data_container(bytes(100_000)) + EOF_CONTAINER
+    verifier = PartVerifier(format_of(content), len(content), Part(0, 26, 200, True))
+    assert verifier.reads_until == 200
+    verifier.feed(content[26:200])
+    assert verifier.reads_until == len(content) - len(EOF_CONTAINER)
 
 
 def test_data_that_often_looks_like_first_blocks_ends_the_search() -> None:

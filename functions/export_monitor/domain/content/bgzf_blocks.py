@@ -62,8 +62,6 @@ def verified(block: memoryview, header_bytes: int, library: InflateLibrary) -> S
     if len(block) < header_bytes + _TRAILER_BYTES:
         return NO_BLOCK
     crc, length = int.from_bytes(block[-8:-4], "little"), int.from_bytes(block[-4:], "little")
-    if length > MAX_BLOCK_BYTES:
-        return WRONG_LENGTH
     inflater = library.decompressobj(RAW_DEFLATE)
     try:
         # One byte more than it may be, so that the end of the deflated data is reached.
@@ -72,7 +70,7 @@ def verified(block: memoryview, header_bytes: int, library: InflateLibrary) -> S
         return NOT_INFLATED
     if not inflater.eof or inflater.unused_data:
         return NOT_INFLATED
-    if len(inflated) != length:
+    if len(inflated) != length or length > MAX_BLOCK_BYTES:
         return WRONG_LENGTH
     if library.crc32(inflated) != crc:
         return WRONG_CRC
