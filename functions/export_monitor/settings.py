@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from export_monitor.domain.content.eligibility import GIB, ContentPolicy
 from export_monitor.domain.grace import OBJECT_POLL_SECONDS, GracePolicy
 from export_monitor.domain.poll_schedule import PollSchedule
 
@@ -41,11 +42,21 @@ class Settings:
     group_ledger_table_name: str
     discovery_minutes: int
     grace: GracePolicy
+    content: "ContentSettings | None"
 
     @property
     def token_secret_region(self) -> str:
         """The region of the secret; it may differ from the function's."""
         return self.token_secret_arn.split(":")[3]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSettings:
+    """The settings of the content check, where it is on."""
+
+    policy: ContentPolicy
+    queue_url: str
+    table_name: str
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -60,6 +71,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     object_grace = reader.read("OBJECT_GRACE_SECONDS", _number(0, 3600))
     not_found_grace = reader.read("NOT_FOUND_GRACE_SECONDS", _number(0, 3600))
     discovery_minutes = reader.read("DISCOVERY_MINUTES", _whole_number(range(2, 1441), or_zero=True))
+    content = _read_content(reader, environment)
     buckets = reader.read("EXPORT_BUCKETS", _names)
     secret_arn = reader.read("TOKEN_SECRET_ARN", _secret_arn)
     texts = {
@@ -98,7 +110,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             not_found_grace=not_found_grace,
             refusal_grace=refusal_hours * _HOUR,
         ),
+        content=content,
     )
+
+
+def _read_content(reader: "_Reader", environment: Mapping[str, str]) -> ContentSettings | None:
+    max_gib = reader.read("CONTENT_CHECK_MAX_GIB", _number(0, 51200))
+    if not max_gib:
+        return None
+    policy = ContentPolicy(max_gib * GIB, environment.get("AWS_REGION") or None)
+    queue_url = reader.read("CONTENT_QUEUE_URL", _text)
+    return ContentSettings(policy, queue_url, reader.read("CONTENT_CHECKS_TABLE_NAME", _text))
 
 
 def _phase_seconds(queue_url: str) -> float:

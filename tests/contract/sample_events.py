@@ -12,6 +12,7 @@ from typing import Any
 from export_monitor.adapters.sevenbridges.responses import parse_denial, parse_job
 from export_monitor.domain.assessment import Snapshot, assess
 from export_monitor.domain.canned_acls import EVERYONE
+from export_monitor.domain.content.results import ContentVerdict, Fault
 from export_monitor.domain.events import SnsMessage, build_message
 from export_monitor.domain.grace import Conclude, GracePolicy, decide
 from export_monitor.domain.model import (
@@ -100,11 +101,14 @@ OBJECT = StoredObject(
     head_and_tail=Unread("a format of this name has no end-of-file marker"),
     acl=ObjectAcl("owner", frozenset({Grant("owner", "FULL_CONTROL"), Grant(EVERYONE, "READ")})),
 )
+SOUND = ContentVerdict("VCF", bytes_read=1234, units=2, inflated_bytes=5678, fault=None)
+DAMAGED = ContentVerdict("VCF", 0, 0, 0, Fault(0, "the CRC32 of the inflated block is wrong"))
 REFUSED = "S3 denies access to s3://bucket/output.vcf."
 
 # By the schema and the name of the example.
 ENDINGS: Mapping[tuple[str, str], Snapshot] = {
     ("cgc.export.completed.v1", "documented-job"): Snapshot(COMPLETED, VOLUME, FILE, OBJECT),
+    ("cgc.export.completed.v1", "content-verified"): Snapshot(COMPLETED, VOLUME, FILE, OBJECT, SOUND),
     ("cgc.export.completed.v1", "volume-not-on-amazon-s3"): Snapshot(COMPLETED, replace(VOLUME, type="gcs"), FILE),
     ("cgc.export.failed.v1", "documented-job"): Snapshot(FAILED, file=FAILED_FILE),
     ("cgc.export.failed.v1", "EXPORT_NOT_FOUND"): Snapshot(denied(404, 9008, "Job not found.")),
@@ -114,6 +118,7 @@ ENDINGS: Mapping[tuple[str, str], Snapshot] = {
         COMPLETED, VOLUME, FILE, ObjectNotFound("bucket", ("output.vcf",))
     ),
     ("cgc.export.failed.v1", "OBJECT_MISMATCH"): Snapshot(COMPLETED, VOLUME, FILE, replace(OBJECT, size=1000)),
+    ("cgc.export.failed.v1", "OBJECT_MISMATCH-content"): Snapshot(COMPLETED, VOLUME, FILE, OBJECT, DAMAGED),
     ("cgc.export.failed.v1", "OBJECT_FORBIDDEN"): Snapshot(COMPLETED, VOLUME, FILE, ObjectForbidden("bucket", REFUSED)),
     ("cgc.export.failed.v1", "TIMED_OUT"): Snapshot(RUNNING),
     ("cgc.export.failed.v1", "TIMED_OUT-after-completion"): Snapshot(COMPLETED, Unavailable("HTTP 503"), FILE),

@@ -1,7 +1,8 @@
 import pytest
 
+from export_monitor.domain.content.eligibility import ContentPolicy
 from export_monitor.domain.poll_schedule import PollSchedule
-from export_monitor.settings import SettingsError, read_settings
+from export_monitor.settings import ContentSettings, SettingsError, read_settings
 
 ENVIRONMENT = {
     "API_BASE_URL": "https://cgc-api.sbgenomics.com/v2/",
@@ -15,6 +16,7 @@ ENVIRONMENT = {
     "LEDGER_TABLE_NAME": "ledger",
     "GROUP_LEDGER_TABLE_NAME": "groups",
     "DISCOVERY_MINUTES": "0",
+    "CONTENT_CHECK_MAX_GIB": "0",
     "MIN_POLL_SECONDS": "5",
     "MAX_POLL_SECONDS": "900",
     "WATCH_TIMEOUT_HOURS": "72",
@@ -41,6 +43,24 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
     assert settings.token_secret_arn == ENVIRONMENT["TOKEN_SECRET_ARN"]
     assert settings.token_secret_region == "eu-west-1"
     assert settings.start_event_source == "cgc.exports"
+
+
+def test_content_check_is_off_at_zero() -> None:
+    assert read_settings(ENVIRONMENT).content is None
+
+
+def test_content_check_has_its_queue_its_table_and_the_largest_size() -> None:
+    content = {
+        "CONTENT_CHECK_MAX_GIB": ".5",
+        "CONTENT_QUEUE_URL": "https://contents",
+        "CONTENT_CHECKS_TABLE_NAME": "contents",
+        "AWS_REGION": "eu-west-1",
+    }
+    settings = read_settings(ENVIRONMENT | content)
+    policy = ContentPolicy(512 * 1024**2, "eu-west-1")
+    assert settings.content == ContentSettings(policy, "https://contents", "contents")
+    with pytest.raises(SettingsError, match="CONTENT_QUEUE_URL: is missing or empty"):
+        read_settings(ENVIRONMENT | content | {"CONTENT_QUEUE_URL": ""})
 
 
 def test_each_stack_has_a_phase_of_its_own() -> None:

@@ -12,10 +12,11 @@ from typing import Protocol, TypeAlias
 
 from export_monitor.application.batch import Batch, Queue
 from export_monitor.application.concluding import Concluder
-from export_monitor.application.gathering import Api, Objects, gather
+from export_monitor.application.gathering import Api, Contents, Objects, gather, with_content
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import PollResult, Reporter, report_waiting
-from export_monitor.domain.assessment import Snapshot, assess
+from export_monitor.domain.assessment import Snapshot, assess, without_unfinished_content
+from export_monitor.domain.content.eligibility import ContentPolicy
 from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.grace import (
     Conclude,
@@ -53,6 +54,14 @@ class WatchRegistry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ContentChecking:
+    """What is needed to have contents verified: the workers' results, and which objects are eligible."""
+
+    contents: Contents
+    policy: ContentPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class Assessed:
     """A watch, and what the answers say of its export."""
 
@@ -67,7 +76,7 @@ class ExportWatcher:
     """Polls the exports and groups of a batch.
 
     `registry` is None where discovery is off. `random` returns numbers from 0 to 1 that spread waits for a rate limit.
-    `pause` sleeps for a number of seconds.
+    `pause` sleeps for a number of seconds. `content` is None where contents are not checked.
     """
 
     api: Api
@@ -81,6 +90,7 @@ class ExportWatcher:
     start_event_source: str
     pause: Callable[[float], None]
     registry: WatchRegistry | None = None
+    content: ContentChecking | None = None
     random: Callable[[], float] = random_module.random
     crowding: Crowding = field(default_factory=Crowding)
 
@@ -118,6 +128,8 @@ class ExportWatcher:
                 is_overdue = watch.age(now) >= self.grace.timeout
                 overdue[watch.export_id] = is_overdue or overdue.get(watch.export_id, False)
             snapshots = gather(overdue, self.api, self.objects, batch.budget.for_requests)
+            if self.content:
+                snapshots = with_content(snapshots, self.content.contents, self.content.policy, now)
             answered_at = batch.budget.current_time
             self._decide(self._assess(watches, snapshots, answered_at, batch), answered_at, batch)
 
@@ -164,6 +176,8 @@ class ExportWatcher:
         failed: dict[int, tuple[Exception, list[QueueMessage]]] = {}
         for watch in watches:
             snapshot = snapshots[watch.export_id]
+            if not isinstance(snapshot, Unexpected) and watch.age(now) >= self.grace.final_deadline:
+                snapshot = without_unfinished_content(snapshot)
             outcome = snapshot if isinstance(snapshot, Unexpected) else attempt(partial(assess, snapshot, now))
             if isinstance(outcome, Unexpected):
                 failed.setdefault(id(outcome.error), (outcome.error, []))[1].append(watch.message)
