@@ -57,7 +57,6 @@ OTHER = {
     ("README.md", "python"): f"{THIS}::test_python_of_the_readme_announces",
     ("README.md", "mermaid"): f"{THIS}::test_diagram_names_what_the_template_has",
     ("docs/operations.md", "logs-insights"): "tests/integration/test_log_queries.py::test_every_query_is_read",
-    ("docs/events.md", "json"): "tests/contract/test_asyncapi.py",
     ("docs/architecture.md", "mermaid"): "a picture, for people",
     ("docs/architecture.md", ""): "a picture, for people",
 }
