@@ -171,26 +171,9 @@ def a_token_that_the_api_rejects(stack: Stack) -> Datapoints:
     return metrics_of_a_poll(stack, "with-a-rejected-token")
 
 
-def a_secret_without_a_token(stack: Stack) -> Datapoints:
-    stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=" ")
-    return metrics_of_a_poll(stack, "without-a-token")
-
-
-def a_bucket_that_is_not_listed(stack: Stack) -> Datapoints:
-    stack.platform.add_volume("rfranklin/unlisted", bucket="unlisted")
-    stack.platform.add_job(replace(completed("unlisted"), volume="rfranklin/unlisted", delivers=False))
-    return metrics_of_a_poll(stack, "unlisted")
-
-
 def a_job_of_another_user(stack: Stack) -> Datapoints:
     stack.platform.add_job(replace(completed("foreign"), foreign=True))
     return metrics_of_a_poll(stack, "foreign")
-
-
-def an_object_that_s3_denies(stack: Stack) -> Datapoints:
-    stack.platform.add_job(completed("denied-by-s3"))
-    stack.aws.fault_for = failing("HeadObject", ServiceError(403, "AccessDenied"))
-    return metrics_of_a_poll(stack, "denied-by-s3")
 
 
 def one_poll_in_which_the_api_fails(stack: Stack) -> Datapoints:
@@ -252,13 +235,6 @@ def an_invocation_that_is_killed(stack: Stack) -> Datapoints:
     return errors_of(stack, [invocation.result()])
 
 
-def an_invocation_that_runs_out_of_time(stack: Stack) -> Datapoints:
-    environment = stack.environment(timeout_seconds=0.001)
-    ended = environment.invoke({"export_id": "out-of-time"})
-    assert ended.status == "timed_out"
-    return errors_of(stack, [ended])
-
-
 def a_direct_start_event_that_is_rejected(stack: Stack) -> Datapoints:
     return errors_of(stack, [direct(stack, "../not-understood")])
 
@@ -270,16 +246,12 @@ def more_exports_in_flight_than_can_be_had_here(stack: Stack) -> Datapoints:
 SITUATIONS: Mapping[Situation, str] = {
     a_message_that_cannot_be_parsed: "DeadLetterAlarm",
     a_token_that_the_api_rejects: "TokenRejectedAlarm",
-    a_secret_without_a_token: "TokenRejectedAlarm",
-    a_bucket_that_is_not_listed: "AccessDeniedAlarm",
     a_job_of_another_user: "AccessDeniedAlarm",
-    an_object_that_s3_denies: "AccessDeniedAlarm",
     each_quarter_of_an_hour(one_poll_in_which_the_api_fails): "ApiErrorsAlarm",
     each_quarter_of_an_hour(one_poll_in_which_s3_fails): "S3ErrorsAlarm",
     an_event_that_sns_keeps_rejecting: "PublishFailuresAlarm",
     an_unexpected_error: "UnexpectedErrorsAlarm",
     an_invocation_that_is_killed: "FunctionErrorsAlarm",
-    an_invocation_that_runs_out_of_time: "FunctionErrorsAlarm",
     a_direct_start_event_that_is_rejected: "FunctionErrorsAlarm",
     more_exports_in_flight_than_can_be_had_here: "InFlightAlarm",
 }

@@ -1,18 +1,12 @@
 """A watch from its first poll to its event, by the real parts over the simulated API and moto."""
 
 import json
-import time
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from export_monitor.adapters.aws.sqs import ExportQueue
 from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, Job, documented_completed, documented_failed, error_body
 from local.faults import Match, OmittedItem, Status
-from tests.fakes import SYNCHRONOUS
 from tests.integration.harness import FILE, FINAL_DEADLINE, HOUR, Refusing, Vanishing, World, completed, with_parts
 
 
@@ -103,18 +97,6 @@ class TestEnds:
         assert calm.report.logged("unknown_job_state") == ([{"export_id": "slow", "state": state}] if state else [])
         assert calm.events() == []
 
-    def test_volume_that_is_not_on_amazon_s3_completes_with_every_check_skipped(self, calm: World) -> None:
-        calm.platform.add_volume(
-            "rfranklin/azure", bucket="", service={"type": "azure", "bucket": None, "container": "c", "endpoint": None}
-        )
-        calm.platform.deliver = None
-        calm.platform.add_job(completed("elsewhere", volume="rfranklin/azure"))
-        assert calm.look(calm.announced("elsewhere")) == []
-        [event] = calm.events()
-        assert event["type"] == "cgc.export.completed.v1"
-        assert event["data"]["verification"]["status"] == "skipped"
-        assert {check["status"] for check in event["data"]["verification"]["checks"]} == {"skipped"}
-
 
 class TestBatches:
     @pytest.mark.parametrize("bulk", [True, False])
@@ -140,39 +122,6 @@ class TestBatches:
         assert calm.look(*messages) == [messages[0]]
         assert calm.look(messages[0]) == []
         assert calm.event_ids() == ["a:completed", "b:completed"]
-
-    def test_message_that_cannot_be_parsed_is_dead_lettered_and_affects_no_other(self, calm: World) -> None:
-        calm.platform.add_job(completed("good"))
-        messages = [calm.sent("not JSON"), calm.announced("good"), calm.sent('{"export_id": "../x"}')]
-        assert calm.look(*messages) == []
-        assert calm.event_ids() == ["good:completed"]
-        letters = {one["Body"]: one["MessageAttributes"]["error"]["StringValue"] for one in calm.aws.dead_letters()}
-        assert letters["not JSON"].startswith("body: must be JSON")
-        assert letters['{"export_id": "../x"}'].startswith("export_id: must be")
-        assert calm.report.counts["StartEventsRejected"] == 2
-        assert len(calm.report.logged("message_dead_lettered")) == 2
-
-    @pytest.mark.parametrize("is_sqs_away", [True, False], ids=["SQS is away", "handle is invalid"])
-    def test_message_that_cannot_be_hidden_is_logged_and_kept(self, calm: World, is_sqs_away: bool) -> None:
-        def away() -> Any:
-            raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
-
-        calm.platform.add_job(completed("slow", steps=NEVER))
-        message = replace(calm.announced("slow"), receipt_handle="not-a-handle")
-        if is_sqs_away:
-            calm.watch = with_parts(calm.watch, queue=ExportQueue(SYNCHRONOUS, away, "exports", "dead-letters"))
-        assert calm.look(message) == [message]
-        assert calm.report.logged("visibility_change_failed") == [{"message_id": message.message_id}]
-
-    def test_kept_message_is_hidden_in_the_queue(self, calm: World) -> None:
-        calm.platform.add_job(completed("slow", steps=NEVER))
-        message = calm.announced("slow", age=FINAL_DEADLINE / 4)
-        calm.aws.client("sqs").change_message_visibility(
-            QueueUrl=calm.aws.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=1
-        )
-        calm.look(message)
-        time.sleep(1.1)
-        assert "Messages" not in calm.aws.client("sqs").receive_message(QueueUrl=calm.aws.queue_url)
 
 
 class TestPublishedOnce:

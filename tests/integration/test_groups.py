@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from export_monitor.application.watcher import ExportWatcher
+from export_monitor.application.groups import Groups
 from export_monitor.domain.groups import FailedMember, MemberResult
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
 from export_monitor.domain.time_budget import TimeBudget
@@ -310,7 +310,7 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
 
     def handle(worker: World, dice: random.Random, batch: list[MemberResult]) -> list[MemberResult]:
         invocation = short_invocation()
-        groups = mortal(worker, dice, deaths, invocation).groups
+        groups = mortal(worker, dice, deaths, invocation)
         counted = [(Group("run", 1000), end) for end in batch]
         try:
             groups.record_results(counted, invocation)
@@ -323,31 +323,6 @@ def test_thousand_members_counted_by_four_workers_with_kills_and_redeliveries_ar
     work_off(world, [*members, *members[:100]], handle)
     eventually(lambda: has_ended(world))
     assert_concluded_exactly(world, deaths, completed=900, failed={f"e{n}" for n in range(0, 1000, 10)})
-
-
-@pytest.mark.once
-def test_hundred_exports_with_four_workers_kills_and_redeliveries_are_counted_exactly(world: World) -> None:
-    """No object is checked here, and every tenth export has failed."""
-    world.share = 100
-    world.platform.rate.limit = 10**6
-    world.platform.add_volume("rfranklin/elsewhere", bucket="b", service={"type": "gcs"})
-    failed = {f"e{number}" for number in range(0, 100, 10)}
-    for export_id in (f"e{number}" for number in range(100)):
-        done = completed(export_id, volume="rfranklin/elsewhere")
-        world.platform.add_job(documented_failed(id=export_id) if export_id in failed else done)
-    body = '{{"export_id": "e{}", "group": {{"id": "run", "size": 100}}}}'
-    messages = [QueueMessage(f"m{n}", f"r{n}", body.format(n % 100), world.now, 1) for n in range(120)]
-    deaths: list[str] = []
-
-    def handle(worker: World, dice: random.Random, batch: list[QueueMessage]) -> list[QueueMessage]:
-        invocation = short_invocation()
-        return process(mortal(worker, dice, deaths, invocation), batch, invocation)
-
-    work_off(world, messages, handle)
-    watched = group_messages(world)
-    assert watched
-    eventually(lambda: not any(process(world.watch, [message], short_invocation()) for message in watched))
-    assert_concluded_exactly(world, deaths, completed=90, failed=failed)
 
 
 Work = TypeVar("Work")
@@ -411,9 +386,9 @@ def short_invocation() -> TimeBudget:
     return TimeBudget().start(now, lambda: now + INVOCATION_SECONDS - time.time())
 
 
-def mortal(world: World, dice: random.Random, deaths: list[str], invocation: TimeBudget) -> ExportWatcher:
-    """A new worker, any of whose steps may be its last: now and then, and always after the deadline."""
-    fresh = world.worker()
+def mortal(world: World, dice: random.Random, deaths: list[str], invocation: TimeBudget) -> Groups:
+    """The groups of a new worker, any of whose steps may be its last: now and then, and always after the deadline."""
+    fresh = world.worker().groups
 
     def dies(name: str, _moment: str) -> bool:
         if dice.random() >= 0.03 and time.time() < invocation.deadline_at:
@@ -421,21 +396,4 @@ def mortal(world: World, dice: random.Random, deaths: list[str], invocation: Tim
         deaths.append(name)
         return True
 
-    groups = replace(fresh.groups, ledger=Mortal(fresh.groups.ledger, dies), topic=Mortal(fresh.groups.topic, dies))  # type: ignore[arg-type]
-    return with_parts(fresh, groups=groups, ledger=Mortal(fresh.concluder.ledger, dies), queue=Unseen())
-
-
-class Unseen:
-    """A queue that hides nothing: the test itself redelivers the messages."""
-
-    def change_visibility(self, delays: Any) -> list[QueueMessage]:
-        return []
-
-
-def process(watch: ExportWatcher, batch: list[QueueMessage], invocation: TimeBudget) -> list[QueueMessage]:
-    """The messages of a batch that stay; all of them where the worker dies."""
-    try:
-        kept = set(watch.process_batch(batch, invocation))
-    except SystemExit:
-        return batch
-    return [message for message in batch if message.message_id in kept]
+    return replace(fresh, ledger=Mortal(fresh.ledger, dies), topic=Mortal(fresh.topic, dies))  # type: ignore[arg-type]

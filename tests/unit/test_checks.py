@@ -175,10 +175,6 @@ def test_integrity_that_was_not_read_is_skipped_with_why() -> None:
     assert outcome("integrity", replace(FOUND, head_and_tail=Unread("archived"))) == Skipped("archived")
 
 
-def test_format_without_an_end_marker_is_skipped() -> None:
-    assert isinstance(outcome("integrity", replace(FOUND, head_and_tail=HeadAndTail(b"hello", b"hello"))), Skipped)
-
-
 def test_missing_object_fails_to_exist_and_skips_the_rest() -> None:
     first, *rest = missing_object_result().checks
     assert (first.name, first.status) == ("exists", CheckStatus.FAILED)

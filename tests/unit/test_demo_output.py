@@ -17,10 +17,6 @@ GOOD = Results([{"id": name} for name in IDS], [(name, "subject", "text") for na
 FIRST = IDS[0]
 
 
-def test_demo_with_one_event_and_one_e_mail_for_each_has_no_problems() -> None:
-    assert faults(exports(), GOOD) == []
-
-
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

@@ -61,13 +61,6 @@ def test_granted_claims_are_published_and_recorded_in_this_order() -> None:
     ]
 
 
-def test_watch_whose_event_was_published_before_is_over_without_another() -> None:
-    books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED)})
-    [settled] = publish_once([ending("a")], books, books, BUDGET)
-    assert settled.status is PublishStatus.ALREADY_PUBLISHED
-    assert books.notes[1:] == [("publish", []), ("record", [], ["m"])]
-
-
 def test_live_claim_keeps_the_message_until_it_ends() -> None:
     books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.IN_PROGRESS, retry_after_seconds=40)})
     [settled] = publish_once([ending("a")], books, books, BUDGET)
@@ -96,12 +89,6 @@ def test_ending_that_could_not_be_recorded_holds_up_no_other() -> None:
         "b": PublishStatus.PUBLISHED,
         "over": PublishStatus.ALREADY_PUBLISHED,
     }
-
-
-def test_claim_of_unknown_length_is_waited_for_by_the_poll_interval() -> None:
-    books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.IN_PROGRESS)})
-    [settled] = publish_once([ending("a")], books, books, BUDGET)
-    assert (settled.status, settled.retry_after_seconds) == (PublishStatus.DEFERRED, None)
 
 
 def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_recorded_as_sent() -> None:
@@ -155,15 +142,6 @@ def test_rounds_hold_every_ending_once_and_each_export_s_oldest_watch_first(watc
         assert sent_at == sorted(sent_at)
 
 
-def test_no_export_stands_twice_in_one_round_and_the_oldest_watch_comes_first() -> None:
-    parts = list(split_unique_exports([ending("a", "new", 2), ending("b", "other", 3), ending("a", "old", 1)]))
-    assert [[one.watch.message.message_id for one in part] for part in parts] == [["old", "other"], ["new"]]
-
-
 def test_round_holds_no_more_than_a_transaction_takes() -> None:
     parts = list(split_unique_exports([ending(f"e{number}", f"m{number}") for number in range(205)]))
     assert [len(part) for part in parts] == [100, 100, 5]
-
-
-def test_nothing_makes_no_round() -> None:
-    assert list(split_unique_exports([])) == []

@@ -111,16 +111,6 @@ def test_size_of_a_group_may_be_written_with_a_fraction_of_nothing() -> None:
     assert parse_event({"export_id": "a", "group": {"id": "g", "size": 5.0}}, SOURCE).group == Group("g", 5)
 
 
-@pytest.mark.parametrize("size", [1, 10_000])
-def test_size_of_a_group_may_be_the_least_and_the_most(size: int) -> None:
-    assert parse_event({"export_id": "a", "group": {"id": "g", "size": size}}, SOURCE).group == Group("g", size)
-
-
-@pytest.mark.parametrize("export_id", ["a", "-", "_", "0", "A" * 128])
-def test_export_id_is_1_to_128_letters_digits_dashes_or_underscores(export_id: str) -> None:
-    assert parse_event({"export_id": export_id}, SOURCE).export_id == export_id
-
-
 def test_other_fields_of_every_form_are_ignored() -> None:
     detail = DETAIL | {"state": "PENDING", "later": [1]}
     event = notification(json.dumps(envelope(detail, account="123456789012", later=1))) | {"Subject": "s"}
