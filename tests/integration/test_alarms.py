@@ -1,6 +1,6 @@
-"""Every alarm fires in the situation that it is for, and in no quiet run; what the dashboard shows is there.
+"""Every alarm fires in the situation that it is for, and in no quiet run.
 
-Alarms and dashboard are those of the translated template, as deployed; their datapoints come from the metrics in the
+The alarms are those of the translated template, as deployed; their datapoints come from the metrics in the
 function's log, the emulator's queues and how invocations ended.
 """
 
@@ -20,21 +20,17 @@ from local.lambda_runtime import Invocation
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import Stack
-from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted, shown_on
+from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted
 from tests.integration.incident_run import (
     direct,
     invoke_with_an_odd_record,
     log_of,
-    run_eventfully,
-    run_group_and_discovery,
     send,
 )
 from tests.integration.steps import completed, failing, run_until_drained
 
 pytestmark = pytest.mark.once
 
-NAMESPACE = "CgcExportMonitor"
-UNITS = {"DetectionLagSeconds": "Seconds", "OldestWatchAgeSeconds": "Seconds", "VerifiedBytes": "Bytes"}
 FIVE_MINUTES, QUARTER, HOUR = 300.0, 900.0, 3600.0
 # The longest default delay between two polls: MaxPollSeconds with its jitter, and the batching window.
 LONGEST_DELAY = QUARTER * 1.1 + 2
@@ -89,78 +85,11 @@ def metrics_of_a_poll(stack: Stack, export_id: str) -> Datapoints:
     return emitted(log_of(stack))
 
 
-@pytest.fixture(scope="module")
-def alarms(deployed: Stack) -> dict[str, Alarm]:
-    """The alarms as deployed, by their logical ids."""
-    described = deployed.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    return {one["AlarmName"].rpartition("-")[2]: Alarm.of(one) for one in described}
-
-
 def state(alarm: Alarm, datapoints: Datapoints, at: float | None = None) -> str:
     """An alarm's state, unless said otherwise at the time of the last datapoint of its metric."""
     its_own = datapoints.get(alarm.metric, [])
     last = max((one.at for one in its_own), default=time.time())
     return alarm.state(its_own, last if at is None else at)
-
-
-# ---- What is shown is emitted --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def eventful(deployed: Stack) -> Datapoints:
-    """The metrics of a run in which everything happens."""
-    run_eventfully(deployed)
-    run_group_and_discovery(deployed)
-    metrics = emitted(log_of(deployed))
-    deployed.client("sqs").purge_queue(QueueUrl=deployed.deployment.outputs["ExportQueueUrl"])
-    return metrics
-
-
-@pytest.fixture(scope="module")
-def on_dashboard(deployed: Stack) -> set[Metric]:
-    cloudwatch = deployed.client("cloudwatch")
-    [dashboard] = cloudwatch.list_dashboards()["DashboardEntries"]
-    body = cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
-    return set(shown_on(body))
-
-
-def test_every_metric_of_the_dashboard_and_the_alarms_is_emitted_under_that_name(
-    alarms: Mapping[str, Alarm], eventful: Datapoints, on_dashboard: set[Metric]
-) -> None:
-    watched = {alarm.metric for alarm in alarms.values()}
-    named = {metric for metric in watched | on_dashboard if metric.namespace == NAMESPACE}
-    assert len(named) > 10
-    assert {metric.dimensions for metric in named} == {dimensions({"service": "cgc-export-monitor"})}
-    assert named - eventful.keys() == set()
-
-
-def test_every_metric_that_is_emitted_is_on_the_dashboard(eventful: Datapoints, on_dashboard: set[Metric]) -> None:
-    assert eventful.keys() - on_dashboard == set()
-
-
-def test_metrics_have_the_units_that_their_names_say(eventful: Datapoints) -> None:
-    units = {metric.name: {one.unit for one in datapoints} for metric, datapoints in eventful.items()}
-    assert units == {name: {UNITS.get(name, "Count")} for name in units}
-
-
-def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
-    deployed: Stack, alarms: Mapping[str, Alarm], on_dashboard: set[Metric]
-) -> None:
-    queue, letters, function = (
-        deployed.deployment.outputs["ExportQueueUrl"].rpartition("/")[2],
-        deployed.deployment.outputs["DeadLetterQueueUrl"].rpartition("/")[2],
-        deployed.deployment.function.name,
-    )
-    watched = {alarm.metric for alarm in alarms.values()}
-    of_aws = {metric for metric in watched | on_dashboard if metric.namespace != NAMESPACE}
-    assert {(metric.namespace, metric.name, *metric.dimensions) for metric in of_aws} == {
-        ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", ("QueueName", queue)),
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", queue)),
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", letters)),
-        ("AWS/Lambda", "Duration", ("FunctionName", function)),
-        ("AWS/Lambda", "Errors", ("FunctionName", function)),
-        ("AWS/Lambda", "Throttles", ("FunctionName", function)),
-    }
 
 
 # ---- What fires each alarm -------------------------------------------------------------------------------------------
