@@ -65,11 +65,7 @@ def test_addition_breaks_no_promise_in_either_direction(old: Any, new: Any) -> N
             {"additionalProperties": NUMBER},
             '.*: type was ["string"] and is ["integer"]',
         ),
-        (
-            {"if": {"required": ["a"]}, "then": {"required": ["b"]}},
-            {"if": {"required": ["c"]}, "then": {"required": ["b"]}},
-            'the whole: if was {"required": ["a"]} and is {"required": ["c"]}',
-        ),
+        ({"if": TEXT}, {"if": NUMBER}, 'the whole: if was {"type": ["string"]} and is {"type": ["integer"]}'),
     ],
 )
 def test_removal_or_change_breaks_a_promise_in_either_direction(old: Any, new: Any, sentence: str) -> None:
@@ -88,11 +84,6 @@ def test_removal_or_change_breaks_a_promise_in_either_direction(old: Any, new: A
         ({"maximum": 1}, {"maximum": 2}, "the whole: maximum was 1 and is 2"),
         ({"pattern": "a"}, {}, 'the whole: pattern was "a" and is absent'),
         ({"items": TEXT}, {}, 'the whole: items was {"type": ["string"]} and is absent'),
-        (
-            {"if": {"required": ["a"]}, "then": {"required": ["b"]}},
-            {"if": {"required": ["a"]}, "then": {}},
-            'the whole: then was {"required": ["b"]} and is absent',
-        ),
         (
             {"anyOf": [TEXT, {"type": "null"}]},
             {"anyOf": [TEXT, {"type": "boolean"}]},
@@ -114,8 +105,6 @@ def test_wider_rule_breaks_a_promise_for_published_events_only(old: Any, new: An
         ({"const": "a"}, {"enum": ["b", "a"]}),
         ({"maximum": 1, "minLength": 2}, {"maximum": 2, "minLength": 1}),
         ({"pattern": "a", "not": TEXT, "items": TEXT}, {}),
-        ({"anyOf": [TEXT]}, {"anyOf": [NUMBER, TEXT]}),
-        ({"allOf": [TEXT, {"maximum": 1}]}, {"allOf": [{"maximum": 2}]}),
         ({"additionalProperties": False}, {"additionalProperties": TEXT}),
     ],
 )
