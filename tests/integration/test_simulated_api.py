@@ -148,14 +148,6 @@ class TestOfficialClient:
         assert (unknown.valid, unknown.error.code) == (False, 9008)
         assert served.platform.requests[-1].ids == (COMPLETED, "unknown", FAILED)
 
-    def test_bulk_submit_starts_the_valid_items(self, served: Served) -> None:
-        wanted = {"volume": VOLUME, "location": "d.vcf"}
-        started, refused = served.api.exports.bulk_submit(
-            [{"file": FILE, **wanted}, {"file": "none", **wanted}], copy_only=True
-        )
-        assert served.api.exports.get(started.resource.id).destination.location == "d.vcf"
-        assert refused.error.code == 9009
-
     def test_volume_shows_its_bucket_and_prefix(self, served: Served) -> None:
         volume = served.api.volumes.get(VOLUME)
         assert (volume.service["bucket"], volume.service["prefix"], volume.active) == ("output-bucket", "exports", True)
@@ -198,10 +190,6 @@ class TestOfficialClient:
             api = sevenbridges.Api(url=real_time_url, token=TOKEN, debug=True, error_handlers=[rate_limit_sleeper])
             assert [api.exports.get(FAILED).state for _ in range(2)] == ["FAILED", "FAILED"]
         assert 429 in [seen.status for seen in platform.requests]
-
-    def test_rate_limit_is_shown_and_asking_for_it_is_not_counted(self, served: Served) -> None:
-        served.api.exports.get(COMPLETED)
-        assert [served.api.rate_limit.get().rate.remaining for _ in range(2)] == [999, 999]
 
     def test_maintenance_is_503_with_code_0(self, served: Served) -> None:
         served.platform.fail(Match(), Status(503, error_body(503, 0, "Maintenance.")))
@@ -357,17 +345,17 @@ class TestServer:
 
     def test_stopped_server_closes_kept_connections(self, served: Served) -> None:
         with serve(served.platform) as base_url:
-            assert served.session.get(f"{base_url}/rate_limit", timeout=5).status_code == 200
+            assert served.session.get(f"{base_url}/storage/exports", timeout=5).status_code == 200
         with pytest.raises(requests.ConnectionError):
-            served.session.get(f"{base_url}/rate_limit", timeout=5)
+            served.session.get(f"{base_url}/storage/exports", timeout=5)
 
     def test_server_stops_while_a_response_hangs(self, served: Served) -> None:
         served.platform.fail(Match(), Hang(600))
         with serve(served.platform) as base_url, pytest.raises(requests.ReadTimeout):
-            served.session.get(f"{base_url}/rate_limit", timeout=0.2)
+            served.session.get(f"{base_url}/storage/exports", timeout=0.2)
         assert len(served.platform.requests) == 1
 
     def test_server_writes_nothing_to_the_terminal(self, served: Served, capfd: pytest.CaptureFixture[str]) -> None:
         with serve(served.platform) as base_url:
-            served.session.get(f"{base_url}/rate_limit", timeout=5)
+            served.session.get(f"{base_url}/storage/exports", timeout=5)
         assert capfd.readouterr() == ("", "")
