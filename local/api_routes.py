@@ -127,11 +127,6 @@ def _show_file(call: Call, file_id: str) -> dict[str, Any]:
     return {"href": call.href(f"/files/{file_id}"), **call.platform.file(file_id)}
 
 
-def _start_export(call: Call, submission: Any) -> dict[str, Any]:
-    copy_only = call.query.get("copy_only", [""])[0].lower() == "true"
-    return _show_export(call, call.platform.start(submission, copy_only=copy_only).id)
-
-
 def _export(call: Call, export_id: str) -> Reply:
     return json_reply(200, _show_export(call, export_id))
 
@@ -145,7 +140,8 @@ def _volume(call: Call, name: str) -> Reply:
 
 
 def _started(call: Call) -> Reply:
-    return json_reply(200, _start_export(call, call.request.body))
+    copy_only = call.query.get("copy_only", [""])[0].lower() == "true"
+    return json_reply(200, _show_export(call, call.platform.start(call.request.body, copy_only=copy_only).id))
 
 
 def _exports(call: Call) -> Reply:
