@@ -138,11 +138,6 @@ def test_direct_start_event_is_put_into_the_queue(
     assert line["message_id"] == received["MessageId"]
 
 
-def test_api_s_own_answer_is_a_direct_start_event(handle: Handle, aws: AwsAccount) -> None:
-    assert handle({"id": "a", "state": "PENDING", "href": "https://…"})["export_id"] == "a"
-    assert json.loads(aws.receive()["Body"]) == {"export_id": "a"}
-
-
 @pytest.mark.parametrize(
     ("event", "field"),
     [
@@ -151,11 +146,7 @@ def test_api_s_own_answer_is_a_direct_start_event(handle: Handle, aws: AwsAccoun
         ({**envelope({"export_id": "a"}), "source": "elsewhere"}, "source"),
         ({**envelope({"export_id": "a"}), "detail-type": "Export Ended"}, "detail-type"),
         ({}, "export_id"),
-        ([], "body"),
         (None, "body"),
-        ("export", "body"),
-        ({"Records": []}, "export_id"),
-        ({"Records": "a"}, "export_id"),
         ({"Records": ["a"]}, "export_id"),
         ({"Records": [{"eventSource": "aws:s3"}]}, "export_id"),
     ],

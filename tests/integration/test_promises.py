@@ -81,21 +81,6 @@ def test_every_form_of_a_start_event_starts_the_same_watch(stack: Stack, platfor
         assert one.attributes["group"] == "run"
 
 
-def test_rotated_token_needs_no_restart(stack: Stack, platform: Platform) -> None:
-    platform.add_job(completed("before"))
-    platform.add_job(completed("after"))
-    stack.send('{"export_id": "before"}')
-    run_until_drained(stack, stack.mapping)
-    platform.tokens = {"the-new-token-of-the-platform"}
-    stack.client("secretsmanager").put_secret_value(
-        SecretId=stack.secret_arn, SecretString='{"auth_token": " the-new-token-of-the-platform\\n"}'
-    )
-    stack.send('{"export_id": "after"}')
-    run_until_drained(stack, stack.mapping)
-    assert [one.event["id"] for one in stack.receive(2)] == ["before:completed", "after:completed"]
-    assert not any("TokenRejected" in line for line in stack.log_lines)
-
-
 @pytest.mark.parametrize(
     ("prefix", "location", "key"),
     [

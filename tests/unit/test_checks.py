@@ -102,10 +102,6 @@ def test_kms_key_is_skipped_where_no_encryption_was_asked_for_that_uses_it(
         assert len(result.reason) < 150
 
 
-def test_kms_key_is_skipped_where_the_encryption_is_not_said() -> None:
-    assert isinstance(outcome("kms_key", sse_aws_kms_key_id=KEY_ARN), Skipped)
-
-
 @pytest.mark.parametrize("alias", ["alias/mine", "arn:aws:kms:us-east-1:123456789012:alias/mine"])
 def test_kms_key_asked_for_by_alias_is_skipped(alias: str) -> None:
     properties = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": alias}

@@ -406,14 +406,6 @@ class TestRateLimit:
         talk.clock.advance(60)
         assert isinstance(talk.jobs("b")["b"], Denied)
 
-    def test_rest_of_single_reads_beyond_the_share_is_unasked(self) -> None:
-        talk = Talk(lambda request: response_of(404, NO_SUCH_PATH) if request.json else earnest(request), share=3)
-        answers = talk.jobs("a", "b", "c", "d")
-        assert talk.asked == [BULK, "GET /storage/exports/a", "GET /storage/exports/b"]
-        assert [isinstance(answers[export_id], ExportJob) for export_id in "abcd"] == [True, True, False, False]
-        assert answers["c"].not_attempted
-        assert answers["d"].not_attempted
-
     def test_those_answered_longest_ago_are_asked_first(self) -> None:
         talk = Talk(earnest, share=50).without_bulk()
         talk.jobs("a")
@@ -485,11 +477,6 @@ class TestToken:
         assert talk.jobs("a")["a"] == Unavailable("the secret contains no token")
         assert talk.report.counts == {"TokenRejected": 1}
 
-    @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 429, 500, 302])
-    def test_token_is_in_no_obstacle(self, status: int) -> None:
-        talk = Talk(always(status, {"code": 1, "message": "…"}))
-        assert "t0ken" not in repr(talk.jobs("a", "b"))
-
     @pytest.mark.parametrize("status", [400, 403, 404, 500])
     def test_token_that_the_api_repeats_is_taken_out_of_its_answer(self, status: int) -> None:
         talk = Talk(always(status, {"code": 1, "message": "who is t0ken?"}))
@@ -525,14 +512,6 @@ class TestVolumes:
     def test_volume_s_body_is_a_volume_only_where_the_answer_is_a_success(self) -> None:
         talk = Talk(always(404, {**self.BODY, "code": 9007, "message": "Volume not found."}))
         assert talk.volume() == Denied(Denial.NOT_FOUND, "Volume not found.", 9007, 404)
-
-    def test_volume_that_could_not_be_read_is_an_obstacle(self) -> None:
-        assert isinstance(Talk(always(503, {"code": 0})).volume(), Unavailable)
-
-    def test_name_s_signs_reach_the_path_escaped(self) -> None:
-        talk = Talk(always(200, {**self.BODY, "id": "a@b/c+d"}))
-        assert isinstance(talk.volume("a@b/c+d"), Volume)
-        assert talk.asked == ["GET /storage/volumes/a%40b/c%2Bd"]
 
 
 class TestFiles:

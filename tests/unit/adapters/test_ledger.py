@@ -115,11 +115,6 @@ class TestPublishedBefore:
         assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
         assert ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE) == {}
 
-    def test_record_gives_the_claim_back(self, ledger: Ledger) -> None:
-        ledger.claim([FAILED], NOW, DEADLINE)
-        ledger.record([FAILED], [], NOW)
-        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE) == {}
-
     def test_end_of_a_repeated_watch_leaves_the_claim_of_another_alone(self, ledger: Ledger) -> None:
         ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE)
         ledger.record([], [again(FAILED, 2)], NOW)
