@@ -89,13 +89,11 @@ def test_headers_are_the_message_attributes_that_the_code_emits(name: str) -> No
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_example_is_a_valid_one_of_its_message_with_the_attributes_that_it_has(name: str) -> None:
+def test_example_is_a_valid_one_of_its_message(name: str) -> None:
     files = {file.stem: file for file in example_files() if file.parent.name == name}
     for example in MESSAGES[name]["examples"]:
         path = (events_page.DOCUMENT.parent / example["payload"]["$ref"]).resolve()
         assert path == files[example["name"]].resolve()
-        if name in PUBLISHED:
-            assert example["headers"] == emitted(name)[example["name"]]
 
 
 def test_queues_are_as_the_template_has_them() -> None:

@@ -9,16 +9,20 @@ from urllib.parse import urlencode
 import pytest
 
 from chaos.exports import KINDS, PROJECT, Export, make_exports
-from chaos.oracle import message_attributes
 from chaos.recorder import answer_is_lost, published_ids, recorded_ids
 from chaos.report import judge, lines
 from chaos.run import BadStart, InvocationRecord, Publication, Record, Run, Timeline
 from chaos.timing import LONG
+from export_monitor.adapters.sevenbridges.responses import parse_job
+from export_monitor.domain.assessment import Snapshot
+from export_monitor.domain.model import SourceFile
 from local.aws_calls import PartialBatchFailure
 from local.faults import Disconnect, Drip, Fault
 from local.stack import DeadLetter, Notification
+from tests.contract.sample_events import API, OBJECT, VOLUME, ending, example_watch
+from tests.contract.sample_events import published as event_in
 
-SOURCE = "http://127.0.0.1:1/v2/storage/exports"
+SOURCE = f"{API}/storage/exports"
 BEGAN_AT = 1_800_000_000.0
 
 
@@ -34,39 +38,16 @@ def timeline_of(kind: str) -> Timeline:
 
 
 def received_of(timeline: Timeline) -> Notification:
-    """The event required by the contract, written out for completed and failed jobs."""
+    """The event of a completed or failed job, as the app publishes it."""
     export = timeline.export
-    job = export.job.started(BEGAN_AT).body(BEGAN_AT + export.job_seconds + 1, "", None)
-    failed = export.end.reason is not None
-    error = export.job.error or {}
-    key = export.job.location
-    data: dict[str, Any] = {
-        "export": {name: value for name, value in job.items() if name not in ("href", "result")},
-        "file": {"id": export.job.file, "name": "output.vcf", "project": PROJECT, "size": export.size},
-        "object": None,
-        "verification": None,
-        "failure": {**error, "reason": export.end.reason, "message": "m", "advice": "a"} if failed else None,
-        "watch": {"origin": "announced", "requested_at": "2027-01-15T08:00:00Z", "polls": 3},
-        "group": export.group,
-        "context": export.context,
-    }
-    if not failed:
-        stored = {"uri": f"s3://bucket/{key}", "bucket": "bucket", "key": key, "etag": "etag", "size": export.size}
-        encrypted = {"storage_class": "STANDARD", "readable": True, "encryption": "AES256", "kms_key_id": None}
-        checks = [{"name": name, "status": status, "reason": "r"} for name, status in export.end.checks.items()]
-        data |= {"object": stored | encrypted, "verification": {"status": "passed", "checks": checks}}
-    event = {
-        "specversion": "1.0",
-        "id": export.event_id,
-        "source": SOURCE,
-        "type": "cgc.export.failed.v1" if failed else "cgc.export.completed.v1",
-        "subject": export.id,
-        "time": job["finished_on"],
-        "datacontenttype": "application/json",
-        "data": data,
-    }
-    attributes = {name: value for name, value in message_attributes(export, data).items() if value is not None}
-    return Notification(event, attributes)
+    job = parse_job(export.job.started(BEGAN_AT).body(BEGAN_AT + export.job_seconds + 1, "", None), export.id)
+    assert job
+    file = SourceFile(export.job.file, "output.vcf", PROJECT, export.size)
+    found = replace(OBJECT, key=export.job.location, etag="etag", last_modified_at=BEGAN_AT + export.job_seconds)
+    watch = example_watch(**export.detail, sent_at=BEGAN_AT)
+    message = ending(Snapshot(job, VOLUME, file, found), watch, BEGAN_AT + 30)
+    assert message
+    return Notification(event_in(message), {name: str(value) for name, value in message.attributes.items()})
 
 
 def published(timeline: Timeline, after_seconds: float = 1, **changes: object) -> Publication:
