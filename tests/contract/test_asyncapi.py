@@ -11,8 +11,7 @@ from jsonschema import Draft202012Validator
 from export_monitor.domain.groups import CONCLUDED_TYPE, concluded_message
 from export_monitor.domain.model import ExportJob
 from local.template import template
-from tests.contract.group_endings import ENDED, GROUPS
-from tests.contract.sample_events import API, COMPLETED, ENDINGS, ending, example_watch
+from tests.contract.sample_events import API, COMPLETED, ENDED, ENDINGS, GROUPS, ending, example_watch
 from tests.contract.schema_files import CONTENTS, example_files
 from tools import events_page
 from tools.schema_changes import last_release

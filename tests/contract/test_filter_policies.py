@@ -20,8 +20,18 @@ from export_monitor.domain.model import ExportJob
 from local.artifact import ROOT
 from local.export_jobs import documented_completed, documented_failed
 from local.translation import translate
-from tests.contract.group_endings import ENDED, GROUPS
-from tests.contract.sample_events import API, ENDINGS, FAILED, FILE, Snapshot, ending, example_watch, job_answer
+from tests.contract.sample_events import (
+    API,
+    ENDED,
+    ENDINGS,
+    FAILED,
+    FILE,
+    GROUPS,
+    Snapshot,
+    ending,
+    example_watch,
+    job_answer,
+)
 from tests.fakes import REGION, SYNCHRONOUS, AwsAccount
 from tools.translated_template import CODE_URI, EVERY_PART
 

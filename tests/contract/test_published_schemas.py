@@ -19,16 +19,16 @@ from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProg
 from export_monitor.domain.model import Group, Unavailable, Watch
 from export_monitor.domain.start_events import MAX_GROUP_SIZE, parse_event
 from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
-from tests.contract import group_endings
 from tests.contract.sample_events import (
     COMPLETED,
     ENDINGS,
     FILE,
     OBJECT,
     VOLUME,
+    as_text,
     ending,
     example,
-    example_file,
+    examples,
     published,
 )
 from tests.contract.schema_files import CONTENTS, example_files, example_id, validator
@@ -37,9 +37,7 @@ from tests.unit.builders import a_message
 NOW = 1466018264.0
 PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE, CONCLUDED_TYPE}
 # The exemplary events by their files.
-EXAMPLES = {example_file(*key): example(*key) for key in ENDINGS} | {
-    group_endings.example_file(name): group_endings.example(name) for name in group_endings.GROUPS
-}
+EXAMPLES = examples()
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
 TEXTS = st.none() | st.text(max_size=1024)
@@ -59,7 +57,7 @@ def test_published_example_is_what_the_code_emits(path: Path) -> None:
     event = EXAMPLES[path]
     check(event)
     assert event["type"] == path.parent.name
-    assert path.read_text("utf-8") == json.dumps(event, indent=2, ensure_ascii=False) + "\n"
+    assert path.read_text("utf-8") == as_text(event)
 
 
 def test_there_is_an_example_for_each_reason_and_every_example_is_tested() -> None:

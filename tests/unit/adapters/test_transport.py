@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ class Server:
     """A server on loopback: each connection's request is read, kept, and then met by its behaviour."""
 
     behaviour: Behaviour
+    tls: ssl.SSLContext | None = None
     requests: list[bytes] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -29,7 +31,7 @@ class Server:
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v2/storage/exports/a"
+        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}/v2/storage/exports/a"
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -51,8 +53,10 @@ class Server:
         # A client that hangs up in the middle is what many of these tests are about.
         with connection, suppress(OSError):
             connection.settimeout(5)
-            self.requests.append(_read_request(connection))
-            self.behaviour(connection, self.stopping)
+            plain = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
+            with plain:
+                self.requests.append(_read_request(plain))
+                self.behaviour(plain, self.stopping)
         self.ended.set()
 
 
@@ -70,12 +74,12 @@ def _read_request(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def serving(behaviour: Behaviour | bytes) -> Iterator[Server]:
+def serving(behaviour: Behaviour | bytes, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     def say(connection: socket.socket, _: threading.Event) -> None:
         assert isinstance(behaviour, bytes)
         connection.sendall(behaviour)
 
-    server = Server(say if isinstance(behaviour, bytes) else behaviour)
+    server = Server(say if isinstance(behaviour, bytes) else behaviour, tls)
     try:
         yield server
     finally:
