@@ -1,6 +1,5 @@
 """Published events: what the code emits is what the JSON Schemas say, neither more nor less."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,20 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from export_monitor.adapters.sevenbridges.responses import json_object, parse_job
-from export_monitor.domain.assessment import Snapshot
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE, MAX_MESSAGE_BYTES
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
-from export_monitor.domain.model import Group, Unavailable, Watch
+from export_monitor.domain.model import Group, Watch
 from export_monitor.domain.start_events import MAX_GROUP_SIZE, parse_event
 from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
 from tests.contract.sample_events import (
     COMPLETED,
     ENDINGS,
-    FILE,
-    OBJECT,
-    VOLUME,
     as_text,
     ending,
     example,
@@ -98,27 +92,6 @@ def test_event_of_a_job_too_large_for_sns_is_as_its_schema_says(too_large: str) 
     assert message
     assert message.size_bytes <= MAX_MESSAGE_BYTES
     check(published(message))
-
-
-def event_of(body: bytes) -> Any:
-    """The event that ends the watch of export `a`, of the API's bytes."""
-    job = parse_job(json_object(body) or {}, "a")
-    answers = Snapshot(job or Unavailable("not the API's own answer"), VOLUME, FILE, OBJECT)
-    message = ending(answers, Watch(parse_event({"export_id": "a"}, ""), a_message()), NOW)
-    assert message
-    return published(message)
-
-
-@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999"])
-def test_number_that_is_not_json_never_reaches_a_consumer(number: bytes) -> None:
-    check(event_of(b'{"id": "a", "state": "FAILED", "later": %s}' % number))
-
-
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-10:00"])
-@pytest.mark.parametrize("field", ["started_on", "finished_on"])
-@pytest.mark.parametrize("state", ["COMPLETED", "FAILED"])
-def test_time_at_the_edge_of_the_calendar_ends_a_watch_like_any_other(at: str, field: str, state: str) -> None:
-    check(event_of(json.dumps({"id": "a", "state": state, "destination": {"volume": "o/v"}, field: at}).encode()))
 
 
 def test_enums_and_limits_of_the_schemas_are_those_of_the_code() -> None:

@@ -1,5 +1,4 @@
 import json
-import textwrap
 
 import pytest
 import yaml
@@ -8,7 +7,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local.artifact import ROOT
 from local.deployment import deploy
 from local.emulator import emulator
-from local.translation import parameter_values, translate
+from local.translation import translate
 
 TEMPLATE = ROOT / "template.yaml"
 PARAMETERS = {
@@ -17,31 +16,6 @@ PARAMETERS = {
     "ApiBaseUrl": "http://127.0.0.1:8080/v2",
     "NotificationEmail": "someone@example.org",
 }
-SMALL = """
-    Transform: AWS::Serverless-2016-10-31
-    Parameters:
-      Names: {Type: CommaDelimitedList, Default: ""}
-      Count: {Type: Number, Default: 3, MinValue: 1, MaxValue: 9}
-      Colour: {Type: String, Default: green, AllowedValues: [green, red], AllowedPattern: "[a-z]+"}
-    Conditions:
-      HasNames: !Not [!Equals [!Join ["", !Ref Names], ""]]
-      IsThree: !Equals [!Ref Count, 3]
-      Both: !And [!Condition HasNames, !Condition IsThree]
-      Either: !Or [!Condition HasNames, !Condition IsThree]
-    Resources:
-      Queue:
-        Type: AWS::SQS::Queue
-        Properties:
-          Tags: [!If [HasNames, {Key: names, Value: !Join [",", !Ref Names]}, !Ref AWS::NoValue]]
-          QueueName: !Sub "${Colour}-${Count}-${AWS::Region}"
-          DelaySeconds: !If [Either, !Ref Count, !Ref AWS::NoValue]
-      Topic:
-        Type: AWS::SNS::Topic
-        Condition: Both
-    Outputs:
-      TopicArn: {Condition: Both, Value: !Ref Topic}
-      QueueUrl: {Value: !Ref Queue}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -55,49 +29,10 @@ def stack(aws):
     return deploy(aws, TEMPLATE, PARAMETERS)
 
 
-@pytest.fixture
-def small(tmp_path):
-    path = tmp_path / "small.yaml"
-    path.write_text(textwrap.dedent(SMALL))
-    return path
-
-
-def test_parameters_and_true_conditions_are_applied(small):
-    template = translate(small, {"Names": "a,b"}, "s3://bucket/key")
-    properties = template["Resources"]["Queue"]["Properties"]
-    assert properties["Tags"] == [{"Key": "names", "Value": "a,b"}]
-    assert properties["QueueName"] == {"Fn::Sub": "green-3-${AWS::Region}"}
-    assert properties["DelaySeconds"] == "3"
-    assert "Topic" in template["Resources"]
-    assert template["Outputs"].keys() == {"TopicArn", "QueueUrl"}
-    assert not template.keys() & {"Parameters", "Conditions"}
-
-
-def test_parts_under_a_false_condition_are_removed(small):
-    template = translate(small, {"Count": "4"}, "s3://bucket/key")
-    properties = template["Resources"]["Queue"]["Properties"]
-    assert properties == {"Tags": [], "QueueName": {"Fn::Sub": "green-4-${AWS::Region}"}}
-    assert template["Resources"].keys() == {"Queue"}
-    assert template["Outputs"].keys() == {"QueueUrl"}
-
-
-@pytest.mark.parametrize(
-    ("overrides", "named"),
-    [
-        ({"Colour": "blue"}, "Colour"),
-        ({"Count": "10"}, "Count"),
-        ({"Count": "0"}, "Count"),
-        ({"Shape": "round"}, "Shape"),
-    ],
-)
-def test_a_value_that_cloudformation_would_refuse_is_refused(small, overrides, named):
-    with pytest.raises(ValueError, match=named):
-        translate(small, overrides, "s3://bucket/key")
-
-
-def test_a_parameter_without_default_and_value_is_refused():
-    with pytest.raises(ValueError, match="ExportBuckets"):
-        parameter_values({"ExportBuckets": {"Type": "CommaDelimitedList"}}, {})
+@pytest.mark.parametrize("parameters", [{}, PARAMETERS | {"Shape": "round"}], ids=["lacking", "unknown"])
+def test_parameters_are_those_of_the_template(parameters):
+    with pytest.raises(ValueError, match=r"TokenSecretArn|Shape"):
+        translate(TEMPLATE, parameters, "s3://bucket/key")
 
 
 def test_every_resource_of_the_template_is_deployed(aws, stack):

@@ -12,9 +12,6 @@ from local.faults import Match, Status
 pytestmark = pytest.mark.once
 
 THROTTLED_FROM = 60.0
-YEAR = 365 * 24 * 3600.0
-# The longest that a reset is waited for, and the jitter of the messages that wait for it.
-LONGEST_WAIT = 330.0
 JITTER = 1.1
 # A visibility is in whole seconds; then a message waits for a poller, the batching window and the start of its batch.
 UNTIL_ASKED = 5.0
@@ -87,30 +84,6 @@ def test_other_worker_goes_on() -> None:
     meanwhile = [moment for moment in throttled.other.sent_at if throttled.at < moment < RESET_IN_200_SECONDS]
     assert meanwhile
     assert set(throttled.other.statuses) == {200}
-
-
-@pytest.mark.parametrize(
-    ("reset", "least", "most"),
-    [
-        pytest.param(f"{RESET_IN_200_SECONDS - 400:.0f}", 1, 1, id="past"),
-        pytest.param("0", 1, 1, id="zero"),
-        pytest.param("-1", 1, 1, id="negative"),
-        pytest.param(None, 60, 60, id="absent"),
-        pytest.param("soon", 60, 60, id="rubbish"),
-        pytest.param("nan", 60, 60, id="nan"),
-        pytest.param("1e999", 60, 60, id="infinite"),
-        pytest.param(f"{RESET_IN_200_SECONDS + YEAR:.0f}", LONGEST_WAIT, LONGEST_WAIT, id="year-ahead"),
-        pytest.param(f"{(RESET_IN_200_SECONDS + YEAR) * 1000:.0f}", LONGEST_WAIT, LONGEST_WAIT, id="year-ahead-in-ms"),
-    ],
-)
-def test_implausible_reset_does_no_harm(reset: str | None, least: float, most: float) -> None:
-    throttled = run_with_one_429(reset)
-    assert least <= throttled.quiet_for <= most * JITTER + UNTIL_ASKED
-    found = figures(throttled.run)
-    assert found.left_in_queue == 300
-    assert found.unexpected == found.dead_letters == 0
-    # No message waits for longer than the worker.
-    assert found.longest_wait_for_poll <= LONGEST_WAIT * JITTER + UNTIL_ASKED
 
 
 def test_429s_with_a_reset_in_the_past_cause_no_tight_loop() -> None:

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import sevenbridges
-from sevenbridges.errors import Forbidden, NotFound, ServiceUnavailable, Unauthorized
-from sevenbridges.http.error_handlers import maintenance_sleeper, rate_limit_sleeper
+from sevenbridges.errors import Forbidden, NotFound, Unauthorized
+from sevenbridges.http.error_handlers import rate_limit_sleeper
 
-from local.export_jobs import AT_ONCE, IN_A_FEW_SECONDS, NEVER, Job, documented_completed, documented_failed, error_body
-from local.faults import Drip, Hang, Match, OmittedItem, Status, WrongJob
+from local.export_jobs import AT_ONCE, IN_A_FEW_SECONDS, NEVER, Job, documented_completed, documented_failed
+from local.faults import Hang, Match, OmittedItem, Status, WrongJob
 from local.rate_window import RateWindow
 from local.simulated_api import serve
 from local.simulated_platform import Platform
@@ -191,13 +191,6 @@ class TestOfficialClient:
             assert [api.exports.get(FAILED).state for _ in range(2)] == ["FAILED", "FAILED"]
         assert 429 in [seen.status for seen in platform.requests]
 
-    def test_maintenance_is_503_with_code_0(self, served: Served) -> None:
-        served.platform.fail(Match(), Status(503, error_body(503, 0, "Maintenance.")))
-        served.api.remove_error_handler(maintenance_sleeper)
-        with pytest.raises(ServiceUnavailable) as refused:
-            served.api.exports.get(COMPLETED)
-        assert refused.value.code == 0
-
 
 class TestJobs:
     def test_object_is_delivered_once_and_before_any_answer_shows_completed(self, served: Served) -> None:
@@ -213,20 +206,6 @@ class TestJobs:
         for thread in threads:
             thread.join()
         assert delivered == [(JOB.id, 1)]
-
-    def test_job_can_complete_without_an_object(self, served: Served) -> None:
-        delivered: list[Job] = []
-        served.platform.deliver = delivered.append
-        served.platform.add_job(replace(JOB, steps=AT_ONCE, delivers=False))
-        assert served.bulk(JOB.id).json()["items"][0]["resource"]["state"] == "COMPLETED"
-        assert delivered == []
-
-    def test_fields_of_a_job_can_be_changed_and_removed(self, served: Served) -> None:
-        served.platform.add_job(
-            replace(JOB, steps=((0, "PAUSED"),), fields={"overwrite": "no"}, hidden=frozenset({"source"}))
-        )
-        job = served.get(f"/storage/exports/{JOB.id}").json()
-        assert (job["state"], job["overwrite"], "source" in job) == ("PAUSED", "no", False)
 
     @pytest.mark.parametrize(
         "submission",
@@ -258,16 +237,6 @@ class TestLimits:
     def test_page_of_more_than_100_is_refused(self, served: Served) -> None:
         assert served.get("/storage/exports?limit=100").status_code == 200
         assert served.get("/storage/exports?limit=101").status_code == 400
-
-    def test_platform_without_bulk_calls_has_no_such_path(self, served: Served) -> None:
-        served.platform.bulk_enabled = False
-        refused = served.bulk(COMPLETED)
-        assert refused.status_code == 404
-        assert refused.json() == {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"}
-
-    def test_path_outside_the_root_is_unknown(self, served: Served) -> None:
-        served.url = served.url.removesuffix("/v2")
-        assert "code" not in served.get("/storage/exports").json()
 
     def test_requests_beyond_the_limit_are_refused_until_the_window_ends(self, served: Served) -> None:
         served.platform.rate = RateWindow(limit=2, seconds=60)
@@ -321,15 +290,6 @@ class TestFaults:
         with pytest.raises(requests.ReadTimeout):
             served.read()
         assert [seen.path for seen in served.platform.requests] == [f"/storage/exports/{COMPLETED}"]
-
-    def test_dripping_answer_arrives_byte_by_byte_without_a_read_timing_out(self, served: Served) -> None:
-        served.platform.fail(Match(), Drip(0.002))
-        answer = served.get(f"/storage/exports/{COMPLETED}", timeout=0.5, stream=True)
-        pieces = []
-        while piece := answer.raw.read1(65536):
-            pieces.append(piece)
-        assert len(pieces) > 10
-        assert json.loads(b"".join(pieces))["id"] == COMPLETED
 
 
 class TestServer:

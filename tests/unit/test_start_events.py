@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from export_monitor.domain.model import Group, StartEvent
-from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event, to_detail
+from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event
 
 SOURCE = "cgc.exports"
 DETAIL = {"export_id": "5AfG_-9", "context": {"sample": "ü"}, "group": {"id": "run-42", "size": 250}}
@@ -19,16 +19,6 @@ def notification(message: Any) -> dict[str, Any]:
     return {"Type": "Notification", "MessageId": "m", "Message": message}
 
 
-@pytest.mark.parametrize(
-    "event",
-    [DETAIL, envelope(), notification(json.dumps(DETAIL)), notification(json.dumps(envelope()))],
-    ids=["detail", "envelope", "notified detail", "notified envelope"],
-)
-def test_every_form_means_the_same(event: dict[str, Any]) -> None:
-    assert parse_start_event(json.dumps(event), SOURCE) == PARSED
-    assert parse_event(event, SOURCE) == PARSED
-
-
 def test_answer_of_the_api_is_a_start_event_as_it_is() -> None:
     answer = {"href": "h", "id": "abc", "state": "PENDING", "source": {"file": "f"}, "destination": {"volume": "v"}}
     assert parse_start_event(json.dumps(answer), SOURCE) == StartEvent("abc")
@@ -36,11 +26,6 @@ def test_answer_of_the_api_is_a_start_event_as_it_is() -> None:
 
 def test_export_id_goes_before_id() -> None:
     assert parse_event({"export_id": "a", "id": "b"}, SOURCE).export_id == "a"
-
-
-def test_detail_announces_the_same_export_again() -> None:
-    assert parse_event(to_detail(PARSED), SOURCE) == PARSED
-    assert to_detail(StartEvent("a")) == {"export_id": "a"}
 
 
 def nested(depth: int) -> dict[str, Any]:
