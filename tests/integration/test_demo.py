@@ -1,6 +1,7 @@
 """`make demo`, as a new user sees it."""
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -11,19 +12,19 @@ from local.demo_output import WIDTH
 from tests.documented_commands import ROOT, blocks
 from tools.demo_picture import PICTURE, facts, lines_of, shown_part
 
-# By export: its file, outcome, reason with code, object and checks.
+# By export: its file, outcome, reason with code, object and checks, whatever their number.
 TABLE = """
-5AfGvYSsAgQ...  output.vcf      completed                      s3://bucket/output.vcf  6 passed, 2 skipped
+5AfGvYSsAgQ...  output.vcf      completed                      s3://bucket/output.vcf  N passed, N skipped
 DMqdv6gRq79...  _4_s3_file.jpg  failed     EXPORT_FAILED 9107  -                       -
-slow            S1.bam          completed                      s3://bucket/S1.bam      7 passed, 1 skipped
+slow            S1.bam          completed                      s3://bucket/S1.bam      N passed, N skipped
 no-object       S2.bam          failed     OBJECT_MISSING      -                       failed: exists
 cut-short       S3.bam          failed     OBJECT_MISMATCH     s3://bucket/S3.bam      failed: size, integrity
 other-kms-key   S4.vcf          failed     OBJECT_MISMATCH     s3://bucket/S4.vcf      failed: kms_key
 never-ends      S5.bam          failed     TIMED_OUT           -                       -
-run-42-1        R1.vcf          completed                      s3://bucket/R1.vcf      6 passed, 2 skipped
-run-42-2        R2.vcf          completed                      s3://bucket/R2.vcf      6 passed, 2 skipped
+run-42-1        R1.vcf          completed                      s3://bucket/R1.vcf      N passed, N skipped
+run-42-2        R2.vcf          completed                      s3://bucket/R2.vcf      N passed, N skipped
 run-42-3        R3.vcf          failed     EXPORT_FAILED 9107  -                       -
-not-announced   S6.vcf          completed                      s3://bucket/S6.vcf      6 passed, 2 skipped
+not-announced   S6.vcf          completed                      s3://bucket/S6.vcf      N passed, N skipped
 """
 EVENT_FILES = {export.event_id.replace(":", ".") for export in exports()} | {"run-42.concluded"}
 
@@ -54,7 +55,7 @@ def check_output(output: str) -> None:
     assert len(lines) <= 105
     assert max(map(len, lines)) <= WIDTH
     assert "\x1b" not in output
-    assert TABLE in output
+    assert TABLE in re.sub(r"\d+ (?=passed|skipped)", "N ", output)
     assert "2 completed, 1 failed, 0 missing" in output
     assert "Dead-letter queue: the message with the invalid id. export_id: must be" in output
     assert "  Subject: Export failed (EXPORT_FAILED): _4_s3_file.jpg\n" in output

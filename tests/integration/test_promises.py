@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -79,30 +78,3 @@ def test_every_form_of_a_start_event_starts_the_same_watch(stack: Stack, platfor
         assert one.event["data"]["context"] == {"who": "ö"}
         assert one.event["data"]["group"] == {"id": "run", "size": 6}
         assert one.attributes["group"] == "run"
-
-
-@pytest.mark.parametrize(
-    ("prefix", "location", "key"),
-    [
-        ("", "a b+c/ü.vcf", "a b+c/ü.vcf"),
-        ("runs", "a.vcf", "runs/a.vcf"),
-        ("runs/", "/a.vcf", "runs/a.vcf"),
-        ("runs-", "a.vcf", "runs-a.vcf"),
-        ("runs", "/a.vcf", "/a.vcf"),
-    ],
-)
-def test_object_is_found_under_every_key_that_prefix_and_location_may_mean(
-    stack: Stack, platform: Platform, prefix: str, location: str, key: str
-) -> None:
-    platform.deliver = None
-    volume = f"rfranklin/other{next(_numbers)}"
-    platform.add_volume(volume, bucket="bucket", prefix=prefix)
-    platform.add_job(replace(completed(volume.replace("/", "-")), volume=volume, location=location))
-    for other in ("runs/a.vcf", "runs-a.vcf", "/a.vcf"):
-        stack.client("s3").delete_object(Bucket="bucket", Key=other)
-    stack.put_object("bucket", key, bytes(1234), ACL="public-read", ServerSideEncryption="AES256")
-    stack.send(json.dumps({"export_id": volume.replace("/", "-")}))
-    run_until_drained(stack, stack.mapping)
-    [one] = stack.receive()
-    assert one.event["type"] == "cgc.export.completed.v1"
-    assert one.event["data"]["object"]["key"] == key
