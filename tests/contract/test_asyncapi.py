@@ -95,29 +95,15 @@ def test_example_is_a_valid_one_of_its_message(name: str) -> None:
         assert path == files[example["name"]].resolve()
 
 
-def test_queues_are_as_the_template_has_them() -> None:
-    queue = DOCUMENT["channels"]["queue"]["bindings"]["sqs"]["queue"]
-    dead_letters = DOCUMENT["channels"]["queue"]["bindings"]["sqs"]["deadLetterQueue"]
-    resources = template()["Resources"]
-    properties = resources[queue["name"]]["Properties"]
-    redrive = properties["RedrivePolicy"]
-    assert queue["visibilityTimeout"] == properties["VisibilityTimeout"]
-    assert queue["receiveMessageWaitTime"] == properties["ReceiveMessageWaitTimeSeconds"]
-    assert queue["messageRetentionPeriod"] == properties["MessageRetentionPeriod"]
-    assert queue["redrivePolicy"]["maxReceiveCount"] == redrive["maxReceiveCount"]
-    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [dead_letters["name"], "Arn"]}
-    assert queue["redrivePolicy"]["deadLetterQueue"] == {"name": dead_letters["name"]}
-    kept = resources[dead_letters["name"]]["Properties"]["MessageRetentionPeriod"]
-    assert dead_letters["messageRetentionPeriod"] == kept
-
-
-def test_bus_and_topic_are_those_of_the_template() -> None:
+def test_bus_topic_and_queues_are_those_of_the_template() -> None:
     parameters = DOCUMENT["channels"]["bus"]["parameters"]
     assert [(name, one["default"]) for name, one in parameters.items()] == [
         ("EventBusName", template()["Parameters"]["EventBusName"]["Default"])
     ]
-    topic = template()["Resources"][DOCUMENT["channels"]["topic"]["bindings"]["sns"]["name"]]
-    assert topic["Type"] == "AWS::SNS::Topic"
+    names = [DOCUMENT["channels"]["topic"]["bindings"]["sns"]["name"]]
+    names += [one["name"] for one in DOCUMENT["channels"]["queue"]["bindings"]["sqs"].values()]
+    types = [template()["Resources"][name]["Type"] for name in names]
+    assert types == ["AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::SQS::Queue"]
 
 
 def test_document_has_the_version_that_was_released_last() -> None:
