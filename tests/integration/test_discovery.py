@@ -173,6 +173,19 @@ def test_recent_exports_of_twelve_hundred_are_each_watched_once_whatever_the_ord
     assert search.run() == []
 
 
+def test_run_that_stopped_early_is_continued_by_the_next_that_gets_a_page(calm: World, search: Searching) -> None:
+    calm.platform.page_limit = 20
+    for number in range(200):
+        start(calm, f"e{number}", age=150 + number, delivers=False)
+    found = search.run(requests=5)
+    assert 0 < len(found) < 200
+    assert search.stopped_early == ["this worker's share of the rate limit is used up"]
+    calm.platform.fail(Match(path=LIST), Status(200, {"items": None}))
+    assert search.run() == []
+    assert Counter(found + search.run()) == Counter(f"e{number}" for number in range(200))
+    assert marks_of(calm).list_offset() is None
+
+
 def test_message_that_sqs_did_not_take_is_sent_at_the_next_run(calm: World, search: Searching) -> None:
     start(calm, "a", age=HOUR)
     queue_url, calm.aws.queue_url = calm.aws.queue_url, "http://127.0.0.1/no-queue"
