@@ -41,16 +41,9 @@ CONSUMER = yaml_parse((ROOT / "examples" / "consumer" / "template.yaml").read_te
 
 COMPLETED = {"completed/documented-job", "completed/volume-not-on-amazon-s3", "completed/another-volume"}
 WITHOUT_A_JOB = {"failed/EXPORT_NOT_FOUND", "failed/EXPORT_FORBIDDEN"}
-IN_A_GROUP = {
-    "failed/VOLUME_UNAVAILABLE",
-    "failed/OBJECT_MISSING",
-    "failed/OBJECT_MISMATCH",
-    "failed/OBJECT_FORBIDDEN",
-    "failed/TIMED_OUT",
-    "failed/TIMED_OUT-after-completion",
-} | WITHOUT_A_JOB
 ALONE = {"failed/documented-job", "failed/another-error-code"}
-GROUP_EVENTS = {"group.concluded/completed", "group.concluded/failed", "group.concluded/incomplete"}
+IN_A_GROUP = {f"failed/{name}" for schema, name in ENDINGS if "failed" in schema} - ALONE
+GROUP_EVENTS = {f"group.concluded/{name}" for name in GROUPS}
 EVERY_EVENT = COMPLETED | IN_A_GROUP | ALONE | GROUP_EVENTS
 
 PASSING: Mapping[str, set[str]] = {

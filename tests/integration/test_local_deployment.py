@@ -51,23 +51,10 @@ def test_every_resource_of_the_template_is_deployed(aws, stack):
     assert stack.physical_ids.keys() >= {one for one, resource_type in declared.items() if resource_type not in made}
 
 
-def test_template_declares_the_transform_that_its_functions_require(aws, stack):
-    template = aws.client("s3").get_object(Bucket="deployment", Key="template.json")["Body"].read()
-    assert b"Fn::ToJsonString" in template
-    assert json.loads(template)["Transform"] == "AWS::LanguageExtensions"
-
-
 def test_every_output_of_the_template_has_its_value(stack):
     declared = yaml_parse(TEMPLATE.read_text())["Outputs"]
     assert stack.outputs.keys() == declared.keys()
     assert all(isinstance(value, str) and value for value in stack.outputs.values())
-
-
-def test_the_event_source_mapping_is_returned_and_not_created_in_the_emulator(aws, stack):
-    assert stack.mapping.queue_arn == stack.outputs["ExportQueueArn"]
-    assert stack.mapping.batch_size == 100
-    assert stack.mapping.reports_batch_item_failures
-    assert aws.client("lambda").list_event_source_mappings()["EventSourceMappings"] == []
 
 
 def test_the_ledgers_rows_expire(aws, stack):

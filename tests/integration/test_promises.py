@@ -16,16 +16,11 @@ _numbers = itertools.count()
 
 
 BAD = {
-    "[]": "body: must be a JSON object",
     "not JSON": "body: must be JSON",
-    '{"export_id": 7}': "export_id: must be",
-    json.dumps({"export_id": "x" * 129}): "export_id: must be",
     '{"export_id": "../volumes"}': "export_id: must be",
     "{}": "export_id: is needed",
     json.dumps({"export_id": "a", "context": {"k": "x" * 8192}}): "context: must be at most",
-    '{"export_id": "a", "context": []}': "context: must be a JSON object",
     '{"export_id": "a", "group": {"id": "g", "size": 0}}': "group.size: must be",
-    '{"detail-type": "Export Started", "source": "cgc.exports", "detail": []}': "detail: must be a JSON object",
     "[" * 5000: "body: must be JSON",
 }
 

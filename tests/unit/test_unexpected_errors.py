@@ -11,7 +11,7 @@ from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.events import SnsMessage, Unpublished
-from export_monitor.domain.grace import FaultObservation, GracePolicy
+from export_monitor.domain.grace import FaultObservation
 from export_monitor.domain.groups import MemberResult
 from export_monitor.domain.model import (
     Denial,
@@ -23,13 +23,11 @@ from export_monitor.domain.model import (
     Unavailable,
     UnavailableError,
 )
-from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected
 from tests.fakes import RecordingReporter
+from tests.unit.builders import HOUR, NOW, a_grace_policy
 
-NOW = 1_700_000_000.0
-HOUR = 3600.0
 FAILED = ExportJob("", "FAILED", {"id": "e", "state": "FAILED"})
 
 
@@ -67,8 +65,7 @@ class World:
         ]
 
     def poll(self, time_left: float = 60) -> list[str]:
-        schedule = PollSchedule(5, 900, 96 * HOUR)
-        grace = GracePolicy(schedule, 72 * HOUR, 120, 300, 24 * HOUR)
+        grace = a_grace_policy()
         watcher = ExportWatcher(
             api=self, objects=self, queue=self, faults=self, groups=self,  # type: ignore[arg-type]
             concluder=Concluder(self, self, self, self.report, grace, "https://api"),  # type: ignore[arg-type]

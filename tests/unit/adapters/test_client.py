@@ -11,13 +11,14 @@ from export_monitor.adapters.sevenbridges.client import CgcApi
 from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
 from export_monitor.adapters.sevenbridges.session import ApiSession
 from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResponse, TransportError
-from export_monitor.domain.model import Denial, Denied, ExportJob, SourceFile, Unavailable, Volume
+from export_monitor.domain.model import Denial, Denied, ExportJob, JobAnswer, SourceFile, Unavailable, Volume
 from export_monitor.domain.unexpected import Unexpected
 from tests.fakes import Clock, FakeTransport, RecordingReporter, response_of
 
 BASE = "https://cgc-api.sbgenomics.com/v2"
 BULK = "POST /bulk/storage/exports/get"
 NOT_FOUND = {"status": 404, "code": 9008, "message": "Job not found."}
+NOT_YOURS = {"status": 403, "code": "9005", "message": "Not yours.", "more_info": "http://docs/9005"}
 NO_SUCH_PATH = {"status": "NOT_FOUND", "message": "HTTP 404 Not Found"}
 NOW = 1_700_000_000.0
 
@@ -249,26 +250,22 @@ class TestBulkRead:
         assert all(isinstance(one, Unavailable) for one in talk.jobs("a", "b").values())
         assert talk.asked == [BULK]
 
-    def test_error_item_is_confirmed_by_a_single_read_at_its_place(self) -> None:
-        items = [{"resource": job("a")}, {"error": NOT_FOUND}, {"resource": job("c")}]
-        talk = Talk(bulk_of(items, always(404, NOT_FOUND)))
-        assert talk.jobs("a", "b", "c")["b"] == Denied(Denial.NOT_FOUND, "Job not found.", 9008, 404)
-        assert talk.asked == [BULK, "GET /storage/exports/b"]
-
-    def test_code_of_the_single_read_counts_where_the_error_item_has_another(self) -> None:
-        denied = {"status": 403, "code": "9005", "message": "Not yours.", "more_info": "http://docs/9005"}
-        talk = Talk(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}], always(403, denied)))
-        assert talk.jobs("a", "b")["b"] == Denied(Denial.FORBIDDEN, "Not yours.", 9005, 403, "http://docs/9005")
-
-    def test_error_item_that_a_single_read_does_not_confirm_ends_nothing(self) -> None:
-        talk = Talk(bulk_of([{"resource": job("a")}, {"error": NOT_FOUND}]))
-        assert talk.jobs("a", "b")["b"] == ExportJob("b", "RUNNING", job("b"))
-
-    def test_error_item_that_stands_elsewhere_is_asked_of_an_export_without_an_answer(self) -> None:
-        talk = Talk(bulk_of([{"error": NOT_FOUND}, {"resource": job("a")}], always(404, NOT_FOUND)))
-        answers = talk.jobs("a", "b")
-        assert isinstance(answers["a"], ExportJob)
-        assert answers["b"] == Denied(Denial.NOT_FOUND, "Job not found.", 9008, 404)
+    @pytest.mark.parametrize(
+        ("items", "single", "answer"),
+        [
+            ("a?", always(404, NOT_FOUND), Denied(Denial.NOT_FOUND, "Job not found.", 9008, 404)),
+            # It stands elsewhere, so it is asked of the export without an answer.
+            ("?a", always(404, NOT_FOUND), Denied(Denial.NOT_FOUND, "Job not found.", 9008, 404)),
+            ("a?", always(403, NOT_YOURS), Denied(Denial.FORBIDDEN, "Not yours.", 9005, 403, "http://docs/9005")),
+            # Not confirmed, it ends nothing.
+            ("a?", earnest, ExportJob("b", "RUNNING", job("b"))),
+        ],
+    )
+    def test_error_item_is_confirmed_by_a_single_read_whose_code_counts(
+        self, items: str, single: Callable[[HttpRequest], HttpResponse], answer: JobAnswer
+    ) -> None:
+        talk = Talk(bulk_of([{"resource": job("a")} if one == "a" else {"error": NOT_FOUND} for one in items], single))
+        assert talk.jobs("a", "b") == {"a": ExportJob("a", "RUNNING", job("a")), "b": answer}
         assert talk.asked == [BULK, "GET /storage/exports/b"]
 
     def test_no_more_single_reads_are_made_than_there_are_error_items(self) -> None:

@@ -1,23 +1,16 @@
 """The API's bodies, as the documentation shows them and as they may differ."""
 
+import json
 from typing import Any
 
 import pytest
 
 from export_monitor.adapters.sevenbridges import responses
 from export_monitor.domain.model import MAX_TEXT_CHARACTERS, Denial, Denied, ExportJob, SourceFile, Volume
+from tests.contract.schema_files import EXAMPLES
 
-COMPLETED = {
-    "href": "https://cgc-api.sbgenomics.com/v2/storage/exports/5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2",
-    "id": "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2",
-    "state": "COMPLETED",
-    "source": {"file": "576159f7f53e9e1de6ae7b5f0"},
-    "destination": {"volume": "rfranklin/output", "location": "output.vcf"},
-    "started_on": "2016-06-15T19:17:39Z",
-    "finished_on": "2016-06-15T19:17:41Z",
-    "properties": {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD", "aws_canned_acl": "public-read"},
-    "overwrite": False,
-}
+DOCUMENTED = EXAMPLES / "valid" / "cgc.export.completed.v1" / "documented-job.json"
+COMPLETED = json.loads(DOCUMENTED.read_text("utf-8"))["data"]["export"]
 NAME = "rfranklin/output"
 SERVICE = {"type": "s3", "bucket": "a-bucket", "prefix": "exports", "endpoint": "s3.amazonaws.com"}
 
