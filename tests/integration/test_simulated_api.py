@@ -254,13 +254,6 @@ class TestLimits:
         served.platform.rate = RateWindow(seconds=60, reset_unit=unit)
         assert served.bulk(COMPLETED).headers.get("X-RateLimit-Reset") == expected
 
-    def test_log_names_headers_and_never_holds_the_token(self, served: Served) -> None:
-        served.get(f"/storage/exports/{COMPLETED}", headers={"Content-Type": "application/json"})
-        (seen,) = served.platform.requests
-        assert {"content-type", "x-sbg-auth-token"} <= seen.header_names
-        assert (seen.method, seen.path, seen.status) == ("GET", f"/storage/exports/{COMPLETED}", 200)
-        assert TOKEN not in repr(seen)
-
 
 class TestFaults:
     def test_fault_affects_matching_requests_the_planned_number_of_times(self, served: Served) -> None:
@@ -314,8 +307,3 @@ class TestServer:
         with serve(served.platform) as base_url, pytest.raises(requests.ReadTimeout):
             served.session.get(f"{base_url}/storage/exports", timeout=0.2)
         assert len(served.platform.requests) == 1
-
-    def test_server_writes_nothing_to_the_terminal(self, served: Served, capfd: pytest.CaptureFixture[str]) -> None:
-        with serve(served.platform) as base_url:
-            served.session.get(f"{base_url}/storage/exports", timeout=5)
-        assert capfd.readouterr() == ("", "")
