@@ -1,7 +1,7 @@
 """Published events: what the code emits is what the JSON Schemas say, neither more nor less."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,19 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE, MAX_MESSAGE_BYTES
+from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
-from export_monitor.domain.model import Group, Watch
-from export_monitor.domain.start_events import MAX_GROUP_SIZE, parse_event
+from export_monitor.domain.model import Group
+from export_monitor.domain.start_events import MAX_GROUP_SIZE
 from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
 from tests.contract.sample_events import (
-    COMPLETED,
     ENDINGS,
     as_text,
-    ending,
     example,
     examples,
     published,
 )
 from tests.contract.schema_files import CONTENTS, example_files, example_id, validator
-from tests.unit.builders import a_message
 
 NOW = 1466018264.0
 PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE, CONCLUDED_TYPE}
@@ -81,17 +78,6 @@ def test_event_with_new_fields_is_still_valid_for_a_consumer(key: tuple[str, str
     event["later"] = event["data"]["later"] = event["data"]["watch"]["later"] = 1
     validator(key[0]).validate(event)
     assert not validator(key[0], closed=True).is_valid(event)
-
-
-@pytest.mark.parametrize("too_large", ["later", "properties"])
-def test_event_of_a_job_too_large_for_sns_is_as_its_schema_says(too_large: str) -> None:
-    job = replace(COMPLETED, body={**COMPLETED.body, too_large: {"a": "x" * MAX_MESSAGE_BYTES}})
-    answers = replace(ENDINGS[COMPLETED_TYPE, "documented-job"], job=job)
-    watch = Watch(parse_event({"export_id": job.id}, ""), a_message())
-    message = ending(answers, watch, NOW)
-    assert message
-    assert message.size_bytes <= MAX_MESSAGE_BYTES
-    check(published(message))
 
 
 def test_enums_and_limits_of_the_schemas_are_those_of_the_code() -> None:

@@ -10,7 +10,7 @@ from export_monitor.adapters.aws.dynamodb.watched_exports import WatchedExports
 from export_monitor.application.discovery import RECENT_SECONDS, Discovery
 from export_monitor.domain.model import QueueMessage
 from local.export_jobs import AT_ONCE, NEVER, documented_completed
-from local.faults import Close, Match, Status
+from local.faults import Match, Status
 from local.simulated_platform import ListOrder
 from tests.fakes import SYNCHRONOUS
 from tests.integration.harness import HOUR, World, with_parts
@@ -200,10 +200,3 @@ def test_ledger_that_cannot_be_asked_finds_nothing_and_says_so(calm: World, sear
     assert search.run() == []
     [cause] = search.stopped_early
     assert cause.startswith("DynamoDB: ")
-
-
-def test_answer_that_never_comes_ends_the_run(calm: World, search: Searching) -> None:
-    calm.platform.fail(Match(path=LIST), Close())
-    assert search.run() == []
-    [cause] = search.stopped_early
-    assert cause.startswith("the API cannot be reached")

@@ -53,12 +53,8 @@ class TestEnds:
             assert calm.look(*batch) == []
         envelopes = calm.aws.published()
         failures = [json.loads(one["Message"])["data"]["failure"] for one in envelopes]
-        assert [(one["code"], one["status"]) for one in failures] == [
-            (9008, 404),
-            (9005, 403),
-            (9007, 404),
-            (9020, 403),
-        ]
+        denials = [(9008, 404), (9005, 403), (9007, 404), (9020, 403)]
+        assert [(one["code"], one["status"]) for one in failures] == denials
         assert [one["more_info"].partition("#")[2] for one in failures] == [str(one["code"]) for one in failures]
         codes = [one["MessageAttributes"]["error_code"] for one in envelopes]
         assert codes == [{"Type": "Number", "Value": str(one["code"])} for one in failures]

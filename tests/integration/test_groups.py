@@ -13,7 +13,7 @@ from export_monitor.domain.groups import FailedMember, MemberResult
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
 from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, documented_failed
-from tests.integration.harness import FINAL_DEADLINE, HOUR, TIMEOUT, Refusing, World, completed, with_parts
+from tests.integration.harness import FINAL_DEADLINE, HOUR, Refusing, World, completed, with_parts
 
 CONCLUDED = "cgc.export.group.concluded.v1"
 
@@ -104,13 +104,6 @@ class TestConcluded:
         calm.pass_time(61)
         assert calm.look(message) == []
         assert len(concluded(calm)) == 1
-
-    def test_member_that_times_out_is_the_last_one(self, calm: World) -> None:
-        jobs(calm, done="ab", running="c")
-        calm.look(member(calm, "a"), member(calm, "b"))
-        calm.look(member(calm, "c", age=TIMEOUT + 1))
-        [event] = concluded(calm)
-        assert [one["reason"] for one in event["data"]["failures"]] == ["TIMED_OUT"]
 
     def test_incident_of_sns_delays_the_group_s_event_and_keeps_the_last_member(self, world: World) -> None:
         jobs(world, done="a")

@@ -148,10 +148,6 @@ class TestOfficialClient:
         assert (unknown.valid, unknown.error.code) == (False, 9008)
         assert served.platform.requests[-1].ids == (COMPLETED, "unknown", FAILED)
 
-    def test_volume_shows_its_bucket_and_prefix(self, served: Served) -> None:
-        volume = served.api.volumes.get(VOLUME)
-        assert (volume.service["bucket"], volume.service["prefix"], volume.active) == ("output-bucket", "exports", True)
-
     def test_files_are_read_singly_and_in_bulk(self, served: Served) -> None:
         assert served.api.files.get(FILE).size == 1234
         found, unknown = served.api.files.bulk_get([FILE, "unknown"])

@@ -8,7 +8,7 @@ import pytest
 
 from local.demo import GROUP, INVALID_ID, exports, faults
 from local.demo_files import Results
-from local.demo_output import WIDTH, Progress, coloured, packed, show_table
+from local.demo_output import WIDTH, Progress, coloured, packed
 from local.stack import DeadLetter
 
 INVALID = DeadLetter(body=json.dumps({"export_id": INVALID_ID}), error="export_id: invalid", attributes={})
@@ -76,11 +76,6 @@ def test_error_in_the_log_is_a_problem() -> None:
     progress = Progress(started_at=0)
     progress.log(json.dumps({"level": "ERROR", "message": "it_failed"}))
     assert progress.errors == ["the function logged the error it_failed, see log.jsonl"]
-
-
-def test_export_without_an_event_has_its_row(capsys: pytest.CaptureFixture[str]) -> None:
-    show_table([exports()[0].job], Results([], [], [], []))
-    assert "output.vcf  no event" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -118,13 +118,6 @@ def test_checksum_mode_that_is_refused_is_left_out(bucket: Bucket, status: int) 
     assert bucket.counted == []
 
 
-def test_head_that_is_bad_in_both_modes_is_an_error_of_s3(bucket: Bucket) -> None:
-    bucket.fails("head_object", 400, "400", Key=KEY, ChecksumMode="ENABLED")
-    bucket.fails("head_object", 400, "400", Key=KEY)
-    assert bucket.inspect() == Unavailable(f"S3 answers 400 for s3://bucket/{KEY}")
-    assert bucket.counted == ["S3Errors"]
-
-
 def test_next_key_is_tried_where_one_does_not_exist(bucket: Bucket) -> None:
     bucket.fails("head_object", 404, Key="runs/calls.vcf", ChecksumMode="ENABLED")
     bucket.heads("runscalls.vcf")
@@ -148,9 +141,12 @@ def test_refused_key_is_not_called_missing(bucket: Bucket) -> None:
     assert bucket.inspect() == ObjectForbidden("bucket", f"S3 denies access to s3://bucket/{KEY}.")
 
 
-@pytest.mark.parametrize("status", [409, 503])
+@pytest.mark.parametrize("status", [400, 409, 503])
 def test_any_other_answer_is_an_obstacle_that_counts(bucket: Bucket, status: int) -> None:
     bucket.fails("head_object", status, "SlowDown", Key=KEY, ChecksumMode="ENABLED")
+    if status == 400:
+        # It is bad without checksums too.
+        bucket.fails("head_object", status, "SlowDown", Key=KEY)
     assert bucket.inspect() == Unavailable(f"S3 answers SlowDown for s3://bucket/{KEY}")
     assert bucket.counted == ["S3Errors"]
 
