@@ -376,19 +376,15 @@ class TestRateLimit:
         assert len(talk.asked) == 1
         assert all(one.retry_after_seconds == pytest.approx(30) and one.not_attempted for one in answers.values())
 
-    def test_last_allowed_answer_counts_and_closes_the_way(self) -> None:
-        headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOW + 200)}
+    @pytest.mark.parametrize("remaining", [0, 1])
+    def test_last_allowed_answer_counts_and_it_alone_closes_the_way(self, remaining: int) -> None:
+        headers = {"X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": str(NOW + 200)}
         talk = Talk(always(200, job("a"), headers))
         assert isinstance(talk.jobs("a")["a"], ExportJob)
-        assert talk.jobs("a")["a"].retry_after_seconds == pytest.approx(200)
-        assert len(talk.asked) == 1
+        answer = talk.jobs("a")["a"]
+        assert isinstance(answer, ExportJob) if remaining else answer.retry_after_seconds == pytest.approx(200)
+        assert len(talk.asked) == 1 + remaining
         assert not talk.report.counts
-
-    def test_remaining_requests_leave_the_way_open(self) -> None:
-        headers = {"X-RateLimit-Remaining": "1", "X-RateLimit-Reset": str(NOW + 200)}
-        talk = Talk(always(200, job("a"), headers))
-        talk.jobs("a")
-        assert isinstance(talk.jobs("a")["a"], ExportJob)
 
     def test_worker_s_share_is_kept_over_jobs_files_and_volumes(self) -> None:
         talk = Talk(always(404, NOT_FOUND), share=3)
@@ -445,17 +441,13 @@ class TestToken:
         assert [one.headers["X-SBG-Auth-Token"] for one in talk.transport.requests] == ["old", "new"]
         assert not talk.report.counts
 
-    def test_token_that_stays_refused_is_counted_once_and_ends_the_asking(self) -> None:
-        talk = Talk(always(401, {"status": 401, "code": 90001, "message": "Unauthorized."})).without_bulk()
+    @pytest.mark.parametrize("body", [{"status": 401, "code": 90001, "message": "Unauthorized."}, b"<html>401</html>"])
+    def test_token_that_stays_refused_is_counted_once_and_ends_the_asking(self, body: Any) -> None:
+        talk = Talk(always(401, body)).without_bulk()
         answers = talk.jobs("a", "b", "c")
         assert len(talk.asked) == 2
         assert talk.token.read_afresh == 1
         assert all(one == Unavailable("the API rejects the token") for one in answers.values())
-        assert talk.report.counts == {"TokenRejected": 1}
-
-    def test_refusal_by_a_page_is_a_refusal_too(self) -> None:
-        talk = Talk(always(401, b"<html>401</html>"))
-        assert talk.jobs("a", "b")["b"] == Unavailable("the API rejects the token")
         assert talk.report.counts == {"TokenRejected": 1}
 
     def test_secret_that_cannot_be_read_is_a_refused_token(self) -> None:
