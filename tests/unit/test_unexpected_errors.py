@@ -10,6 +10,7 @@ import pytest
 from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
+from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.grace import FaultObservation
 from export_monitor.domain.groups import MemberResult
@@ -69,8 +70,8 @@ class World:
         watcher = ExportWatcher(
             api=self, objects=self, queue=self, faults=self, groups=self,  # type: ignore[arg-type]
             concluder=Concluder(self, self, self, self.report, grace, "https://api"),  # type: ignore[arg-type]
-            report=self.report, grace=grace, start_event_source="cgc.exports", random=lambda: 0.5, pause=lambda _: None,
-            registry=self if self.discovers else None,
+            report=self.report, grace=grace, start_event_source="cgc.exports", random=lambda: 0.5,
+            pause=lambda _: None, crowding=Crowding(), registry=self if self.discovers else None,
         )  # fmt: skip
         return watcher.process_batch(self.messages, TimeBudget().start(NOW, self.clock(time_left)))
 

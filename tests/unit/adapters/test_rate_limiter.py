@@ -64,7 +64,7 @@ def test_what_begins_a_round_is_spread_over_the_minute_after_a_refusal() -> None
         assert rate_limiter.try_acquire(reserved=0)
     assert not rate_limiter.try_acquire(reserved=0)
     clock.advance(60)
-    # The window is empty, and the rejected requests still wait: one portion per five seconds.
+    # The window is empty, and the rejected requests still wait: one portion per four seconds.
     assert not rate_limiter.try_acquire(reserved=48)
     assert [rate_limiter.try_acquire(reserved=0) for _ in range(5)] == [True] * 4 + [False]
     assert rate_limiter.try_acquire()

@@ -63,6 +63,9 @@ class TestHide:
         request = hidden((0, 0, 1), (1, 1, 1), (2, 2, 1), (3, 3, 5), (4, 4, 43_000))
         assert change(list(enumerate([0.0, 0.2, 1.0, 4.01, 43_000.0])), (request, [])) == []
 
+    def test_common_instant_that_the_clock_shows_a_millisecond_early_costs_no_second(self) -> None:
+        assert change([(0, 5.001), (1, 5.006)], (hidden((0, 0, 5), (1, 1, 6)), [])) == []
+
     def test_messages_are_hidden_by_ten(self) -> None:
         tens = [hidden(*((n, n, 5) for n in range(first, last))) for first, last in ((0, 10), (10, 20), (20, 21))]
         assert change([(n, 5.0) for n in range(21)], *((request, []) for request in tens)) == []
