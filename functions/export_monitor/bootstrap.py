@@ -37,6 +37,7 @@ from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import Reporter
 from export_monitor.application.topping_up import ToppingUp
 from export_monitor.application.watcher import ExportWatcher
+from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.settings import read_settings
 
@@ -126,13 +127,14 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
         registry=registry,
         random=overrides.random,
         pause=overrides.pause,
+        crowding=Crowding(),
     )
     enqueuer = StartEventEnqueuer(queue, settings.start_event_source, report)
     discovery = None
     if registry:
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
         discovery = Discovery(api(share), registry, queue, report, settings.export_buckets)
-    return App(watcher, ToppingUp(watcher, queue, report), enqueuer, discovery, budget)
+    return App(watcher, ToppingUp(watcher, queue, report, watcher.crowding), enqueuer, discovery, budget)
 
 
 def _lazy(client: Callable[[str, str | None], Any]) -> Callable[..., Callable[[], Any]]:

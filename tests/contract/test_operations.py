@@ -219,16 +219,11 @@ def test_polls_that_the_page_counts_are_the_schedule_s() -> None:
         return count
 
     text = " ".join(PAGE.split())
-    counted = re.search(r"(\d+) for one of a minute, (\d+) for ten minutes, (\d+) for an hour, (\d+) for a day", text)
+    counted = re.search(
+        r"(\d+) for an export of a minute, (\d+) for ten minutes, (\d+) for an hour, (\d+) for a day", text
+    )
     assert counted is not None
     assert [int(count) for count in counted.groups()] == [polls(60), polls(600), polls(3600), polls(86400)]
-
-
-def test_dashboard_is_json_that_names_the_stack() -> None:
-    body = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
-    assert {one.dimensions for one in shown_on(json.dumps(body)) if one.namespace == "CgcExportMonitor"} == {
-        frozenset({("service", "${AWS::StackName}")})
-    }
 
 
 def test_query_for_refused_access_has_the_reasons_that_count_as_such() -> None:

@@ -6,7 +6,7 @@ instead. Whatever else happens, it stays.
 
 import random as random_module
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -28,7 +28,7 @@ from export_monitor.domain.grace import (
     poll_delay,
     resets_after,
 )
-from export_monitor.domain.messages import parse_batch
+from export_monitor.domain.messages import MAX_MESSAGES, parse_batch
 from export_monitor.domain.model import QueueMessage, Unavailable, UnavailableError, Watch
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected, attempt
@@ -89,10 +89,10 @@ class ExportWatcher:
     grace: GracePolicy
     start_event_source: str
     pause: Callable[[float], None]
+    crowding: Crowding
     registry: WatchRegistry | None = None
     content: ContentChecking | None = None
     random: Callable[[], float] = random_module.random
-    crowding: Crowding = field(default_factory=Crowding)
 
     def process_batch(self, messages: Sequence[QueueMessage], budget: TimeBudget) -> list[str]:
         """Process each message once. Returns the ids of those that stay in the queue, hidden until they are due."""
@@ -113,9 +113,14 @@ class ExportWatcher:
         return batch.apply_visibility()
 
     def _await_common_instant(self, batch: Batch) -> None:
-        """Where many exports are watched, hide messages at an instant from which they become visible together."""
+        """Where many exports are watched, hide messages at an instant from which they become visible together.
+
+        A hundred messages do not wait: more are due, and these will fill a request of the API again.
+        """
         now = batch.budget.current_time
-        if batch.retried and self.crowding.add(now, batch.retried) and batch.budget.has_time_to_publish():
+        self.crowding.add(now, batch.retried)
+        is_crowded = batch.retried > 0 and self.crowding.is_crowded(now)
+        if is_crowded and batch.retried < MAX_MESSAGES and batch.budget.has_time_to_publish():
             self.pause(self.grace.schedule.seconds_to_common_instant(now))
 
     def _poll_exports(self, watches: Sequence[Watch], batch: Batch) -> None:
