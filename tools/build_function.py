@@ -159,26 +159,20 @@ def _without_documentation(node: Any) -> Any:
     }
 
 
-def copy_code(artifact: Path, handler: str) -> None:
-    """Copy the handler's module, and every module of ours that it imports, directly or through others."""
+def modules_of(handler: str) -> set[Path]:
+    """The file of the handler's module, and of every module of ours that it imports, directly or through others."""
     if _source(handler) is None:
         sys.exit(f"there is no module {handler}")
-    waiting, copied = [handler], set[Path]()
+    waiting, found = [handler], set[Path]()
     while waiting:
-        source = _source(waiting.pop())
-        if source is None or source in copied:
-            continue
-        copied.add(source)
-        target = artifact / source.relative_to(CODE.parent)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        waiting += _imported_by(ast.parse(source.read_text("utf-8")))
-        # Importing a module imports the packages that it is in.
-        waiting += [
-            ".".join(package.relative_to(CODE.parent).parts)
-            for package in source.parents
-            if CODE in (package, *package.parents)
-        ]
+        name = waiting.pop()
+        source = _source(name)
+        # Importing a module imports the package that it is in.
+        waiting += [name.rpartition(".")[0]] if "." in name else []
+        if source and source not in found:
+            found.add(source)
+            waiting += _imported_by(ast.parse(source.read_text("utf-8")))
+    return found
 
 
 def _imported_by(module: ast.Module) -> Iterator[str]:
@@ -229,7 +223,10 @@ def main() -> None:
     function = FUNCTIONS[options.function]
     install(options.into, ROOT / function.requirements, options.python, options.platform)
     prune(options.into, function)
-    copy_code(options.into, function.handler)
+    for source in modules_of(function.handler):
+        target = options.into / source.relative_to(CODE.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
     compile_all(options.into, options.python)
 
 
