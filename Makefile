@@ -77,7 +77,7 @@ build: $(VENV_SAM)/installed ## build the functions for deployment
 	$(VENV_SAM)/bin/sam build
 
 audit: $(VENV_AUDIT)/installed ## check the deployed packages for known vulnerabilities (needs the package index, so not part of check)
-	$(VENV_AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.txt
+	$(VENV_AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements-content.txt
 
 docs: $(VENV)/dev.installed ## write docs/events.md from docs/asyncapi.yaml and the schemas
 	$(BIN)/python -m tools.events_page
@@ -106,7 +106,7 @@ clean: ## remove everything that the tasks create
 
 # --- environments: each is installed from the first file on its line ----------------------------
 $(VENV)/local.installed: local/requirements.txt
-$(VENV)/dev.installed $(VENV_3_13)/dev.installed: requirements-dev.txt requirements.txt local/requirements.txt
+$(VENV)/dev.installed $(VENV_3_13)/dev.installed: requirements-dev.txt requirements-content.txt requirements.txt local/requirements.txt
 $(VENV_SAM)/installed: requirements-sam.txt
 $(VENV_CHECKOV)/installed: requirements-checkov.txt
 $(VENV_AUDIT)/installed: requirements-audit.txt
@@ -123,8 +123,8 @@ $(VENV)/%: INTERPRETER = $(PYTHON)
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------
 # `sam build` runs this from another folder, in a container with only CodeUri and this file's folder (read-only): paths
 # are relative to this file, and resolved by the shell because make cannot split paths that contain spaces.
-.PHONY: build-ExportMonitorFunction
-build-ExportMonitorFunction:
+.PHONY: build-ExportMonitorFunction build-ContentCheckFunction
+build-ExportMonitorFunction build-ContentCheckFunction: build-%:
 	$(or $(PYTHON_3_13),$(PYTHON)) "$$(dirname "$(strip $(MAKEFILE_LIST))")/tools/build_function.py" \
-		"$(ARTIFACTS_DIR)" --python 3.13 \
+		"$(ARTIFACTS_DIR)" --function $* --python 3.13 \
 		--platform manylinux_2_28_aarch64 --platform manylinux2014_aarch64

@@ -136,7 +136,8 @@ def _add_exports(one: Month) -> None:
 
 
 def _add_operation(one: Month) -> None:
-    kinds = Counter(resource["Type"] for resource in template()["Resources"].values())
+    # Without optional parts.
+    kinds = Counter(one["Type"] for one in template()["Resources"].values() if "Condition" not in one)
     round_bytes = METRICS_LINE_BYTES + PLATFORM_BYTES + 4 * LINE_OVERHEAD_BYTES
     gigabytes = (one.polls * (POLL_LINE_BYTES + LINE_OVERHEAD_BYTES) + one.rounds * round_bytes) / 1e9
     months_kept = template()["Parameters"]["LogRetentionDays"]["Default"] / 30

@@ -16,7 +16,7 @@ from benchmarks import TOKEN
 from benchmarks.exports import ENDED_AT, SIZE_BYTES, BenchmarkPlatform
 from local.api_routes import ROOT, answer
 from local.aws_calls import called
-from local.demo import bam
+from local.bam import bam
 from local.http_messages import Reply, Request
 
 # A BAM: the start of a small one, zeros instead of other blocks, and the end-of-file marker.

@@ -1,4 +1,4 @@
-"""The function's artifact and AWS's runtime client, built into `.build/` if missing or out of date."""
+"""The functions' artifacts and AWS's runtime client, built into `.build/` if missing or out of date."""
 
 import fcntl
 import hashlib
@@ -15,11 +15,12 @@ _KEPT_BUILDS = 4
 _PIP_INSTALL = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
 
 
-def function_artifact() -> Path:
-    """The folder that `sam build` would deploy, built for this machine and its Python."""
+def function_artifact(function: str = "ExportMonitorFunction") -> Path:
+    """The folder that `sam build` would deploy for a function of the template, for this machine and its Python."""
     builder = ROOT / "tools" / "build_function.py"
     sources = [path for path in (ROOT / "functions").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return built_once("function", [builder, ROOT / "requirements.txt", *sources], _run(sys.executable, str(builder)))
+    sources += [builder, ROOT / "requirements.txt", ROOT / "requirements-content.txt"]
+    return built_once(function, sources, _run(sys.executable, str(builder), "--function", function))
 
 
 def runtime_client() -> Path:

@@ -4,10 +4,8 @@ The settings are those of the template, with shorter times so that the demo ends
 export did not end as expected.
 """
 
-import struct
 import sys
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +14,7 @@ from typing import Any
 from local import demo_files as files
 from local import demo_output as output
 from local.artifact import function_artifact, runtime_client
+from local.bam import bam
 from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
@@ -39,7 +38,6 @@ OTHER_KEY = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-2222-2222-2222
 # One with every check, and one that says what to do.
 SHOWN_EVENT = f"{documented_completed().id}:completed"
 SHOWN_MAIL = f"{documented_failed().id}:failed:EXPORT_FAILED"
-_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 @dataclass(frozen=True)
@@ -64,16 +62,6 @@ class Export:
     def start_event(self, group_size: int) -> dict[str, Any]:
         group = {"group": {"id": self.group, "size": group_size}} if self.group else {}
         return {"export_id": self.job.id, "context": {"shows": self.shows}, **group}
-
-
-def bam() -> bytes:
-    """A small BAM without reads: one BGZF block with its header, and the end-of-file marker."""
-    header = b"BAM\x01" + struct.pack("<i", 0) + struct.pack("<i", 0)
-    compressor = zlib.compressobj(wbits=-15)
-    deflated = compressor.compress(header) + compressor.flush()
-    subfield = b"BC" + struct.pack("<HH", 2, len(deflated) + 25)
-    block = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + struct.pack("<H", len(subfield)) + subfield + deflated
-    return block + struct.pack("<II", zlib.crc32(header), len(header)) + _BGZF_END
 
 
 def exports() -> list[Export]:

@@ -2,8 +2,8 @@
 
 The emulator's CloudFormation silently ignores policies, subscriptions and alarms. They are removed from the template
 and created with the calls that CloudFormation would make. Their properties refer to other resources; an output is added
-to the template for each, so that the emulator resolves the references. The event source mapping is not created, because
-the emulator would run the function in Docker; it is simulated here, and so is a schedule.
+to the template for each, so that the emulator resolves the references. Event source mappings are not created, because
+the emulator would run the functions in Docker; they are simulated here, and so is a schedule.
 """
 
 import io
@@ -26,25 +26,42 @@ Properties = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class DeployedFunction:
+    """A function, and the event source mapping that invokes it."""
+
+    function: FunctionConfiguration
+    mapping: MappingConfiguration
+
+
+@dataclass(frozen=True)
 class Deployment:
     """A deployed stack.
 
-    `physical_ids` are by logical id; `left_out` are the resources that were not deployed, with the reason;
-    `scheduled_event` is the event of the template's schedule, if it has one.
+    `physical_ids` and `functions` are by logical id; `left_out` are the resources that were not deployed, with the
+    reason; `scheduled_event` is the event of the template's schedule, if it has one.
     """
 
     outputs: Mapping[str, str]
     physical_ids: Mapping[str, str]
-    function: FunctionConfiguration
-    mapping: MappingConfiguration
+    functions: Mapping[str, DeployedFunction]
     scheduled_event: Mapping[str, Any] | None
     left_out: Mapping[str, str]
+
+    @property
+    def function(self) -> FunctionConfiguration:
+        """The template's first function."""
+        return next(iter(self.functions.values())).function
+
+    @property
+    def mapping(self) -> MappingConfiguration:
+        """The mapping of the template's first function."""
+        return next(iter(self.functions.values())).mapping
 
 
 def deploy(
     emulator: Emulator, template: Path, parameters: Mapping[str, str], stack_name: str = "cgc-export-monitor"
 ) -> Deployment:
-    """Deploy a template with one function and one SQS event source mapping; raises RuntimeError on failure."""
+    """Deploy a template whose functions have an SQS event source mapping each; raises RuntimeError on failure."""
     _upload_code(emulator)
     translated = translate(template, parameters, f"s3://{_CODE_BUCKET}/{_CODE_KEY}")
     # CloudFormation requires this transform for Fn::ToJsonString.
@@ -73,14 +90,23 @@ def deploy(
             emulator.client("dynamodb").update_time_to_live(
                 TableName=physical_ids[logical_id], TimeToLiveSpecification=specification
             )
-    [function_id] = [logical_id for logical_id, one in types.items() if one == "AWS::Lambda::Function"]
-    [mapping_id] = [logical_id for logical_id, one in types.items() if one == "AWS::Lambda::EventSourceMapping"]
+    mappings = {
+        properties[logical_id]["FunctionName"]: MappingConfiguration.from_properties(properties[logical_id])
+        for logical_id, resource_type in types.items()
+        if resource_type == "AWS::Lambda::EventSourceMapping"
+    }
+    functions = {
+        logical_id: DeployedFunction(
+            _function(emulator, physical_ids[logical_id], properties[logical_id]), mappings[physical_ids[logical_id]]
+        )
+        for logical_id, resource_type in types.items()
+        if resource_type == "AWS::Lambda::Function"
+    }
     scheduled = [one["Targets"][0]["Input"] for one in properties.values() if "ScheduleExpression" in one]
     return Deployment(
         outputs=outputs,
         physical_ids=physical_ids,
-        function=_function(emulator, physical_ids[function_id], properties[function_id]),
-        mapping=MappingConfiguration.from_properties(properties[mapping_id]),
+        functions=functions,
         scheduled_event=json.loads(scheduled[0]) if scheduled else None,
         left_out={
             logical_id: f"the emulator has no {resource_type}"

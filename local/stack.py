@@ -4,8 +4,8 @@
         stack.announce({"export_id": "…"})
         [notification] = stack.receive(timeout_seconds=30)
 
-AWS is simulated by an emulator, AWS's own runtime client and an event source mapping; CGC by the platform. The function
-is the one that is deployed.
+AWS is simulated by an emulator, AWS's own runtime client and event source mappings; CGC by the platform. The functions
+are those that are deployed.
 """
 
 import json
@@ -26,6 +26,8 @@ from local.lambda_runtime import ExecutionEnvironment, Invocation
 from local.simulated_api import serve
 from local.simulated_platform import Platform
 
+# The functions' logical ids.
+MAIN, CONTENT = "ExportMonitorFunction", "ContentCheckFunction"
 TOKEN = "a-token-of-the-simulated-platform"  # noqa: S105 -- opens nothing else
 
 
@@ -53,11 +55,12 @@ class DeadLetter:
 
 @dataclass(eq=False)
 class Stack:
-    """A deployed stack for the length of a `with` block, its mapping polling unless `polls` is false.
+    """A deployed stack for the length of a `with` block, its mappings polling unless `polls` is false.
 
     `parameters` override the template's; `timeout_seconds` overrides the function's time limit, and `workers` the
-    mapping's concurrency. `log` is called with each log line of the function, from another thread; `log_lines` keeps
-    them all. `aws` is between the function and the emulator: it records the function's calls and can inject faults.
+    mapping's concurrency. `log` is called with each log line of the functions, from another thread; `log_lines` keeps
+    them all. `aws` is between the function and the emulator: it records the function's calls and can inject faults;
+    `content_aws` is the same for the content check's function, whose mapping is None where the check is off.
     """
 
     platform: Platform
@@ -66,6 +69,7 @@ class Stack:
     parameters: Mapping[str, str] = field(default_factory=dict)
     token: str = TOKEN
     workers: int | None = None
+    content_workers: int = 2
     polls: bool = True
     timeout_seconds: float | None = None
     redeliver_immediately: bool = False
@@ -74,30 +78,37 @@ class Stack:
     log_lines: list[str] = field(init=False, default_factory=list)
     emulator: Emulator = field(init=False)
     aws: AwsProxy = field(init=False)
+    content_aws: AwsProxy = field(init=False)
     api_url: str = field(init=False)
     secret_arn: str = field(init=False)
     deployment: Deployment = field(init=False)
     mapping: EventSourceMapping = field(init=False)
     _published: list[tuple[str, dict[str, str]]] = field(init=False, default_factory=list)
+    content_mapping: EventSourceMapping | None = field(init=False, default=None)
 
     def __enter__(self) -> Self:
         with ExitStack() as parts:
             self.emulator = parts.enter_context(emulator())
             self.aws = parts.enter_context(aws_proxy(self.emulator.endpoint_url))
             self.aws.reached = self._keep_published
+            self.content_aws = parts.enter_context(aws_proxy(self.emulator.endpoint_url))
             self.api_url = parts.enter_context(serve(self.platform, self.api_port))
             self._create_what_exists_before()
             self.deployment = self._deploy()
             self._subscriber_url = self._subscribe()
             count = self.workers or self.deployment.mapping.maximum_concurrency
             self.environments = [self.environment() for _ in range(count + 1)]
-            for environment in self.environments:
+            self.content_environments = [self.content_environment() for _ in range(self._content_workers())]
+            for environment in (*self.environments, *self.content_environments):
                 parts.callback(environment.kill)
             # The last one is for direct invocations.
-            self.mapping = self._map(self.environments[:-1])
-            if self.polls:
-                self.mapping.start()
-                parts.callback(self.mapping.stop)
+            self.mapping = self._map(MAIN, self.environments[:-1])
+            if self.content_environments:
+                self.content_mapping = self._map(CONTENT, self.content_environments)
+            for mapping in filter(None, [self.mapping, self.content_mapping]):
+                if self.polls:
+                    mapping.start()
+                    parts.callback(mapping.stop)
             self._exit = parts.pop_all()
         return self
 
@@ -112,14 +123,11 @@ class Stack:
         self, endpoint_url: str | None = None, timeout_seconds: float | None = None
     ) -> ExecutionEnvironment:
         """Another execution environment of the function, not used by the mapping; the caller kills it."""
-        return ExecutionEnvironment(
-            self.deployment.function,
-            function_artifact(),
-            runtime_client(),
-            endpoint_url=endpoint_url or self.aws.endpoint_url,
-            timeout_seconds=timeout_seconds or self.timeout_seconds,
-            log=self._keep_log_line,
-        )
+        return self._environment(MAIN, endpoint_url or self.aws.endpoint_url, timeout_seconds or self.timeout_seconds)
+
+    def content_environment(self, timeout_seconds: float | None = None) -> ExecutionEnvironment:
+        """Another execution environment of the content check's function; the caller kills it."""
+        return self._environment(CONTENT, self.content_aws.endpoint_url, timeout_seconds)
 
     def announce(self, detail: Mapping[str, Any]) -> None:
         """Put a start event on the bus."""
@@ -168,13 +176,13 @@ class Stack:
         """
         return [(json.loads(texts["default"])["id"], subject, texts["email"]) for subject, texts in self._published]
 
-    def messages_left(self) -> int:
-        """How many messages the queue of exports holds, hidden ones too.
+    def messages_left(self, queue: str = "ExportQueue") -> int:
+        """How many messages the queue of exports holds, or another of the stack's, hidden ones too.
 
         The emulator counts visible and hidden ones in turn, so it misses a message that becomes visible in between.
         """
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        url = self.deployment.outputs["ExportQueueUrl"]
+        url = self.deployment.physical_ids[queue]
         answer = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
@@ -193,7 +201,7 @@ class Stack:
         ]
 
     def logs(self) -> list[dict[str, Any]]:
-        """The function's structured log lines so far, metrics among them."""
+        """The functions' structured log lines so far, metrics among them."""
         return [json.loads(line) for line in list(self.log_lines) if line.startswith("{")]
 
     def put_object(self, bucket: str, key: str, body: bytes, **arguments: Any) -> str:
@@ -226,9 +234,25 @@ class Stack:
         self.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
         return url
 
-    def _map(self, environments: Sequence[ExecutionEnvironment]) -> EventSourceMapping:
+    def _content_workers(self) -> int:
+        """How many workers the content check has: fewer than in AWS, since each takes a core."""
+        if CONTENT not in self.deployment.functions:
+            return 0
+        return min(self.content_workers, self.deployment.functions[CONTENT].mapping.maximum_concurrency)
+
+    def _environment(self, function: str, endpoint_url: str, timeout_seconds: float | None) -> ExecutionEnvironment:
+        return ExecutionEnvironment(
+            self.deployment.functions[function].function,
+            function_artifact(function),
+            runtime_client(),
+            endpoint_url=endpoint_url,
+            timeout_seconds=timeout_seconds,
+            log=self._keep_log_line,
+        )
+
+    def _map(self, function: str, environments: Sequence[ExecutionEnvironment]) -> EventSourceMapping:
         return EventSourceMapping(
-            self.deployment.mapping,
+            self.deployment.functions[function].mapping,
             self.client("sqs"),
             environments,
             redeliver_immediately=self.redeliver_immediately,

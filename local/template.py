@@ -1,4 +1,4 @@
-"""`template.yaml` as data, and the environment variables of its function."""
+"""`template.yaml` as data, and the environment variables of its functions."""
 
 import re
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from local.artifact import ROOT
+from local.evaluation import ParameterValue, resolve, truths_of
 
 TEMPLATE = ROOT / "template.yaml"
-ParameterValue = str | list[str]
 
 
 @cache
@@ -20,23 +20,17 @@ def template() -> dict[str, Any]:
     return parsed
 
 
-def function_environment(resources: Mapping[str, str], **parameters: str) -> dict[str, str]:
-    """The function's environment variables, with default values for missing parameters.
+def function_environment(
+    resources: Mapping[str, str], function: str = "ExportMonitorFunction", **parameters: str
+) -> dict[str, str]:
+    """A function's environment variables, with default values for missing parameters.
 
     `resources` maps logical ids to the values of references; a missing one is its own logical id.
     """
-    values = parameter_values(template()["Parameters"], parameters)
-    variables = template()["Resources"]["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"]
-    return {name: _text(value, {**resources, **values}) for name, value in variables.items()}
-
-
-def _text(node: Any, values: Mapping[str, ParameterValue]) -> str:
-    match node:
-        case {"Fn::Join": [separator, {"Ref": name}]}:
-            return str(separator.join(values[name]))
-        case {"Ref": name}:
-            return str(values.get(name, name))
-    return str(node)
+    values = {"AWS::Partition": "aws", **resources, **parameter_values(template()["Parameters"], parameters)}
+    variables = template()["Resources"][function]["Properties"]["Environment"]["Variables"]
+    resolved = resolve(variables, values, truths_of(template()["Conditions"], values))
+    return {name: value["Ref"] if isinstance(value, dict) else value for name, value in resolved.items()}
 
 
 def parameter_values(declared: Mapping[str, Any], overrides: Mapping[str, str]) -> dict[str, ParameterValue]:

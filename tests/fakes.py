@@ -49,6 +49,9 @@ class RecordingReporter:
     def count(self, metric: str) -> None:
         self.counts[metric] += 1
 
+    def measure_count(self, metric: str, value: int) -> None:
+        self.measures.append((metric, value))
+
     def measure_seconds(self, metric: str, value: float) -> None:
         self.measures.append((metric, value))
 

@@ -20,6 +20,7 @@ EVERY_PART: Mapping[str, str] = {
     "KmsKeyArns": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "NotificationEmail": "someone@example.org",
     "DiscoveryMinutes": "10",
+    "ContentCheckMaxGiB": "100",
 }
 EVERY_PART_OF_CONSUMER: Mapping[str, str] = {
     "ExportEventsTopicArn": "arn:aws:sns:us-east-1:123456789012:events",

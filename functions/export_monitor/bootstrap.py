@@ -4,19 +4,11 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-from functools import cache
-from threading import Lock
 from typing import Any
-from urllib.parse import urlencode
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.utils import parse_timestamp
-
-from export_monitor.adapters.aws.calls import MAX_CONCURRENCY, AwsCalls
+from export_monitor.adapters.aws.calls import AwsCalls
+from export_monitor.adapters.aws.clients import lazy_clients, real_clients
+from export_monitor.adapters.aws.dynamodb.content_checks import ContentChecks
 from export_monitor.adapters.aws.dynamodb.fault_log import FaultLog
 from export_monitor.adapters.aws.dynamodb.group_ledger import GroupLedger
 from export_monitor.adapters.aws.dynamodb.ledger import Ledger
@@ -31,26 +23,16 @@ from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
 from export_monitor.adapters.sevenbridges.session import ApiSession, Transport
 from export_monitor.adapters.sevenbridges.transport import HttpTransport
 from export_monitor.application.concluding import Concluder
+from export_monitor.application.content_requests import ContentRequests
 from export_monitor.application.discovery import Discovery
 from export_monitor.application.enqueue import StartEventEnqueuer
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import Reporter
 from export_monitor.application.topping_up import ToppingUp
-from export_monitor.application.watcher import ExportWatcher
+from export_monitor.application.watcher import ContentChecking, ExportWatcher
 from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.time_budget import TimeBudget
-from export_monitor.settings import read_settings
-
-# AWS answers these calls in tens of milliseconds; adapters.aws.calls limits both attempts together.
-_AWS_LIMITS = Config(
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    max_pool_connections=MAX_CONCURRENCY,
-    # Both would be computed for each of a batch's hundred calls. Tests validate parameters.
-    parameter_validation=False,
-    user_agent="cgc-export-monitor",
-)
+from export_monitor.settings import ContentSettings, read_settings
 
 # The API's limit is 1,000 requests in five minutes; discovery takes a tenth of it at most, whatever its interval is.
 _DISCOVERY_REQUESTS = 100
@@ -92,7 +74,7 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
     settings = read_settings(environment)
     budget = TimeBudget()
     calls = overrides.calls or AwsCalls(budget.for_work)
-    client = _lazy(overrides.client or _clients())
+    client = lazy_clients(overrides.client or real_clients())
     queue = ExportQueue(
         overrides.calls or AwsCalls(budget.for_visibility_changes),
         client("sqs"),
@@ -127,6 +109,7 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
         registry=registry,
         random=overrides.random,
         pause=overrides.pause,
+        content=_content_checking(settings.content, calls, client) if settings.content else None,
         crowding=Crowding(),
     )
     enqueuer = StartEventEnqueuer(queue, settings.start_event_source, report)
@@ -137,51 +120,10 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
     return App(watcher, ToppingUp(watcher, queue, report, watcher.crowding), enqueuer, discovery, budget)
 
 
-def _lazy(client: Callable[[str, str | None], Any]) -> Callable[..., Callable[[], Any]]:
-    """For a service, and its region where it is not the function's own, a function that returns its client.
-
-    A client is made when it is first needed. Threads may share clients, but must not make them at the same time.
-    """
-    making = Lock()
-
-    def of(service: str, region: str | None = None) -> Callable[[], Any]:
-        def given() -> Any:
-            with making:
-                return client(service, region)
-
-        return given
-
-    return of
-
-
-def _clients() -> Callable[[str, str | None], Any]:
-    """The real clients, all of one session, each made once."""
-    session = cache(_session)
-
-    @cache
-    def client(service: str, region: str | None) -> Any:
-        # The stubs know a literal for each service; each adapter names its client's type itself.
-        made = session().client(service, region, config=_AWS_LIMITS)  # type: ignore[call-overload]
-        made.meta.events.register("before-call.sns.PublishBatch", _encode_once)
-        return made
-
-    return client
-
-
-def _session() -> boto3.Session:
-    core = botocore.session.Session()
-    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
-    return boto3.Session(botocore_session=core)
-
-
-def _encode_once(params: dict[str, Any], **_: object) -> None:
-    # botocore encodes a form to sign it and again to send it, and the events of a batch are long.
-    params["body"] = urlencode(params["body"]).encode()
-
-
-def _timestamp(value: Any) -> datetime:
-    """A date of an AWS response. Headers have one format; botocore's parser tries many, which takes long."""
-    try:
-        return parsedate_to_datetime(value)
-    except (AttributeError, TypeError, ValueError):
-        return parse_timestamp(value)
+def _content_checking(
+    settings: ContentSettings, calls: AwsCalls, client: Callable[..., Callable[[], Any]]
+) -> ContentChecking:
+    checks = ContentChecks(Table(calls, client("dynamodb"), settings.table_name))
+    # It only sends.
+    queue = ExportQueue(calls, client("sqs"), settings.queue_url, dead_letter_queue_url="")
+    return ContentChecking(ContentRequests(checks, queue), settings.policy)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
+from export_monitor.adapters.aws.sqs_records import queue_message
 from export_monitor.adapters.telemetry import Telemetry
 from export_monitor.bootstrap import App, bootstrap
-from export_monitor.domain.model import QueueMessage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -37,7 +37,7 @@ def lambda_handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
         return {}
     if not _is_batch(event):
         return dict(app.enqueuer.enqueue(event))
-    staying = app.batches.process_batch([_message(record) for record in event["Records"]], budget)
+    staying = app.batches.process_batch([queue_message(record) for record in event["Records"]], budget)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in staying]}
 
 
@@ -50,14 +50,3 @@ def _is_batch(event: Any) -> bool:
     records = event.get("Records") if isinstance(event, dict) else None
     first = records[0] if isinstance(records, list) and records else None
     return isinstance(first, dict) and first.get("eventSource") == "aws:sqs"
-
-
-def _message(record: dict[str, Any]) -> QueueMessage:
-    return QueueMessage(
-        message_id=record["messageId"],
-        receipt_handle=record["receiptHandle"],
-        body=record["body"],
-        sent_at=int(record["attributes"]["SentTimestamp"]) / 1000,
-        receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
-        attributes=record.get("messageAttributes", {}),
-    )

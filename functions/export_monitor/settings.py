@@ -123,6 +123,32 @@ def _read_content(reader: "_Reader", environment: Mapping[str, str]) -> ContentS
     return ContentSettings(policy, queue_url, reader.read("CONTENT_CHECKS_TABLE_NAME", _text))
 
 
+@dataclass(frozen=True, slots=True)
+class ContentWorkerSettings:
+    """The settings of the content worker."""
+
+    export_buckets: tuple[str, ...]
+    content_queue_url: str
+    dead_letter_queue_url: str
+    content_checks_table_name: str
+    part_bytes: int
+
+
+def read_content_settings(environment: Mapping[str, str]) -> ContentWorkerSettings:
+    """Read the content worker's environment. Raises SettingsError, as `read_settings` does."""
+    reader = _Reader(environment)
+    settings = ContentWorkerSettings(
+        export_buckets=reader.read("EXPORT_BUCKETS", _names),
+        content_queue_url=reader.read("CONTENT_QUEUE_URL", _text),
+        dead_letter_queue_url=reader.read("DEAD_LETTER_QUEUE_URL", _text),
+        content_checks_table_name=reader.read("CONTENT_CHECKS_TABLE_NAME", _text),
+        part_bytes=(reader.read("CONTENT_PART_MIB", _whole_number(range(1, 16_385))) or 0) << 20,
+    )
+    if reader.faults:
+        raise SettingsError("\n".join(reader.faults))
+    return settings
+
+
 def _phase_seconds(queue_url: str) -> float:
     """A number from 0 to 3,600 that differs between stacks. No time slot is longer than that."""
     digest = hashlib.sha256(queue_url.encode()).digest()

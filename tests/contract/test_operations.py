@@ -24,7 +24,13 @@ RESOURCES: Mapping[str, Any] = template()["Resources"]
 ALARMS = {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
 QUEUE = RESOURCES["ExportQueue"]["Properties"]
 FUNCTION = RESOURCES["ExportMonitorFunction"]["Properties"]
-UNITS = {"count": "Count", "_count": "Count", "measure_seconds": "Seconds", "measure_bytes": "Bytes"}
+UNITS = {
+    "count": "Count",
+    "_count": "Count",
+    "measure_count": "Count",
+    "measure_seconds": "Seconds",
+    "measure_bytes": "Bytes",
+}
 LEVELS = {"info": "INFO", "warning": "WARNING", "exception": "ERROR"}
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 # Datapoints to alarm, evaluation periods and the period in seconds, in words.
@@ -34,6 +40,7 @@ WINDOWS = {
     (1, 3, 300): "within a quarter of an hour",
     (1, 6, 300): "within half an hour",
     (3, 3, 300): "three periods of five minutes in a row",
+    (3, 4, 1200): "three of the last four periods of 20 minutes",
     (3, 4, 900): "three of the last four quarters of an hour",
 }
 
@@ -178,7 +185,13 @@ def test_as_many_buckets_as_the_page_says_fit_into_lambda_s_variables_and_the_ro
     secret = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{'s' * 40}-AbCdEf"
     translated = translate(
         ROOT / "template.yaml",
-        {"TokenSecretArn": secret, "ExportBuckets": ",".join(names), "DiscoveryMinutes": "5", "KmsKeyArns": KEY},
+        {
+            "TokenSecretArn": secret,
+            "ExportBuckets": ",".join(names),
+            "DiscoveryMinutes": "5",
+            "KmsKeyArns": KEY,
+            "ContentCheckMaxGiB": "100",
+        },
         "s3://deployment/function.zip",
     )["Resources"]
     variables = as_deployed(translated["ExportMonitorFunction"]["Properties"]["Environment"]["Variables"])

@@ -11,7 +11,7 @@ from export_monitor.domain.poll_schedule import MAX_RECEIVES
 from export_monitor.domain.verdicts import Reason
 from local.template import template
 from tests.contract.pages import tables
-from tools.build_function import AWS_OPERATIONS
+from tools.build_function import FUNCTIONS, Function, modules_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -81,15 +81,33 @@ def test_what_holds_data_goes_with_the_stack_and_stays_where_an_update_replaces_
 
 
 def test_artifact_keeps_the_services_that_the_code_makes_clients_of() -> None:
-    code = (ROOT / "functions/export_monitor/bootstrap.py").read_text()
-    assert set(re.findall(r'client\("([a-z0-9]+)"', code)) == AWS_OPERATIONS.keys()
+    for function in FUNCTIONS.values():
+        code = "".join(path.read_text() for path in modules_of(function.handler))
+        assert set(re.findall(r'client\("([a-z0-9]+)"', code)) == function.aws_operations.keys()
+
+
+def operations(function: Function) -> tuple[set[str], set[str]]:
+    """The operations of AWS that an artifact keeps, and those that its modules name."""
+    code = "".join(path.read_text() for path in modules_of(function.handler) if "adapters" in path.parts)
+    kept = {xform_name(one) for names in function.aws_operations.values() for one in names}
+    # botocore calls this one.
+    return kept - {"head_bucket"}, set(re.findall(r"client(?:\(\))?\.([a-z_]+)", code))
 
 
 def test_artifact_keeps_the_operations_that_the_adapters_call() -> None:
-    adapters = "".join(path.read_text() for path in (ROOT / "functions/export_monitor/adapters").rglob("*.py"))
-    kept = {xform_name(one) for operations in AWS_OPERATIONS.values() for one in operations}
-    called = set(re.findall(r"client(?:\(\))?\.([a-z_]+)", adapters)) | set(
-        re.findall(r'get_paginator\("(\w+)"\)', adapters)
-    )
-    called -= {"get_paginator"}
-    assert called == kept - {"head_bucket"}
+    kept, called = operations(FUNCTIONS["ExportMonitorFunction"])
+    assert kept == called
+
+
+def test_artifact_of_the_content_check_keeps_only_operations_that_its_adapters_call() -> None:
+    kept, called = operations(FUNCTIONS["ContentCheckFunction"])
+    assert kept < called
+
+
+def test_functions_have_the_modules_that_they_import_and_no_others() -> None:
+    ours = {path.relative_to(ROOT) for path in (ROOT / "functions").rglob("*.py")}
+    of = {name: {path.relative_to(ROOT) for path in modules_of(one.handler)} for name, one in FUNCTIONS.items()}
+    assert set[Path]().union(*of.values()) == ours
+    package = Path("functions/export_monitor")
+    assert package / "adapters/sevenbridges/client.py" not in of["ContentCheckFunction"]
+    assert package / "domain/content/verifier.py" not in of["ExportMonitorFunction"]

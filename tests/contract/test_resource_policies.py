@@ -65,17 +65,16 @@ def allowed(statements: list[Statement]) -> dict[str, Statement]:
     return {one["Sid"]: one for one in statements if one["Effect"] == "Allow"}
 
 
-def role_statements(resources: Mapping[str, Any] = WHOLE) -> list[Statement]:
-    [role] = properties_of("AWS::IAM::Role", resources).values()
-    [policy] = role["Policies"]
+def role_statements(resources: Mapping[str, Any] = WHOLE, role: str = "ExportMonitorRole") -> list[Statement]:
+    [policy] = properties_of("AWS::IAM::Role", resources)[role]["Policies"]
     return list(policy["PolicyDocument"]["Statement"])
 
 
 def every_policy(resources: Mapping[str, Any]) -> Iterator[Statement]:
-    """Every statement of every policy, the one that says who may be the role among them."""
-    [role] = properties_of("AWS::IAM::Role", resources).values()
-    yield from role["AssumeRolePolicyDocument"]["Statement"]
-    yield from role_statements(resources)
+    """Every statement of every policy, those that say who may be a role among them."""
+    for name, role in properties_of("AWS::IAM::Role", resources).items():
+        yield from role["AssumeRolePolicyDocument"]["Statement"]
+        yield from role_statements(resources, name)
     for resource_type in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
         for statements in policies_on(resource_type, resources).values():
             yield from statements
@@ -94,7 +93,7 @@ def test_every_queue_and_topic_denies_requests_without_tls(
     resources: Mapping[str, Any], resource_type: str, policy_type: str, action: str
 ) -> None:
     on = policies_on(policy_type, resources)
-    assert len(on) == 2
+    assert len(on) >= 2
     assert on.keys() == properties_of(resource_type, resources).keys()
     for subject, statements in on.items():
         [denied] = [one for one in statements if one["Effect"] == "Deny" and one["Sid"] == "TlsOnly"]
@@ -183,10 +182,14 @@ def test_nothing_is_allowed_with_an_asterisk_but_tracing_and_the_objects_of_the_
     }
 
 
+def resources_of(role: str) -> dict[str, list[Any]]:
+    """The resources of each statement of a role, but those of the statements that need an asterisk."""
+    statements = role_statements(WHOLE, role)
+    return {one["Sid"]: texts(one["Resource"]) for one in statements if one["Sid"] not in ("Trace", "ReadObjects")}
+
+
 def test_role_names_its_resources_one_by_one() -> None:
-    resources = {one["Sid"]: texts(one["Resource"]) for one in role_statements()}
-    del resources["Trace"], resources["ReadObjects"]
-    assert resources == {
+    assert resources_of("ExportMonitorRole") == {
         "WriteLogs": ["ExportMonitorLogGroup"],
         "WatchExports": ["ExportQueue"],
         "SendToDeadLetterQueue": ["DeadLetterQueue"],
@@ -196,12 +199,33 @@ def test_role_names_its_resources_one_by_one() -> None:
         "PublishOnce": ["Ledger"],
         "ReadWatchedExports": ["Ledger"],
         "CountGroups": ["GroupLedger"],
+        "RequestContentChecks": ["ContentQueue"],
+        "FollowContentChecks": ["ContentChecks"],
         "Publish": ["ExportEventsTopic"],
     }
 
 
-def test_role_may_not_change_a_bucket_or_its_objects() -> None:
-    actions = {action for one in role_statements() for action in texts(one["Action"])}
+def test_content_check_has_its_own_queue_and_table_and_no_access_to_the_token() -> None:
+    assert resources_of("ContentCheckRole") == {
+        "WriteLogs": ["ContentCheckLogGroup"],
+        "VerifyParts": ["ContentQueue"],
+        "SendToDeadLetterQueue": ["DeadLetterQueue"],
+        "Decrypt": EVERY_PART["KmsKeyArns"].split(","),
+        "RecordResults": ["ContentChecks"],
+    }
+    of_content = [one["Properties"] for name, one in WHOLE.items() if name.startswith("ContentCheck")]
+    assert "secret" not in json.dumps(of_content).lower()
+
+
+def test_without_content_checks_nothing_of_them_is_there() -> None:
+    of_content = {name for name in WHOLE if name.startswith("Content")}
+    assert len(of_content) == 8
+    assert not [name for name in BARE if name.startswith("Content")]
+    assert {"RequestContentChecks", "FollowContentChecks"}.isdisjoint(one["Sid"] for one in role_statements(BARE))
+
+
+def test_roles_may_not_change_a_bucket_or_its_objects() -> None:
+    actions = {action for one in every_policy(WHOLE) if one["Effect"] == "Allow" for action in texts(one["Action"])}
     of_s3 = {action for action in actions if action.startswith("s3:")}
     assert of_s3
     assert all(re.match(r"s3:(Get|List)", action) for action in of_s3)
@@ -211,15 +235,18 @@ def test_keys_decrypt_for_s3_and_secrets_manager_alone_and_only_where_they_are_n
     [decrypt] = [one for one in role_statements() if one["Sid"] == "Decrypt"]
     assert decrypt["Action"] == "kms:Decrypt"
     assert decrypt["Condition"] == {"StringLike": {"kms:ViaService": ["s3.*", "secretsmanager.*"]}}
+    [of_content] = [one for one in role_statements(WHOLE, "ContentCheckRole") if one["Sid"] == "Decrypt"]
+    assert of_content["Condition"] == {"StringLike": {"kms:ViaService": ["s3.*"]}}
     assert "kms:" not in json.dumps(role_statements(BARE))
 
 
-def test_role_is_lambda_s_and_has_no_policy_of_someone_else_s() -> None:
-    [role] = properties_of("AWS::IAM::Role").values()
-    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
-    assert "ManagedPolicyArns" not in role
-    assert target(properties_of("AWS::Lambda::Function")["ExportMonitorFunction"]["Role"]) == "ExportMonitorRole"
+def test_roles_are_lambda_s_and_have_no_policy_of_someone_else_s() -> None:
+    for role in properties_of("AWS::IAM::Role").values():
+        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+        assert "ManagedPolicyArns" not in role
+    roles = {name: target(one["Role"]) for name, one in properties_of("AWS::Lambda::Function").items()}
+    assert roles == {"ExportMonitorFunction": "ExportMonitorRole", "ContentCheckFunction": "ContentCheckRole"}
 
 
 def test_only_the_account_s_own_principals_and_the_schedule_may_invoke_the_function() -> None:
@@ -237,7 +264,7 @@ def test_without_discovery_there_is_no_schedule_and_the_role_has_nothing_for_it(
 
 def test_queues_and_the_events_topic_are_encrypted_with_keys_that_cost_nothing() -> None:
     queues = properties_of("AWS::SQS::Queue")
-    assert [queue["SqsManagedSseEnabled"] for queue in queues.values()] == [True, True]
+    assert [queue["SqsManagedSseEnabled"] for queue in queues.values()] == [True, True, True]
     keys = {name: topic.get("KmsMasterKeyId") for name, topic in properties_of("AWS::SNS::Topic").items()}
     assert keys == {"ExportEventsTopic": "alias/aws/sns", "AlarmsTopic": None}
 
@@ -266,6 +293,8 @@ VALID = EVERY_PART | {
     "StartEventSource": "cgc.exports",
     "ApiBaseUrl": "https://cgc-api.sbgenomics.com/v2",
     "ApiRequestsPerMinute": "100",
+    "ContentCheckConcurrency": "10",
+    "ContentPartMiB": "4096",
 }
 PATTERNS = {name: one["AllowedPattern"] for name, one in template()["Parameters"].items() if "AllowedPattern" in one}
 # What means something to IAM (a wildcard, a policy variable) or ends a JSON string, and what never shows.

@@ -38,8 +38,8 @@ def is_a_place(name: str) -> bool:
     return any(path.is_file() for path in files) or name in RESOURCES or name in template()["Parameters"]
 
 
-def role_statements() -> Iterator[Mapping[str, Any]]:
-    for policy in RESOURCES["ExportMonitorRole"]["Properties"]["Policies"]:
+def role_statements(role: str) -> Iterator[Mapping[str, Any]]:
+    for policy in RESOURCES[role]["Properties"]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
@@ -54,18 +54,22 @@ def test_every_threat_names_where_it_is_met_and_which_test_shows_it() -> None:
         assert [test for test in quoted(shown_by) if not is_a_test(test)] == [], threat
 
 
-def test_every_right_of_the_role_is_explained() -> None:
-    documented = [(quoted(statement)[0], quoted(allows)) for statement, allows, *_ in rows("Least privilege")]
-    given = [
-        (one["Sid"], one["Action"] if isinstance(one["Action"], list) else [one["Action"]]) for one in role_statements()
-    ]
-    assert documented == given
+def test_every_right_of_the_roles_is_explained() -> None:
+    explained = tables(PAGE, "Least privilege")
+    for role, table in zip(("ExportMonitorRole", "ContentCheckRole"), explained, strict=True):
+        documented = [(quoted(statement)[0], quoted(allows)) for statement, allows, *_ in table]
+        assert documented == [
+            (one["Sid"], one["Action"] if isinstance(one["Action"], list) else [one["Action"]])
+            for one in role_statements(role)
+        ]
 
 
 def test_everything_that_keeps_data_is_documented_with_its_encryption() -> None:
     keeps = {"AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
     documented = {name for what, *_ in rows("Encryption") for name in quoted(what)}
-    assert documented - {"ExportMonitorFunction"} == {name for name, one in RESOURCES.items() if one["Type"] in keeps}
+    assert documented - {"ExportMonitorFunction", "ContentCheckFunction"} == {
+        name for name, one in RESOURCES.items() if one["Type"] in keeps
+    }
 
 
 def test_every_exception_from_the_scanner_s_rules_has_its_reason() -> None:
@@ -86,4 +90,4 @@ def test_ci_audits_what_is_deployed() -> None:
     assert {"make check", "make audit"} <= set(runs)
     recipe = (ROOT / "Makefile").read_text("utf-8").partition("\naudit: ")[2].partition("\n\n")[0]
     assert "pip-audit --strict" in recipe
-    assert "--requirement requirements.txt" in recipe
+    assert "--requirement requirements-content.txt" in recipe

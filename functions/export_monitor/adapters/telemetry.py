@@ -17,6 +17,10 @@ class Telemetry:
         """Add one to a metric."""
         self._metrics.add_metric(metric, MetricUnit.Count, 1)
 
+    def measure_count(self, metric: str, value: int) -> None:
+        """Add a number to a metric."""
+        self._metrics.add_metric(metric, MetricUnit.Count, value)
+
     def measure_seconds(self, metric: str, value: float) -> None:
         """Add a duration to a metric."""
         self._metrics.add_metric(metric, MetricUnit.Seconds, round(value, 3))

@@ -10,7 +10,7 @@ import pytest
 from export_monitor.application.gathering import with_content
 from export_monitor.domain.advice import BY_REASON, CONTENT_IS_DAMAGED, advice
 from export_monitor.domain.assessment import ContentAnswer, Snapshot, assess, without_unfinished_content
-from export_monitor.domain.content.eligibility import GIB, OFF, OTHERS_FIRST, PENDING, UNFINISHED, ContentPolicy
+from export_monitor.domain.content.eligibility import GIB, OFF, OTHERS_FIRST, UNFINISHED, ContentPolicy
 from export_monitor.domain.content.formats import Unverifiable
 from export_monitor.domain.content.results import ContentVerdict, Fault
 from export_monitor.domain.content.target import (
@@ -190,7 +190,7 @@ def test_content_that_is_not_verified_is_skipped_with_the_reason(answer: Unverif
 
 
 def test_watch_waits_for_its_content_until_its_final_deadline() -> None:
-    pending = Unavailable(PENDING)
+    pending = Unavailable("the content is not verified yet")
     waiting = replace(SNAPSHOT, content=pending)
     assert assess(waiting, NOW)[0] == Undetermined(pending)
     assert without_unfinished_content(waiting) == replace(SNAPSHOT, content=UNFINISHED)
@@ -198,7 +198,7 @@ def test_watch_waits_for_its_content_until_its_final_deadline() -> None:
 
 
 def test_failed_check_is_not_held_back_by_a_content_check() -> None:
-    short = replace(SNAPSHOT, object=replace(FOUND, size=1), content=Unavailable(PENDING))
+    short = replace(SNAPSHOT, object=replace(FOUND, size=1), content=Unavailable("the content is not verified yet"))
     assert isinstance(assess(short, NOW)[0], Failing)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from export_monitor.adapters.aws.byte_ranges import WrongRangeError, read_range
 from export_monitor.adapters.aws.calls import AWS_ERRORS, AwsCalls
+from export_monitor.adapters.aws.s3_errors import http_status, kms_code
 from export_monitor.adapters.timeouts import CallTimeoutError
 from export_monitor.domain import canned_acls, integrity
 from export_monitor.domain.model import (
@@ -29,18 +31,12 @@ from export_monitor.domain.unexpected import Unexpected
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import GetObjectAclOutputTypeDef, GetObjectOutputTypeDef, HeadObjectOutputTypeDef
+    from types_boto3_s3.type_defs import GetObjectAclOutputTypeDef, HeadObjectOutputTypeDef
 
 # Objects in these storage classes must be restored before they can be read.
 _ARCHIVED = ("GLACIER", "DEEP_ARCHIVE")
 _CHECKSUM = "Checksum"
-# Prefix of the error codes of KMS. S3 passes them on with 400 (the key is disabled or pending deletion) or 403.
-_KMS = "KMS."
 _BUCKET_CACHE_SECONDS = 900.0
-
-
-class _WrongRangeError(Exception):
-    """S3 did not return the requested byte range, so nothing is known about the object's content."""
 
 
 class ExportedObjects:
@@ -85,13 +81,13 @@ class ExportedObjects:
             try:
                 return self._read(self._head(volume.bucket, key), job)
             except ClientError as error:
-                if _status(error) == 403:
+                if http_status(error) == 403:
                     forbidden = ObjectForbidden(volume.bucket, f"S3 denies access to s3://{volume.bucket}/{key}.")
-                elif _status(error) != 404:
+                elif http_status(error) != 404:
                     return Unavailable(f"S3 answers {error.response['Error']['Code']} for s3://{volume.bucket}/{key}")
             except BotoCoreError as error:
                 return Unavailable(f"S3 cannot be reached ({type(error).__name__})")
-            except _WrongRangeError as error:
+            except WrongRangeError as error:
                 return Unavailable(f"S3 did not return the requested bytes of s3://{volume.bucket}/{key}: {error}")
         # A key that S3 denies may be the right one, so the object only counts as missing if no key was denied.
         return forbidden or ObjectNotFound(volume.bucket, keys)
@@ -104,7 +100,7 @@ class ExportedObjects:
             # S3 returns the checksums of an object under a KMS key only if the caller may use the key; otherwise it
             # answers 403, or 400 for a disabled key. The other headers need no key. The response to a HEAD has no body,
             # so no error code says which case it is.
-            if _status(error) not in (400, 403):
+            if http_status(error) not in (400, 403):
                 raise
             head = client.head_object(Bucket=bucket, Key=key)
         return _stored_object(bucket, key, head)
@@ -132,22 +128,7 @@ class ExportedObjects:
 
     def _bytes(self, found: StoredObject, start: int, end: int) -> bytes:
         """The bytes from `start` to before `end`, of the version (or the ETag) that HeadObject returned."""
-        span = f"bytes={start}-{end - 1}"
-        if found.version_id:
-            answer = self._client().get_object(
-                Bucket=found.bucket, Key=found.key, Range=span, VersionId=found.version_id
-            )
-        else:
-            answer = self._client().get_object(
-                Bucket=found.bucket, Key=found.key, Range=span, IfMatch=f'"{found.etag}"'
-            )
-        with answer["Body"] as body:
-            _check_range(answer, f"bytes {start}-{end - 1}/{found.size}")
-            # The server may send more than requested; do not read it.
-            content = body.read(end - start)
-        if len(content) < end - start:
-            raise _WrongRangeError(f"{len(content)} bytes instead of {end - start}")
-        return content
+        return read_range(self._client(), found, start, end)
 
     def _object_acl(self, found: StoredObject, canned_acl: str) -> ObjectAcl | Unread:
         try:
@@ -178,7 +159,7 @@ class ExportedObjects:
             disabled = any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in controls["Rules"])
         except ClientError as error:
             # Buckets older than this setting have no controls, and their ACLs are enabled.
-            if _status(error) != 404:
+            if http_status(error) != 404:
                 raise
             disabled = False
         self._acls_disabled[bucket] = (self._monotonic(), disabled)
@@ -201,25 +182,13 @@ def _answer(outcome: ObjectAnswer | Exception) -> ObjectAnswer | Unexpected:
     return Unexpected(outcome) if isinstance(outcome, Exception) else outcome
 
 
-def _check_range(answer: "GetObjectOutputTypeDef", expected: str) -> None:
-    """Raise _WrongRangeError unless the response is partial content (206) with the expected Content-Range."""
-    status, actual = answer["ResponseMetadata"]["HTTPStatusCode"], answer.get("ContentRange")
-    if status != 206 or actual != expected:
-        raise _WrongRangeError(f"HTTP {status}, Content-Range {actual!r:.100} instead of {expected!r}")
-
-
 def _denial(error: ClientError, found: StoredObject, text: str) -> str:
     """Why access was denied: `text`, or the KMS key. Raises the error if it is neither a 403 nor an error of KMS."""
-    code = error.response["Error"].get("Code", "")
-    if code.startswith(_KMS):
+    if code := kms_code(error):
         return f"S3 cannot use the object's KMS key {found.kms_key_id or '(unknown)'} ({code})"
-    if _status(error) != 403:
+    if http_status(error) != 403:
         raise error
     return text
-
-
-def _status(error: ClientError) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def _headers(head: "HeadObjectOutputTypeDef") -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The queue with one message per watched export, and its dead-letter queue."""
+"""A queue, of watched exports or of content to verify, and its dead-letter queue."""
 
 import base64
 import json
@@ -27,8 +27,15 @@ if TYPE_CHECKING:
         SendMessageBatchResultTypeDef,
     )
 
-Entry = TypeVar("Entry", "ChangeMessageVisibilityBatchRequestEntryTypeDef", "DeleteMessageBatchRequestEntryTypeDef")
-BatchResult: TypeAlias = "ChangeMessageVisibilityBatchResultTypeDef | DeleteMessageBatchResultTypeDef"
+Entry = TypeVar(
+    "Entry",
+    "ChangeMessageVisibilityBatchRequestEntryTypeDef",
+    "DeleteMessageBatchRequestEntryTypeDef",
+    "SendMessageBatchRequestEntryTypeDef",
+)
+BatchResult: TypeAlias = (
+    "ChangeMessageVisibilityBatchResultTypeDef | DeleteMessageBatchResultTypeDef | SendMessageBatchResultTypeDef"
+)
 
 _BATCH_ENTRIES = 10
 _MAX_ATTRIBUTES = 10
@@ -62,6 +69,18 @@ class ExportQueue:
         sent = self._calls.call(lambda: self._client().send_message(QueueUrl=self._queue_url, MessageBody=body))
         return sent["MessageId"]
 
+    def send_all(self, bodies: Sequence[str]) -> list[str]:
+        """Send messages of a few KiB each; return the bodies of those for which that failed."""
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
+        ]
+        return [bodies[int(entry["Id"])] for entry in self._in_batches(entries, self._send_call)]
+
+    def _send_call(
+        self, entries: "list[SendMessageBatchRequestEntryTypeDef]"
+    ) -> "Callable[[], SendMessageBatchResultTypeDef]":
+        return lambda: self._client().send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+
     def send_discovered(self, export_ids: Sequence[str]) -> list[str]:
         """Send start events for discovered exports; return the ids of the exports that SQS accepted."""
         batches = [export_ids[start : start + _BATCH_ENTRIES] for start in range(0, len(export_ids), _BATCH_ENTRIES)]
@@ -78,7 +97,7 @@ class ExportQueue:
             {"Id": str(number), "MessageBody": json.dumps({"export_id": one}), "MessageAttributes": _DISCOVERED}
             for number, one in enumerate(export_ids)
         ]
-        return lambda: self._client().send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+        return self._send_call(entries)
 
     def send_group(self, group_id: str) -> None:
         """Send the message by which a group is watched. Raises UnavailableError."""

@@ -9,7 +9,6 @@ from export_monitor.domain.model import HeadAndTail, StoredObject
 OFF = Unverifiable("content checks are off (ContentCheckMaxGiB is 0)")
 OTHERS_FIRST = Unverifiable("the content is verified only after all other checks have passed")
 UNFINISHED = Unverifiable("the content check did not finish before the final deadline of the watch")
-PENDING = "the object's content is being verified"
 
 # S3 charges for each GB that is read from these.
 _CLASSES_WITH_FEES = ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR")
