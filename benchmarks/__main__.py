@@ -51,6 +51,7 @@ def measure(exports: int, repetitions: int, watched: list[int]) -> list[Section]
         sections.client_section(warm, exports),
         *sections.growth_sections(growth),
         *sections.lag_sections(detection_lag.rows()),
+        *sections.rounds_sections(),
     ]
 
 

@@ -1,8 +1,6 @@
-"""Writes docs/cost.md: the monthly cost of the app, from its poll schedule, its template and the requests of a round.
+"""Writes docs/cost.md: the monthly cost of the app, from simulated rounds, the template and the requests of a round.
 
-    PYTHONPATH=functions python -m benchmarks.cost docs/cost.md
-
-A *round* is one invocation and the batch of exports it polls. Exports start independently of each other.
+PYTHONPATH=functions python -m benchmarks.cost docs/cost.md
 """
 
 import math
@@ -10,23 +8,33 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-from benchmarks.detection_lag import app, batching_window, measure
+from benchmarks import rounds
+from benchmarks.rounds import (
+    END_SECONDS,
+    ENDING_SECONDS,
+    EXPORTS_A_MONTH,
+    HOUR,
+    MONTH_SECONDS,
+    POLL_SECONDS,
+    ROUND_SECONDS,
+    Way,
+)
+from export_monitor.domain.crowding import CROWDED_POLLS_PER_MINUTE
+from export_monitor.domain.messages import MAX_MESSAGES
 from local.template import template
 
-EXPORTS = (1_000, 10_000, 100_000, 1_000_000)
-HOURS = 730
-SECONDS = HOURS * 3600
-FIVE_MINUTES = SECONDS / 300
+HOURS = MONTH_SECONDS / HOUR
+FIVE_MINUTES = MONTH_SECONDS / 300
 
+SQS = "SQS, polls of the idle queue included"
 # Dollars per number of units: US East (N. Virginia), first tier, no free tier. AWS's price pages load their prices by
 # script, so these come from copies of the pages and from articles, with their dates, or are general knowledge of 2025.
 PRICES = {
     "Lambda, invocations": (0.20, 1_000_000, "invocations"),  # May 2026
     "Lambda, time": (13.3334, 1_000_000, "GB-seconds on arm64"),  # 2024
-    "SQS, polls of the idle queue included": (0.40, 1_000_000, "requests"),
+    SQS: (0.40, 1_000_000, "requests"),
     "EventBridge, start events": (1.00, 1_000_000, "events"),  # March 2026
     "S3, reads of objects": (0.40, 1_000_000, "GETs or HEADs"),
     "DynamoDB, writes": (0.625, 1_000_000, "write units"),  # July 2025
@@ -48,23 +56,8 @@ TASK_HOUR = 0.25 * 0.03238 + 0.5 * 0.00356 + 0.005  # vCPU and GB of Fargate on 
 
 # ---- Assumptions, listed on the page. Tests compare the bytes with real log lines and events.
 FAILED_SHARE, BAM_SHARE = 0.1, 0.45
-ROUND_SECONDS, ENDING_SECONDS, POLL_SECONDS, END_SECONDS = 0.2, 0.2, 0.001, 0.008
 POLL_LINE_BYTES, METRICS_LINE_BYTES, PLATFORM_BYTES, LINE_OVERHEAD_BYTES = 700, 310, 450, 26
 EVENT_BYTES, ITEM_BYTES, ITEM_MONTHS = 3000, 500, 1.5
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Of the event source mapping: each worker gathers a batch until the window ends or the batch is full."""
-
-    batch_size: int
-    window_seconds: float
-    workers: int
-
-    @classmethod
-    def deployed(cls) -> "Settings":
-        mapping = template()["Resources"]["ExportMonitorFunction"]["Properties"]["Events"]["ExportQueue"]["Properties"]
-        return cls(mapping["BatchSize"], batching_window(), mapping["ScalingConfig"]["MaximumConcurrency"])
 
 
 @dataclass
@@ -76,6 +69,7 @@ class Month:
     rounds: float = 0
     ends: float = 0
     api_requests: float = 0
+    paused_seconds: float = 0
     used: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def dollars(self, *left_out: str) -> float:
@@ -89,53 +83,50 @@ def cost(name: str, amount: float) -> float:
     return amount * dollars / per
 
 
-@cache
-def polls_of_an_export(settings: Settings) -> float:
-    """The average number of polls."""
-    return measure(app(window_seconds=settings.window_seconds)).polls
-
-
-def month(exports: float, settings: Settings) -> Month:
-    """A month of this app with this number of exports."""
-    one = Month(exports, polls=exports * polls_of_an_export(settings))
-    sizes = batch_sizes(one.polls / SECONDS * settings.window_seconds / settings.workers, settings.batch_size)
-    one.rounds = one.polls / sum(size * share for size, share in sizes)
-    chance = 1 / polls_of_an_export(settings)
-    for size, share in sizes:
-        for ended in range(size + 1):
-            likely = math.comb(size, ended) * chance**ended * (1 - chance) ** (size - ended)
-            add_rounds(one, one.rounds * share * likely, size - ended, ended)
+def month(exports: float, way: Way = rounds.NOW, polls: int = 40_000) -> Month:
+    """A month of this app with this number of exports, from a simulation of about this many polls."""
+    record = rounds.month(way, exports, polls) if exports else rounds.Record(seconds=MONTH_SECONDS)
+    times = MONTH_SECONDS / record.seconds
+    one = Month(exports, polls=record.polls * times, rounds=record.invocations * times)
+    for (kept, ended), number in record.rounds.items():
+        add_rounds(one, number * times, kept, ended)
+    add_pauses(one, record.paused_seconds * times)
+    one.used[SQS] += record.receives * times
+    # Instead of the rounds' number of requests, which leaves out those that the rate limit postponed.
+    one.api_requests = record.api_requests * times
     _add_exports(one)
     _add_operation(one)
     return one
 
 
-def batch_sizes(waiting: float, full: int) -> list[tuple[int, float]]:
-    """Batch sizes and their shares: the poll that starts a batch, and those due while it is gathered."""
-    logarithm = math.log(max(waiting, 1e-300))
-    shares = [math.exp(number * logarithm - waiting - math.lgamma(number + 1)) for number in range(full - 1)]
-    return [*enumerate(shares, start=1), (full, max(0.0, 1 - sum(shares)))]
-
-
 def add_rounds(one: Month, times: float, kept: int, ended: int) -> None:
     """Add `times` rounds, each with `kept` unfinished and `ended` ended exports."""
-    memory_gb = template()["Resources"]["ExportMonitorFunction"]["Properties"]["MemorySize"] / 1024
     seconds = ROUND_SECONDS + ENDING_SECONDS * (ended > 0) + POLL_SECONDS * (kept + ended) + END_SECONDS * ended
     one.ends += times * ended
     # The jobs and, if any has ended, the files.
     one.api_requests += times * (1 + (ended > 0))
     one.used["Lambda, invocations"] += times
-    one.used["Lambda, time"] += times * seconds * memory_gb
-    # In the worst case each message is received alone; ten are hidden, deleted or published at once.
-    one.used["SQS, polls of the idle queue included"] += times * (kept + ended + _tens(kept) + _tens(ended))
+    one.used["Lambda, time"] += times * seconds * _memory_gb()
+    # Ten messages are hidden, deleted or published at once.
+    one.used[SQS] += times * (_tens(kept) + _tens(ended))
     one.used["SNS, events"] += times * _tens(ended)
     # A claim and a record; a write in a transaction costs double.
     one.used["DynamoDB, writes"] += times * 2 * ended * (1 if ended == 1 else 2)
 
 
+def add_pauses(one: Month, seconds: float) -> None:
+    """Add the pauses until a common instant."""
+    one.paused_seconds += seconds
+    one.used["Lambda, time"] += seconds * _memory_gb()
+
+
+def _memory_gb() -> float:
+    return float(template()["Resources"]["ExportMonitorFunction"]["Properties"]["MemorySize"]) / 1024
+
+
 def _add_exports(one: Month) -> None:
     # Lambda keeps five long polls of 20 s open.
-    one.used["SQS, polls of the idle queue included"] += one.exports + 5 * SECONDS / 20
+    one.used[SQS] += one.exports + 5 * MONTH_SECONDS / 20
     one.used["EventBridge, start events"] += one.exports
     one.used["S3, reads of objects"] += one.exports * (1 - FAILED_SHARE + 2 * BAM_SHARE)
     one.used["DynamoDB, storage"] += one.exports * ITEM_BYTES / 1e9 * ITEM_MONTHS
@@ -150,7 +141,7 @@ def _add_operation(one: Month) -> None:
     round_bytes = METRICS_LINE_BYTES + PLATFORM_BYTES + 4 * LINE_OVERHEAD_BYTES
     gigabytes = (one.polls * (POLL_LINE_BYTES + LINE_OVERHEAD_BYTES) + one.rounds * round_bytes) / 1e9
     months_kept = template()["Parameters"]["LogRetentionDays"]["Default"] / 30
-    traced_first = _occupied(one.rounds, SECONDS)
+    traced_first = _occupied(one.rounds, MONTH_SECONDS)
     # Metrics of each poll, each end, each completed and each failed export; billed by the hour.
     metrics = ((2, one.polls), (1, one.exports), (3, one.exports * (1 - FAILED_SHARE)), (1, one.exports * FAILED_SHARE))
     one.used["CloudWatch, dashboard"] += kinds["AWS::CloudWatch::Dashboard"]
@@ -178,58 +169,92 @@ def step_functions(one: Month) -> float:
 
 def polling_task(one: Month) -> float:
     """Dollars for one Fargate task that polls all month, with the app's start queue and ledger."""
-    messages = cost("SQS, polls of the idle queue included", 3 * one.exports + SECONDS / 20)
+    messages = cost(SQS, 3 * one.exports + MONTH_SECONDS / 20)
     return one.dollars(*OPERATION, "Lambda", "SQS", "KMS") + messages + TASK_HOUR * HOURS
 
 
-def rows(settings: Settings) -> Iterator[list[str]]:
+def rows(months: list[Month]) -> Iterator[list[str]]:
     """The rows of the table."""
-    months = [month(exports, settings) for exports in EXPORTS]
     yield ["Exports a month", "List price", *(f"{one.exports:,}" for one in months)]
-    yield ["---"] * (2 + len(months))
-    yield ["exports in a round", "", *(f"{one.polls / one.rounds:.1f}" for one in months)]
-    yield ["invocations", "", *(f"{float(f'{one.rounds:.3g}'):,.0f}" for one in months)]
-    yield ["requests to the API in 5 minutes", "", *(f"{one.api_requests / FIVE_MINUTES:.0f}" for one in months)]
+    yield ["---", "---", *["---:"] * len(months)]
     for name, (dollars, per, unit) in PRICES.items():
         price = f"{dollars:g} for {per:,} {unit}" if per > 1 else f"{dollars:g} for {unit}"
         yield [name, price, *(f"{cost(name, one.used[name]):.2f}" for one in months)]
     yield ["**dollars in all**", "", *(f"**{one.dollars():.2f}**" for one in months)]
-    yield ["dollars for 1,000 exports", "", *(f"{one.dollars() / one.exports * 1000:.3f}" for one in months)]
     yield ["without operation", "", *(f"{one.dollars(*OPERATION):.2f}" for one in months)]
     yield ["a Step Functions workflow for each export", "", *(f"{step_functions(one):.2f}" for one in months)]
     yield ["one Fargate task that polls", "", *(f"{polling_task(one):.2f}" for one in months)]
 
 
-def report() -> str:
+def rows_of_rounds(pairs: list[tuple[Month, Month]]) -> Iterator[list[str]]:
+    """The rows of the table that compares the months before and with time slots."""
+    months = [one for pair in pairs for one in pair]
+    yield [
+        "Exports a month",
+        *(f"{one.exports:,} {name}" for pair in pairs for one, name in zip(pair, ("before", "now"), strict=True)),
+    ]
+    yield ["---", *["---:"] * len(months)]
+    yield ["polls of an export", *(f"{one.polls / one.exports:.0f}" for one in months)]
+    yield ["exports in a round", *(f"{one.polls / one.rounds:.1f}" for one in months)]
+    yield ["invocations", *(f"{float(f'{one.rounds:.3g}'):,.0f}" for one in months)]
+    yield ["requests to the API in 5 minutes", *(f"{one.api_requests / FIVE_MINUTES:.0f}" for one in months)]
+    yield ["pauses, dollars", *(f"{pauses(one):.2f}" for one in months)]
+    yield ["dollars in all", *(f"{one.dollars():.2f}" for one in months)]
+    yield ["dollars for 1,000 exports", *(f"{one.dollars() / one.exports * 1000:.3f}" for one in months)]
+
+
+def pauses(one: Month) -> float:
+    """Dollars for the pauses until a common instant."""
+    return cost("Lambda, time", one.paused_seconds * _memory_gb())
+
+
+def report(polls: int = 40_000) -> str:
     """The text of docs/cost.md."""
-    settings = Settings.deployed()
-    share = 5 * template()["Parameters"]["ApiRequestsPerMinute"]["Default"]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows(settings))
+    share = 5 * int(template()["Parameters"]["ApiRequestsPerMinute"]["Default"])
+    pairs = [(month(number, rounds.BEFORE, polls), month(number, rounds.NOW, polls)) for number in EXPORTS_A_MONTH]
     return f"""\
 # What it costs
 
-**{month(1e-9, settings).dollars():.2f} dollars a month** without exports, for the dashboard, the alarms, the secret and
+**{month(0).dollars():.2f} dollars a month** without exports, for the dashboard, the alarms, the secret and
 Lambda's polls of the idle queue. AWS's free tier covers everything but the secret, unless you use it up elsewhere.
-With exports that take from two seconds to a day, {polls_of_an_export(settings):.1f} polls on average:
+With exports that take from a minute to a day, evenly spread on a logarithmic scale:
 
-{table}
+{_table(rows([now for _, now in pairs]))}
 
-`make cost` writes this page from the poll schedule and the template. [`cost.py`](../benchmarks/cost.py) contains the
-model and the dates of the prices (US East (N. Virginia), no free tier).
+`make cost` writes this page from simulated rounds ([`rounds.py`](../benchmarks/rounds.py)) and the template.
+[`cost.py`](../benchmarks/cost.py) contains the model and the dates of the prices (US East (N. Virginia), no free tier).
 
 * By default the app uses {share} requests in 5 minutes of the platform's rate limit, and postpones polls beyond that.
 * The last three rows exclude logs, traces, metrics, alarms and the dashboard, which all three need. A workflow polls
   its own export only, so its API requests grow with the exports. The task costs the same without any export.
 * One export in {1 / FAILED_SHARE:g} fails; {100 * BAM_SHARE:g} % are BAM or CRAM files, of which both ends are read.
   Start events arrive through EventBridge. One volume, no customer-managed key, no ACL.
-* Each of the {settings.workers} workers gathers its batch for the whole window of {settings.window_seconds:g} s.
 * A round takes {ROUND_SECONDS:g} s, {ENDING_SECONDS:g} s more if an export has ended, plus {1000 * POLL_SECONDS:g} ms
   for each poll and {1000 * END_SECONDS:g} ms for each end. These times were not measured in a deployed stack. Cold
   starts are not included.
 * The log line of a poll has {POLL_LINE_BYTES} bytes, an event {EVENT_BYTES:,}.
 * Not included: deliveries to subscribers (free to SQS and Lambda, 2 dollars for 100,000 e-mails), data sent to the API
   over the internet, reads of the secret, log queries.
+
+## Time slots
+
+*Before*: batches of {rounds.BEFORE.batch_size}, a batching window of {rounds.BEFORE.window_seconds:g} s (up to \
+{rounds.QUIET_QUEUE_SECONDS:g} s on a quiet queue, as AWS documents), and jitter. *Now*: batches of \
+{rounds.NOW.batch_size} without a window, topped up to {MAX_MESSAGES}, and polls that end on common time slots.
+
+{_table(rows_of_rounds(pairs))}
+
+* An export is noticed sooner, and polled more often, since no poll waits for a window. Its start event is read at once.
+* A worker that kept at least {CROWDED_POLLS_PER_MINUTE} messages in a minute pauses until a common instant before it
+  hides them, since SQS hides messages for whole seconds. The pauses are part of Lambda's time.
+* How many exports a round reads depends on how closely together AWS shows messages that are due at the same time. That
+  was not measured in a deployed stack: here, calls of SQS take from 5 to 30 ms, and two workers compete.
+* Receives are counted as the simulation makes them.
 """
+
+
+def _table(lines: Iterator[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 if __name__ == "__main__":

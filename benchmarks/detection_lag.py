@@ -2,18 +2,19 @@
 
 Exports take from two seconds to a day, evenly spread on a logarithmic scale. The number of polls is the mean over all
 exports; the mean lag, as a share of the export's duration, is over exports longer than a minute. The app uses the real
-schedule with jitter, and waits for the mapping's batching window before every poll. The other ways have no window,
-which is in their favour, and poll for the first time when the export starts.
+schedule with its time slots, in which an export starts at a random time. The app before time slots waited before every
+poll, as AWS documents for a batching window on a quiet queue. The other ways wait for nothing, and poll for the first
+time when the export starts.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
-from export_monitor.domain.poll_schedule import PollSchedule, jittered
-from local.template import template
+from benchmarks.rounds import HOUR, JITTER, QUIET_QUEUE_SECONDS, default_schedule
 
-HOUR = 3600.0
 SHORTEST_SECONDS = 2.0
 LONGEST_SECONDS = 24 * HOUR
 MINUTE_SECONDS = 60.0
@@ -21,24 +22,13 @@ MINUTE_SECONDS = 60.0
 _SAMPLES = 4000
 _SEED = 5
 
-# Seconds from a poll, at this age of the watch, to the next.
-Delay = Callable[[float, random.Random], float]
-
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """A way of polling. `window_seconds` passes before each poll, including the first."""
+    """A way of polling: the ages at which an export is polled."""
 
     name: str
-    delay: Delay
-    window_seconds: float = 0.0
-
-    def polls(self, randomness: random.Random) -> Iterator[float]:
-        """The ages at which an export is polled."""
-        age = self.window_seconds
-        while True:
-            yield age
-            age += self.delay(age, randomness) + self.window_seconds
+    polls: Callable[[random.Random], Iterator[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +40,48 @@ class Row:
     polls: float
 
 
-def default_schedule() -> PollSchedule:
-    """The real schedule with the template's defaults."""
-    defaults = {name: parameter.get("Default") for name, parameter in template()["Parameters"].items()}
-    horizon = (defaults["WatchTimeoutHours"] + defaults["RefusalGraceHours"]) * HOUR
-    return PollSchedule(defaults["MinPollSeconds"], defaults["MaxPollSeconds"], horizon)
-
-
-def batching_window() -> float:
-    """The mapping's window, in seconds."""
-    mapping = template()["Resources"]["ExportMonitorFunction"]["Properties"]["Events"]["ExportQueue"]["Properties"]
-    return float(mapping["MaximumBatchingWindowInSeconds"])
-
-
-def app(window_seconds: float | None = None) -> Polling:
-    """The app with its defaults; a longer window simulates a quiet queue."""
+def app() -> Polling:
+    """The app with its defaults, from a random time on."""
     schedule = default_schedule()
 
-    def delay(age: float, randomness: random.Random) -> float:
-        return jittered(schedule.delay(age), randomness.random())
+    def polls(randomness: random.Random) -> Iterator[float]:
+        age, started_at = 0.0, randomness.uniform(0, HOUR)
+        while True:
+            yield age
+            # SQS hides messages for whole seconds.
+            age += max(1, math.ceil(schedule.aligned(started_at + age, schedule.delay(age))))
 
-    return Polling("this app", delay, batching_window() if window_seconds is None else window_seconds)
+    return Polling("this app", polls)
+
+
+def before(window_seconds: float = QUIET_QUEUE_SECONDS) -> Polling:
+    """The app before time slots; `window_seconds` passes before each poll, including the first."""
+    schedule = default_schedule()
+
+    def polls(randomness: random.Random) -> Iterator[float]:
+        age = window_seconds
+        while True:
+            yield age
+            age += math.ceil(schedule.delay(age) * randomness.uniform(*JITTER)) + window_seconds
+
+    return Polling(f"with jitter and a wait of {window_seconds:g} s", polls)
 
 
 def fixed(seconds: float) -> Polling:
     """A poll at a fixed interval."""
-    return Polling(f"every {seconds:g} s", lambda _age, _random: seconds)
+    return Polling(f"every {seconds:g} s", lambda _random: count(0.0, seconds))
 
 
 def doubling(first_seconds: float, longest_seconds: float) -> Polling:
     """Polls at 0, at `first_seconds`, then at twice the last age, at most `longest_seconds` apart."""
-    name = f"doubling from {first_seconds:g} s to at most {longest_seconds:g} s"
-    return Polling(name, lambda age, _random: min(max(age, first_seconds), longest_seconds))
+
+    def polls(_random: random.Random) -> Iterator[float]:
+        age = 0.0
+        while True:
+            yield age
+            age += min(max(age, first_seconds), longest_seconds)
+
+    return Polling(f"doubling from {first_seconds:g} s to at most {longest_seconds:g} s", polls)
 
 
 def watch(polling: Polling, duration_seconds: float, randomness: random.Random) -> tuple[float, int]:
@@ -111,6 +111,17 @@ def measure(polling: Polling, samples: int = _SAMPLES, seed: int = _SEED) -> Row
     return Row(polling.name, sum(shares) / len(shares), polls / samples)
 
 
+def lone_lag(polling: Polling, duration_seconds: float, samples: int = 2000, seed: int = _SEED) -> float:
+    """The mean detection lag of exports of about this duration, in seconds.
+
+    They take up to 10 % longer or shorter. The lag of one exact duration depends on how far it is from the last poll
+    before it, at each of which the next is a tenth of the age away.
+    """
+    randomness = random.Random(seed)  # noqa: S311 -- seeded
+    lasted = (duration_seconds * randomness.uniform(0.9, 1.1) for _ in range(samples))
+    return sum(watch(polling, seconds, randomness)[0] for seconds in lasted) / samples
+
+
 def rows() -> list[Row]:
     """The app, then the ways of polling it is compared with."""
-    return [measure(one) for one in (app(), fixed(10), fixed(60), doubling(5, 900))]
+    return [measure(one) for one in (app(), before(), fixed(10), fixed(60), doubling(5, 900))]

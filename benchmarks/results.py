@@ -6,9 +6,9 @@ from typing import Literal
 
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
-Unit = Literal["requests", "polls", "ms", "µs", "MB", "share"]
+Unit = Literal["requests", "polls", "number", "s", "ms", "µs", "MB", "share"]
 
-_DIGITS: Mapping[Unit, int] = {"requests": 2, "polls": 0, "ms": 1, "µs": 1, "MB": 2, "share": 3}
+_DIGITS: Mapping[Unit, int] = {"requests": 2, "polls": 0, "number": 1, "s": 1, "ms": 1, "µs": 1, "MB": 2, "share": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 def number(value: float, unit: Unit) -> str:
     """A value, rounded for its unit; counts have no unit."""
     text = f"{value:.{_DIGITS[unit]}f}"
-    if unit in ("requests", "polls", "share"):
+    if unit in ("requests", "polls", "number", "share"):
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{text} {unit}"
 

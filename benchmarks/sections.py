@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from benchmarks import detection_lag, rounds
 from benchmarks.detection_lag import Row as Polling
 from benchmarks.exports import Kind
 from benchmarks.results import Figure, Section, Target, Unit
@@ -112,3 +113,61 @@ def lag_sections(rows: Sequence[Polling]) -> list[Section]:
         )
         for other in others
     ]
+
+
+_LONE_SECONDS: Mapping[str, float] = {"2 s": 2, "10 s": 10, "1 min": 60, "10 min": 600, "2 h": 7200}
+# At most this share of the numbers before time slots.
+_ROUNDS_TARGETS: Mapping[tuple[int, str], Target] = {
+    (100_000, "rounds"): Target(0.65),
+    (100_000, "requests to the API"): Target(0.65),
+    (1_000_000, "requests to the API"): Target(1.3),
+}
+_MOST_LAG = Target(0.042, of_other=False)
+
+
+def rounds_sections(polls: int = 40_000, burst: int = 10_000) -> list[Section]:
+    """The app compared with itself before time slots, with a batching window and jitter."""
+    ways = (rounds.BEFORE, rounds.NOW)
+    pollings = (detection_lag.before(), detection_lag.app())
+    quiet = [
+        _compared(
+            "from a start event to the first request",
+            "s",
+            (rounds.announced_at_once(way, exports=1) for way in ways),
+            Target(2, of_other=False),
+        )
+    ]
+    quiet += [
+        _compared(f"lag of an export of about {name}", "s", (detection_lag.lone_lag(one, taken) for one in pollings))
+        for name, taken in _LONE_SECONDS.items()
+    ]
+    crowded = [figure for number in rounds.EXPORTS_A_MONTH for figure in _of_a_month(number, polls, ways)]
+    polled = (rounds.announced_at_once(way, burst) for way in ways)
+    bursts = [
+        _compared("announced at once: until each is polled", "s", polled),
+        *_of_ends([rounds.ended_at_once(way, burst) for way in ways]),
+    ]
+    return [
+        Section("a window of 2 s and jitter, on a quiet queue", "before", tuple(quiet)),
+        Section("a window of 2 s and jitter, by exports a month", "before", tuple(crowded)),
+        Section(f"a window of 2 s and jitter, for {burst:,} exports", "before", tuple(bursts)),
+    ]
+
+
+def _of_a_month(number: int, polls: int, ways: Sequence[rounds.Way]) -> Iterable[Figure]:
+    records = [rounds.month(way, number, polls) for way in ways]
+    yield _compared(f"{number:,}: exports in a round", "number", (one.polls / one.invocations for one in records))
+    amounts = {
+        "rounds": (one.in_five_minutes(one.invocations) for one in records),
+        "requests to the API": (one.in_five_minutes(one.api_requests) for one in records),
+    }
+    for name, each in amounts.items():
+        yield _compared(f"{number:,}: {name} in 5 minutes", "number", each, _ROUNDS_TARGETS.get((number, name)))
+    lags = (one.mean_lag_share for one in records)
+    yield _compared(f"{number:,}: detection lag, share of the duration", "share", lags, _MOST_LAG)
+
+
+def _of_ends(records: Sequence[rounds.Record]) -> Iterable[Figure]:
+    lags = [[lag for lag, _ in one.lags] for one in records]
+    yield _compared("ended at once after 2 h: mean lag", "s", (sum(each) / len(each) for each in lags))
+    yield _compared("ended at once after 2 h: longest lag", "s", map(max, lags))

@@ -2,8 +2,8 @@
 
     PYTHONPATH=functions python -m benchmarks.share_of_rate_limit
 
-The watcher, the API client and its rate limiter are the real ones, in two workers that share the app's part of the rate
-limit; the simulated API counts their requests with its own rate window.
+The watcher, its top-up, the API client and its rate limiter are the real ones, in two workers that share the app's part
+of the rate limit; the simulated API counts their requests with its own rate window.
 """
 
 import json
@@ -31,8 +31,11 @@ from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
 from export_monitor.adapters.sevenbridges.session import ApiSession
 from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpResponse, TransportError
 from export_monitor.application.concluding import Concluder
+from export_monitor.application.topping_up import ToppingUp
 from export_monitor.application.watcher import ExportWatcher
+from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.model import QueueMessage
+from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.settings import read_settings
 from local.api_routes import answer
@@ -50,6 +53,7 @@ _SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-token-AbCd
 _FILE_BYTES = 1234
 # Overhead of an invocation: from the mapping to the function, and its AWS calls.
 _AROUND_SECONDS = (0.1, 0.5)
+_WAKES_LATE_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,13 +204,17 @@ class Simulation:
             grace=grace,
             start_event_source=self.settings.start_event_source,
             random=self.random.random,
+            crowding=Crowding(),
+            pause=lambda seconds: self.time.sleep(seconds + _WAKES_LATE_SECONDS),
         )
+        batches = ToppingUp(watcher, self.queue, self.account, watcher.crowding)
 
         def process_batch(batch: list[QueueMessage]) -> list[str]:
             self.time.sleep(self.random.uniform(*_AROUND_SECONDS))
             deadline_at = self.time() + FUNCTION_TIMEOUT_SECONDS
-            budget = TimeBudget().start(self.time(), lambda: deadline_at - self.time())
-            return watcher.process_batch(batch, budget)
+            # Lambda tells whole milliseconds.
+            budget = TimeBudget().start(self.time(), lambda: int((deadline_at - self.time()) * 1000) / 1000)
+            return batches.process_batch(batch, budget)
 
         return Poller(self.time, self.queue, process_batch, self.began_at + self.load.seconds)
 
@@ -215,7 +223,7 @@ class Simulation:
 class Figures:
     """The results of a run; times are in seconds.
 
-    `latest_poll` is the longest time from the end of a poll delay, including jitter, to the next poll. A wait for an
+    `latest_poll` is the longest time from the last time slot of a poll delay to the next poll. A wait for an
     answer that is still open at the end of the run counts with its length so far.
     """
 
@@ -250,7 +258,7 @@ def figures(run: Simulation) -> Figures:
     end = [run.time()] if run.load.ends_after is None else []
     waits = sorted(b - a for export_id in run.export_ids for a, b in pairwise([*account.answers[export_id], *end]))
     # The first poll has no delay.
-    late = [b - a - (1.1 * schedule.delay(a - run.began_at) if a > run.began_at else 0) for a, b in polls]
+    late = [b - a - (longest_delay(schedule, a - run.began_at) if a > run.began_at else 0) for a, b in polls]
     return Figures(
         virtual_seconds=run.time() - run.began_at,
         requests=len(log),
@@ -273,6 +281,12 @@ def figures(run: Simulation) -> Figures:
         events=len(run.topic.published),
         events_published_twice=sum(times > 1 for times in run.topic.published.values()),
     )
+
+
+def longest_delay(schedule: PollSchedule, age: float) -> float:
+    """The poll delay at this age, and the time until the last time slot that may be nearest to its end."""
+    delay = schedule.delay(age)
+    return delay + schedule.slot_seconds(delay) / 2
 
 
 def busiest(moments: Sequence[float], seconds: float) -> int:

@@ -107,4 +107,6 @@ _AWS: dict[str, Callable[[Request], Reply]] = {
     "sqs ChangeMessageVisibilityBatch": _json_of(
         lambda asked: {"Successful": [{"Id": entry["Id"]} for entry in asked["Entries"]]}
     ),
+    # All messages are in the event.
+    "sqs ReceiveMessage": _json_of(lambda _: {}),
 }

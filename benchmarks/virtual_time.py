@@ -19,12 +19,11 @@ from export_monitor.domain.grace import FaultObservation
 from export_monitor.domain.model import ExportJob, ObjectAnswer, QueueMessage, StoredObject, Unavailable, Volume
 
 # The template's values for the queue, the function and the mapping.
-VISIBILITY_TIMEOUT_SECONDS = 362.0
+VISIBILITY_TIMEOUT_SECONDS = 360.0
 MAX_RECEIVES = 1000
 FUNCTION_TIMEOUT_SECONDS = 60.0
-BATCH_SIZE = 100
-BATCHING_WINDOW_SECONDS = 2.0
-# How often a poller without a full batch asks the queue again.
+BATCH_SIZE = 10
+# How often a poller asks an empty queue again.
 _POLL_SECONDS = 0.5
 
 
@@ -115,7 +114,11 @@ class VirtualQueue:
         self._kept[kept.message_id] = kept
         self._hide_until(kept, now)
 
-    def receive(self, limit: int) -> list[QueueMessage]:
+    def receive(self, limits: Sequence[int]) -> list[list[QueueMessage] | Exception]:
+        """Make a call for each of these limits, as the function does."""
+        return [self.receive_batch(limit) for limit in limits]
+
+    def receive_batch(self, limit: int) -> list[QueueMessage]:
         """Receive up to `limit` of the visible messages."""
         received: list[QueueMessage] = []
         self._show()
@@ -146,10 +149,11 @@ class VirtualQueue:
         """Move an invalid or repeatedly failing message to the dead-letter queue."""
         self._move_to_dead_letters(message.message_id, error)
 
-    def delete(self, message_ids: Collection[str]) -> None:
+    def delete(self, messages: Sequence[QueueMessage]) -> list[QueueMessage]:
         """Delete messages that were handled."""
-        for message_id in message_ids:
-            self._kept.pop(message_id, None)
+        for message in messages:
+            self._kept.pop(message.message_id, None)
+        return []
 
     def next_due_at(self) -> float:
         """When the next message becomes visible, as far as known."""
@@ -178,7 +182,7 @@ class VirtualQueue:
 
 @dataclass
 class Poller:
-    """One of the mapping's workers: gathers batches and processes them one after the other.
+    """One of the mapping's workers: receives batches, without a window, and processes them one after the other.
 
     `process_batch` takes a batch and returns the ids of the messages that stay in the queue.
     """
@@ -192,24 +196,17 @@ class Poller:
     def work(self) -> None:
         """Work until the time is over or the queue is empty."""
         while self.time() < self.until and len(self.queue):
-            batch = self._gather()
+            batch = self.queue.receive_batch(BATCH_SIZE)
             if batch:
-                began_at = self.time()
-                stays = set(self.process_batch(batch))
-                self.queue.delete([one.message_id for one in batch if one.message_id not in stays])
-                self.longest_invocation = max(self.longest_invocation, self.time() - began_at)
+                self._process(batch)
+            else:
+                self.time.sleep(min(_POLL_SECONDS, max(0.01, self.queue.next_due_at() - self.time())))
 
-    def _gather(self) -> list[QueueMessage]:
-        """The visible messages, and those that arrive within the batching window after the first."""
-        batch = self.queue.receive(BATCH_SIZE)
-        if not batch:
-            self.time.sleep(min(_POLL_SECONDS, max(0.01, self.queue.next_due_at() - self.time())))
-            return []
-        window_end = self.time() + BATCHING_WINDOW_SECONDS
-        while len(batch) < BATCH_SIZE and self.time() < window_end:
-            self.time.sleep(min(_POLL_SECONDS, window_end - self.time()))
-            batch += self.queue.receive(BATCH_SIZE - len(batch))
-        return batch
+    def _process(self, batch: list[QueueMessage]) -> None:
+        began_at = self.time()
+        stays = set(self.process_batch(batch))
+        self.queue.delete([message for message in batch if message.message_id not in stays])
+        self.longest_invocation = max(self.longest_invocation, self.time() - began_at)
 
 
 @dataclass

@@ -4,10 +4,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from chaos.run import Publication, Record
-from local.aws_calls import called
+from local.aws_calls import called, messages_published
 from local.aws_proxy import ForwardedCall
 from local.faults import Disconnect, Drip, Fault
 
@@ -43,8 +42,7 @@ def answer_is_lost(fault: Fault | None, seconds: float) -> bool:
 
 def published_ids(body: bytes) -> list[str]:
     """The event ids in a call to SNS."""
-    messages = [value for name, value in parse_qsl(body.decode()) if name.rpartition(".")[2] == "Message"]
-    return [str(json.loads(json.loads(message)["default"])["id"]) for message in messages]
+    return [str(json.loads(texts["default"])["id"]) for _, texts in messages_published(body)]
 
 
 def recorded_ids(body: bytes) -> list[str]:

@@ -24,7 +24,6 @@ class Findings:
 
     broken: Mapping[str, Sequence[str]]
     explained: Mapping[str, str]
-    of_other_types: int
     unsure: Sequence[str]
     longest_wait: tuple[float, str]
 
@@ -57,7 +56,6 @@ def judge(run: Run) -> Findings:
             "raised": run.raised,
         },
         explained=explained,
-        of_other_types=len(run.received) - len(ends),
         unsure=sorted(unsure),
         longest_wait=_longest_wait(run),
     )

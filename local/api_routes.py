@@ -56,9 +56,8 @@ def answer(platform: Platform, request: Request, base_url: str) -> Reply:
         call = Call(platform, request, base_url)
         fault = platform.fault_for(faults.Call("api", request.method, call.path, call.ids))
         token_was_right = request.headers.get("x-sbg-auth-token") in platform.tokens
-        # The limit is per user: requests with an unknown token, or for the limit itself, do not count.
-        counts = token_was_right and call.path != "/rate_limit"
-        within_rate = platform.rate.count(platform.clock()) if counts else True
+        # The limit is per user: requests with an unknown token do not count.
+        within_rate = platform.rate.count(platform.clock()) if token_was_right else True
 
         def ask(asked: Request) -> Reply:
             return _checked_reply(
@@ -128,11 +127,6 @@ def _show_file(call: Call, file_id: str) -> dict[str, Any]:
     return {"href": call.href(f"/files/{file_id}"), **call.platform.file(file_id)}
 
 
-def _start_export(call: Call, submission: Any) -> dict[str, Any]:
-    copy_only = call.query.get("copy_only", [""])[0].lower() == "true"
-    return _show_export(call, call.platform.start(submission, copy_only=copy_only).id)
-
-
 def _export(call: Call, export_id: str) -> Reply:
     return json_reply(200, _show_export(call, export_id))
 
@@ -146,12 +140,8 @@ def _volume(call: Call, name: str) -> Reply:
 
 
 def _started(call: Call) -> Reply:
-    return json_reply(200, _start_export(call, call.request.body))
-
-
-def _rate_limit(call: Call) -> Reply:
-    rate = call.platform.rate.show(call.platform.clock())
-    return json_reply(200, {"rate": rate, "instance_limit": {"limit": 25, "remaining": 25}})
+    copy_only = call.query.get("copy_only", [""])[0].lower() == "true"
+    return json_reply(200, _show_export(call, call.platform.start(call.request.body, copy_only=copy_only).id))
 
 
 def _exports(call: Call) -> Reply:
@@ -215,12 +205,10 @@ def _bulk(field: str, read: Callable[[Call, Any], dict[str, Any]]) -> Handler:
 
 
 _ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", r"/rate_limit", _rate_limit),
     ("GET", r"/storage/exports", _exports),
     ("POST", r"/storage/exports", _started),
     ("GET", r"/storage/exports/([^/]+)", _export),
     ("POST", r"/bulk/storage/exports/get", _bulk("export_ids", _show_export)),
-    ("POST", r"/bulk/storage/exports/create", _bulk("items", _start_export)),
     ("GET", r"/storage/volumes/([^/]+/[^/]+)", _volume),
     ("GET", r"/files", _files),
     ("GET", r"/files/([^/]+)", _file),

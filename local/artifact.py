@@ -1,12 +1,12 @@
 """The functions' artifacts and AWS's runtime client, built into `.build/` if missing or out of date."""
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,19 +36,21 @@ def _run(*command: str) -> Callable[[Path], object]:
 def built_once(name: str, sources: Iterable[Path], make: Callable[[Path], object]) -> Path:
     """The folder built from these sources, built by `make` unless it exists.
 
-    Its name contains a hash of the sources, and it appears complete, so interrupted or concurrent builds do no harm.
+    Its name contains a hash of the sources, and it appears complete, so an interrupted build does no harm. Of several
+    processes one builds, and the others wait for it.
     """
     digest = hashlib.sha256(sys.version.encode())
     for source in sorted(sources):
         digest.update(f"{source.relative_to(ROOT)} {hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
     folder = _BUILD / f"{name}-{digest.hexdigest()[:12]}"
-    if not folder.is_dir():
-        _BUILD.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
-            made = Path(scratch, name)
-            make(made)
-            with suppress(OSError):  # another process was faster
-                made.rename(folder)
+    _BUILD.mkdir(exist_ok=True)
+    with (_BUILD / f"{name}.lock").open("w") as lock, tempfile.TemporaryDirectory(dir=_BUILD) as scratch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        made = Path(scratch, name)
+        make(made)
+        made.rename(folder)
         # Keep some: another terminal or Python may be using one.
         for outdated in sorted(_BUILD.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime)[:-_KEPT_BUILDS]:
             shutil.rmtree(outdated, ignore_errors=True)

@@ -49,6 +49,13 @@ def _s3_call(request: Request) -> Call:
     return Call("s3", operation, resource.rstrip("/"), versioned="versionId" in query)
 
 
+def messages_published(form: bytes) -> list[tuple[str, dict[str, str]]]:
+    """The subject, and the text for each protocol, of each message in a call to SNS."""
+    fields = dict(parse_qsl(form.decode()))
+    places = [name.removesuffix("Message") for name in fields if name.rpartition(".")[2] == "Message"]
+    return [(fields.get(f"{place}Subject", ""), json.loads(fields[f"{place}Message"])) for place in places]
+
+
 @dataclass(frozen=True)
 class ServiceError:
     """An error response of the service itself."""

@@ -4,14 +4,13 @@ A child process does not compete for this interpreter's lock. It ends when its s
 outlive the process that started it.
 """
 
-import json
 import logging
 import os
 import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -31,9 +30,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 class Emulator:
     """A running emulator; `endpoint_url` is `http://127.0.0.1:PORT`."""
 
-    def __init__(self, endpoint_url: str, ask: Callable[[str], Any]) -> None:
+    def __init__(self, endpoint_url: str) -> None:
         self.endpoint_url = endpoint_url
-        self._ask = ask
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
 
@@ -58,15 +56,6 @@ class Emulator:
                 self._clients[service] = made
             return self._clients[service]
 
-    def sent_notifications(self, topic_arn: str) -> list[tuple[str, str, str | None, dict[str, Any] | None]]:
-        """What was published to a topic, oldest first: message id, message, subject and message attributes.
-
-        moto sends no mail, but its topics keep what was published to them. With `MessageStructure: json` that is the
-        text for every protocol, where a subscriber sees only its own.
-        """
-        sent = self._ask(topic_arn)
-        return [(message_id, message, subject, attributes) for message_id, message, subject, attributes, _ in sent]
-
 
 @contextmanager
 def emulator() -> Iterator[Emulator]:
@@ -84,37 +73,17 @@ def emulator() -> Iterator[Emulator]:
         start_new_session=True,
     ) as server:
         try:
-            dialogue = _Dialogue(server)
-            yield Emulator(f"http://127.0.0.1:{dialogue.listen()}", dialogue.ask)
+            port = server.stdout.readline().decode().strip() if server.stdout else ""
+            if not port:
+                raise RuntimeError("the emulator did not start")
+            yield Emulator(f"http://127.0.0.1:{port}")
         finally:
             server.kill()
 
 
-class _Dialogue:
-    """Send the emulator a line of text and read a line of JSON: for data that no AWS call returns."""
-
-    def __init__(self, server: "subprocess.Popen[bytes]") -> None:
-        self._server = server
-        self._lock = threading.Lock()
-
-    def ask(self, question: str) -> Any:
-        with self._lock:
-            if self._server.stdin:
-                self._server.stdin.write(f"{question}\n".encode())
-                self._server.stdin.flush()
-            return self.listen()
-
-    def listen(self) -> Any:
-        line = self._server.stdout.readline() if self._server.stdout else b""
-        if not line:
-            raise RuntimeError("the emulator has ended, or did not start")
-        return json.loads(line)
-
-
 def main() -> None:
-    """Serve on a free port and print its number; answer with a topic's notifications to its ARN; end with the input."""
+    """Serve on a free port and print its number; end with the input."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 -- the parent process has no use for moto
-    from moto.sns.models import sns_backends  # noqa: PLC0415 -- likewise
 
     # Log errors inside moto only, not each request or unknown resources.
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -124,9 +93,7 @@ def main() -> None:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)
-    for topic_arn in sys.stdin:
-        topic = sns_backends[ACCOUNT_ID][REGION].topics[topic_arn.strip()]
-        print(json.dumps(topic.sent_notifications), flush=True)
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ class MappingConfiguration:
 class EventSourceMapping:
     """Polls a queue for one function, with as many workers as there are environments.
 
+    `quiet_queue_wait_seconds` is how long a poll of the queue waits for a message if there is a batching window: AWS
+    documents up to 20 seconds, and sees that the window is over only when the poll returns. 0 leaves the window only.
     `redeliver_immediately` makes the messages of a batch visible as soon as its invocation is killed or times out; AWS
     leaves them hidden for the rest of the queue's visibility timeout.
     """
@@ -55,9 +57,11 @@ class EventSourceMapping:
         sqs: Any,
         environments: Sequence[ExecutionEnvironment],
         *,
+        quiet_queue_wait_seconds: float = 0.0,
         redeliver_immediately: bool = False,
     ) -> None:
         self._configuration = configuration
+        self._long_poll_seconds = quiet_queue_wait_seconds if configuration.batching_window_seconds else 0.0
         self._sqs = sqs
         self._environments = environments
         self._show_again_at_once = redeliver_immediately
@@ -107,9 +111,12 @@ class EventSourceMapping:
         return invocation
 
     def _gather(self) -> list[Message]:
-        """One batch: the visible messages, and those that arrive within the window after the first."""
+        """One batch: the visible messages, and those that arrive within the window after the first.
+
+        Without a window, these are the messages of the first receive.
+        """
         batch: list[Message] = []
-        window_end = 0.0
+        window_end = poll_end = 0.0
         size_bytes = 0
         while len(batch) < self._configuration.batch_size and not self._stopping.is_set():
             room = (_PAYLOAD_LIMIT_BYTES - size_bytes) // self._largest_record_bytes
@@ -117,15 +124,18 @@ class EventSourceMapping:
             if wanted == 0:
                 break
             received = self._receive(wanted)
+            now = time.monotonic()
             if received and not batch:
-                window_end = time.monotonic() + self._configuration.batching_window_seconds
+                window_end = now + self._configuration.batching_window_seconds
+            if received:
+                poll_end = now + self._long_poll_seconds
             batch += received
             size_bytes += sum(len(encode_event(sqs_record(one, self._configuration.queue_arn))) for one in received)
-            left_seconds = window_end - time.monotonic()
-            if left_seconds <= 0 and len(received) < wanted:
+            is_over = now >= window_end and (bool(received) or now >= poll_end)
+            if is_over and len(received) < wanted:
                 break
             if not received:
-                self._stopping.wait(min(_PAUSE_SECONDS, left_seconds))
+                self._stopping.wait(min(_PAUSE_SECONDS, max(window_end, poll_end) - now))
         return batch
 
     def _receive(self, count: int) -> list[Message]:

@@ -28,18 +28,14 @@ class RateWindow:
         self._used += 1
         return self._used <= self.limit
 
-    def show(self, now: float) -> dict[str, int]:
-        """Limit, remaining requests and the reset, if shown, under the API's names."""
+    def headers(self, now: float) -> dict[str, str]:
+        """Limit, remaining requests and the reset, if shown, as the headers of every response."""
         self._renew(now)
         shown = {"limit": self.limit, "remaining": max(0, self.limit - self._used)}
         if self.reset_unit is not None:
             # Rounded up, so that the window is open at that time.
             shown["reset"] = math.ceil(self._ends_at * (1000 if self.reset_unit == "milliseconds" else 1))
-        return shown
-
-    def headers(self, now: float) -> dict[str, str]:
-        """The same, as the headers of every response."""
-        return {f"X-RateLimit-{name.title()}": str(value) for name, value in self.show(now).items()}
+        return {f"X-RateLimit-{name.title()}": str(value) for name, value in shown.items()}
 
     def _renew(self, now: float) -> None:
         if now >= self._ends_at:

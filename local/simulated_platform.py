@@ -174,18 +174,19 @@ class Platform:
             raise ApiError(400, 90000, "source.file, destination.volume and .location are needed.") from error
         if not all(isinstance(name, str) for name in (file_id, volume_name, location)):
             raise ApiError(400, 90000, "source.file, destination.volume and .location are strings.")
-        # The documentation of the start call spells the name with a capital I, that of the responses does not.
-        if "sse_aws_kms_key_Id" in asked:
-            asked["sse_aws_kms_key_id"] = asked.pop("sse_aws_kms_key_Id")
         with self.lock:
-            self._check_startable(file_id, volume_name, location)
+            volume = self.volume(volume_name)
+            if file_id not in self._files:
+                raise ApiError(404, 9009, "File not found.")
+            if self._files[file_id].get("storage", {}).get("type") != "PLATFORM":
+                raise ApiError(403, 9006, "This file cannot be exported.")
             job = Job(
                 id="".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(32)),
                 file=file_id,
                 volume=volume_name,
                 location=location,
                 steps=self.default_steps,
-                properties=self._volumes[volume_name]["service"].get("properties", {}) | asked,
+                properties=volume["service"].get("properties", {}) | asked,
                 overwrite=submission.get("overwrite") is True,
                 copy_only=copy_only,
             )
@@ -204,19 +205,6 @@ class Platform:
         """All requests so far, in order of arrival."""
         with self.lock:
             return tuple(self._log)
-
-    def _check_startable(self, file_id: str, volume_name: str, location: str) -> None:
-        volume = self.volume(volume_name)
-        if file_id not in self._files:
-            raise ApiError(404, 9009, "File not found.")
-        if self._files[file_id].get("storage", {}).get("type") != "PLATFORM":
-            raise ApiError(403, 9006, "This file cannot be exported.")
-        if volume["access_mode"] != "RW":
-            raise ApiError(403, 9026, "The volume is not writable.")
-        if not volume["active"]:
-            raise ApiError(409, 9069, "The volume is not active.")
-        if location.endswith("/"):
-            raise ApiError(400, 9072, "A location must not end with a slash.")
 
     def _move_file(self, job: Job) -> None:
         # A move leaves an alias of the new object in the project, which cannot be exported again.

@@ -16,7 +16,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 from local.artifact import ROOT, function_artifact, runtime_client
-from local.aws_proxy import AwsProxy, aws_proxy
+from local.aws_calls import called, messages_published
+from local.aws_proxy import AwsProxy, ForwardedCall, aws_proxy
 from local.deployment import Deployment, deploy
 from local.emulator import Emulator, create_bucket_with_acls, emulator
 from local.event_source_mapping import EventSourceMapping
@@ -82,12 +83,14 @@ class Stack:
     secret_arn: str = field(init=False)
     deployment: Deployment = field(init=False)
     mapping: EventSourceMapping = field(init=False)
+    _published: list[tuple[str, dict[str, str]]] = field(init=False, default_factory=list)
     content_mapping: EventSourceMapping | None = field(init=False, default=None)
 
     def __enter__(self) -> Self:
         with ExitStack() as parts:
             self.emulator = parts.enter_context(emulator())
             self.aws = parts.enter_context(aws_proxy(self.emulator.endpoint_url))
+            self.aws.reached = self._keep_published
             self.content_aws = parts.enter_context(aws_proxy(self.emulator.endpoint_url))
             self.api_url = parts.enter_context(serve(self.platform, self.api_port))
             self._create_what_exists_before()
@@ -167,10 +170,11 @@ class Stack:
         return received
 
     def mails(self) -> list[tuple[str, str, str]]:
-        """Event id, subject and text of the e-mail for every event published so far."""
-        sent = self.emulator.sent_notifications(self.deployment.outputs["ExportEventsTopicArn"])
-        bodies = [(subject or "", json.loads(message)) for _, message, subject, _ in sent]
-        return [(json.loads(body["default"])["id"], subject, body["email"]) for subject, body in bodies]
+        """Event id, subject and text of the e-mail for every event that the function has published so far.
+
+        The emulator sends no mail, so they are read from the calls.
+        """
+        return [(json.loads(texts["default"])["id"], subject, texts["email"]) for subject, texts in self._published]
 
     def messages_left(self, queue: str = "ExportQueue") -> int:
         """How many messages the queue of exports holds, or another of the stack's, hidden ones too.
@@ -267,6 +271,10 @@ class Stack:
             for message in answer["Messages"]:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             taken += answer["Messages"]
+
+    def _keep_published(self, reached: ForwardedCall) -> None:
+        if called(reached.request).operation == "PublishBatch":
+            self._published += messages_published(reached.request.content)
 
     def _keep_log_line(self, line: str) -> None:
         self.log_lines.append(line)

@@ -1,31 +1,31 @@
-"""The AWS CLI's part between a command line and boto3, as far as the project's own commands use it.
+"""A stand-in for the AWS CLI: options and their values by botocore's description of each operation.
 
-Options are checked against botocore's description of each operation, so that a misspelt one is rejected here too. Not
-modelled: paging, waiters, `--generate-cli-skeleton`, configuration files.
+So a misspelt option is rejected here too. Not modelled: paging, waiters, negated flags, configuration files.
 """
 
+import argparse
 import json
-import re
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import boto3
 import jmespath
 from botocore import xform_name
 from botocore.model import OperationModel, Shape
 
-_GLOBAL = {"--query", "--output", "--endpoint-url", "--region"}
+from local.http_messages import Reply, Request
+from local.loopback import Loopback, serving
+
 # `aws sns subscribe` has a name of its own for the parameter Endpoint.
-_RENAMED = {"--notification-endpoint": "--endpoint"}
+_RENAMED = {"Endpoint": "notification-endpoint"}
 _AWS = """\
 #!{python} -IS
 import http.client, json, sys
-connection = http.client.HTTPConnection("127.0.0.1", {port})
+connection = http.client.HTTPConnection("{address}")
 connection.request("POST", "/", json.dumps(sys.argv[1:]))
 answer = connection.getresponse()
 print(answer.read().decode(), file=sys.stdout if answer.status == 200 else sys.stderr)
@@ -33,36 +33,25 @@ sys.exit(answer.status != 200)
 """
 
 
-class UsageError(Exception):
-    """A command that the CLI rejects before it sends anything."""
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
 
 
 def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | None = None) -> str:
     """Run a command and return what the CLI would print; `arguments` follow the word `aws`.
 
-    Raises UsageError for an unknown service, operation or option, botocore's ParamValidationError for a value of the
-    wrong shape, and its ClientError for an error of AWS.
+    Raises botocore's errors, KeyError for an unknown operation, and ValueError for an unknown option.
     """
-    arguments = [_RENAMED.get(word, word) for word in arguments]
-    options = {name: values[-1] for name, values in _options(arguments) if name in _GLOBAL}
-    positional = [one for one in _positional(arguments) if not one.startswith("-")]
-    if len(positional) < 2 or positional[0] not in session.get_available_services():
-        raise UsageError(f"no such command: {' '.join(positional)}")
-    service, operation = positional[:2]
-    client = session.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=options.get("--endpoint-url", endpoint_url),
-        region_name=options.get("--region"),
-    )
-    name = {xform_name(one, "-"): one for one in client.meta.service_model.operation_names}.get(operation)
-    if name is None:
-        raise UsageError(f"{service} has no operation {operation}")
-    model = client.meta.service_model.operation_model(name)
-    own = [(option, values) for option, values in _options(arguments) if option not in _GLOBAL]
-    answer = getattr(client, xform_name(name))(**_parameters(model, own))
+    service, operation, *options = arguments
+    client = session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+    names = {xform_name(name, "-"): name for name in client.meta.service_model.operation_names}
+    given = vars(_parser(client.meta.service_model.operation_model(names[operation])).parse_args(options))
+    query, output = given.pop("query"), given.pop("output")
+    answer = getattr(client, xform_name(names[operation]))(**given)
     answer.pop("ResponseMetadata", None)
-    found = jmespath.search(options["--query"], answer) if "--query" in options else answer
-    return _shown(found, options.get("--output", "json"))
+    found = jmespath.search(query, answer)
+    return json.dumps(found, indent=4, default=str) if output == "json" else _text(found)
 
 
 @contextmanager
@@ -72,104 +61,49 @@ def installed(folder: Path, session: boto3.Session, endpoint_url: str | None = N
     It only passes its arguments to this process, so that no command has to load boto3.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            words = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            try:
-                status, shown = 200, run(words, session, endpoint_url)
-            except Exception as error:  # noqa: BLE001 -- shown to the shell, whose command then fails
-                status, shown = 500, repr(error)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(shown.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        (folder / "aws").write_text(_AWS.format(python=sys.executable, port=server.server_port))
-        (folder / "aws").chmod(0o755)
+    def answer(request: Request) -> Reply:
         try:
-            yield
-        finally:
-            server.shutdown()
+            return Reply(200, run(json.loads(request.content), session, endpoint_url).encode())
+        except Exception as error:  # noqa: BLE001 -- shown to the shell, whose command then fails
+            return Reply(500, repr(error).encode())
+
+    server = Loopback(answer)
+    with serving(server):
+        (folder / "aws").write_text(_AWS.format(python=sys.executable, address=server.address))
+        (folder / "aws").chmod(0o755)
+        yield
 
 
-def _positional(arguments: Sequence[str]) -> list[str]:
-    """Service and operation, which may have global options in front, each with one value."""
-    rest = list(arguments)
-    while rest and rest[0] in _GLOBAL:
-        rest = rest[2:]
-    return rest[:2]
-
-
-def _options(arguments: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Each option with the values behind it."""
-    found: list[tuple[str, list[str]]] = []
-    command = _positional(arguments)
-    for one in arguments:
-        if one.startswith("--"):
-            found.append((one, []))
-        elif command and one == command[0] and (not found or found[-1][1]):
-            command.pop(0)
-        elif not found:
-            raise UsageError(f"unexpected: {one}")
+def _parser(operation: OperationModel) -> _Parser:
+    parser = _Parser(allow_abbrev=False)
+    parser.add_argument("--query", default="@")
+    parser.add_argument("--output", default="json", choices=("json", "text"))
+    for name, shape in (operation.input_shape.members if operation.input_shape else {}).items():
+        option = f"--{_RENAMED.get(name) or xform_name(name, '-')}"
+        if shape.type_name == "list":
+            read = partial(_value, shape.member)
+            parser.add_argument(option, dest=name, default=argparse.SUPPRESS, nargs="+", type=read, action=_List)
         else:
-            found[-1][1].append(one)
-    return found
+            parser.add_argument(option, dest=name, default=argparse.SUPPRESS, type=partial(_value, shape))
+    return parser
 
 
-def _parameters(model: OperationModel, options: Sequence[tuple[str, list[str]]]) -> dict[str, Any]:
-    shapes: Mapping[str, Shape] = model.input_shape.members if model.input_shape else {}
-    members = {f"--{xform_name(name, '-')}": name for name in shapes}
-    negated = {f"--no-{option[2:]}": option for option in members if shapes[members[option]].type_name == "boolean"}
-    parameters: dict[str, Any] = {}
-    for option, values in options:
-        if option in negated:
-            parameters[members[negated[option]]] = False
-        elif option in members:
-            parameters[members[option]] = _value(shapes[members[option]], values)
-        else:
-            raise UsageError(f"unknown option {option}")
-    return parameters
+class _List(argparse.Action):
+    """Keeps the values of a list, which may also be one value: the whole list as JSON."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: str | None = None) -> None:
+        setattr(namespace, self.dest, values[0] if isinstance(values[0], list) else values)
 
 
-def _value(shape: Shape, values: Sequence[str]) -> Any:
+def _value(shape: Shape, text: str) -> Any:
     """An option's value, JSON, shorthand or plain text, as the API's type."""
-    texts = [_content(value) for value in values]
-    if shape.type_name == "boolean" and not texts:
-        return True
-    if shape.type_name in ("structure", "map", "list") and texts and re.match(r"\s*[\[{]", texts[0]):
-        given = json.loads(" ".join(texts))
-        return [given] if shape.type_name == "list" and isinstance(given, dict) else given
-    if shape.type_name == "list":
-        return [_value(shape.member, [text]) for text in texts]  # type: ignore[attr-defined]
-    if len(texts) != 1:
-        raise UsageError(f"one value is expected, not {len(texts)}: {' '.join(texts)}")
+    if text.startswith("file://"):
+        text = Path(text.removeprefix("file://")).read_text()
     if shape.type_name in ("structure", "map"):
-        return dict(pair.split("=", 1) for pair in texts[0].split(","))
-    return _scalar(shape.type_name, texts[0])
+        return json.loads(text) if text[0] in "[{" else dict(pair.split("=", 1) for pair in text.split(","))
+    return int(text) if shape.type_name in ("integer", "long") else text
 
 
-def _scalar(kind: str, text: str) -> Any:
-    if kind in ("integer", "long"):
-        return int(text)
-    if kind in ("float", "double"):
-        return float(text)
-    return text
-
-
-def _content(value: str) -> str:
-    return Path(value.removeprefix("file://")).read_text() if value.startswith("file://") else value
-
-
-def _shown(found: Any, output: str) -> str:
-    if output == "json":
-        return "" if found in ({}, None) else json.dumps(found, indent=4, default=str)
-    if output != "text":
-        raise UsageError(f"unknown output {output}")
-    rows = found if isinstance(found, list) else [found]
-    if not any(isinstance(row, list) for row in rows):
-        rows = [rows]
-    return "\n".join("\t".join("None" if cell is None else str(cell) for cell in row) for row in rows)
+def _text(found: Any) -> str:
+    cells = found if isinstance(found, list) else [found]
+    return "\t".join("None" if cell is None else str(cell) for cell in cells)

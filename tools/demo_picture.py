@@ -18,7 +18,7 @@ LEFT_OUT = "…"
 _PROMPT = "$ make demo"
 
 _POLL = re.compile(r" *[0-9.]+ s  (?P<poll>.*)")
-_SECONDS = re.compile(r"[0-9]+ s\b")
+_VARIABLE = re.compile(r"[0-9]+(?= s\b| passed| skipped)")
 
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _CHARACTER, _LINE, _MARGIN, _BAR = 8.4, 20, 16, 28
@@ -64,10 +64,10 @@ def shown_part(output: str) -> list[str]:
 
 
 def facts(lines: Iterable[str]) -> set[str]:
-    """The lines that are the same in each run: without times, and without polls that published nothing."""
+    """What is the same in each run: lines without times and numbers of checks, and polls that published something."""
     polls = {line: _POLL.match(line) for line in lines}
     published = {poll["poll"] for poll in polls.values() if poll and "published: " in poll["poll"]}
-    return published | {_SECONDS.sub("… s", line) for line, poll in polls.items() if not poll}
+    return published | {_VARIABLE.sub("…", line) for line, poll in polls.items() if not poll}
 
 
 def svg(lines: Iterable[str]) -> str:

@@ -1,6 +1,5 @@
 """`make docs`: writes `docs/events.md` from `docs/asyncapi.yaml` and the JSON Schemas it refers to."""
 
-import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,9 +55,7 @@ def _message(name: str, message: Mapping[str, Any], schema: Schema, parts: Mappi
             ),
         )
     yield _fields_table(schema, parts)
-    yield f"Example ([more](../schemas/examples/valid/{name})):"
-    file = DOCUMENT.parent / message["examples"][0]["payload"]["$ref"]
-    yield f"```json\n{_json(json.loads(file.read_text('utf-8')))}\n```"
+    yield f"[An example]({message['examples'][0]['payload']['$ref']}), and [more](../schemas/examples/valid/{name})."
 
 
 def _fields_table(schema: Schema, parts: Mapping[str, Schema]) -> str:
@@ -153,20 +150,6 @@ def _resolved_keyword(keyword: str, value: Any, home: str) -> Any:
 
 def _text(text: str) -> str:
     return textwrap.fill(text.strip(), _WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _json(value: Any, indent: str = "") -> str:
-    """JSON with each value on one line if it fits."""
-    line = json.dumps(value, ensure_ascii=False)
-    # Leave room for the field's name and a comma.
-    if not isinstance(value, dict | list) or len(indent + line) < _WIDTH - 15:
-        return line
-    inner = f"{indent}  "
-    if isinstance(value, list):
-        parts, (left, right) = [_json(one, inner) for one in value], "[]"
-    else:
-        parts, (left, right) = [f"{json.dumps(name)}: {_json(one, inner)}" for name, one in value.items()], "{}"
-    return f"{left}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{right}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

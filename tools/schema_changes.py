@@ -58,70 +58,44 @@ def changes(old: Schemas, new: Schemas) -> list[str]:
         if name not in new:
             broken.append(f"{name}: the schema is gone")
             continue
-        compare = _accepted if name.startswith(ACCEPTED_PREFIX) else _published
-        found = compare(_plain(old[name], name, old), _plain(new[name], name, new), "")
+        before, after = (_plain(schemas[name], name, schemas) for schemas in (old, new))
+        found = _broken(before, after, "", may_widen=name.startswith(ACCEPTED_PREFIX))
         broken += [f"{name}: {sentence}" for sentence in found]
     return broken
 
 
-def _published(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[str]:
+def _broken(old: Mapping[str, Any], new: Mapping[str, Any], path: str, *, may_widen: bool) -> Iterator[str]:
+    """The promises of a schema that a new one breaks; `may_widen` is true for what the app accepts."""
+    if may_widen and old == _NOTHING:
+        return
+    yield from _gone_fields(old, new, path)
     for keyword in sorted(old.keys() | new.keys()):
         before, after = old.get(keyword), new.get(keyword)
         if keyword == "properties":
-            yield from _gone_fields(old, new, path)
             for name, field in (before or {}).items():
-                yield from _published(field, (after or {}).get(name, field), _below(path, name))
+                yield from _broken(field, (after or {}).get(name, field), _below(path, name), may_widen=may_widen)
         elif keyword == "required":
-            yield from (f"{_below(path, name)} may be missing" for name in sorted((before or set()) - (after or set())))
-        elif keyword in _SUBSCHEMA and before and after:
-            yield from _published(before, after, path + _SUBSCHEMA[keyword])
+            then, now = before or set(), after or set()
+            names, what = (now - then, "is needed") if may_widen else (then - now, "may be missing")
+            yield from (f"{_below(path, name)} {what}" for name in sorted(names))
+        elif keyword in _SUBSCHEMA and after and (before or may_widen):
+            yield from _broken(before or {}, after, path + _SUBSCHEMA[keyword], may_widen=may_widen)
         elif keyword in _SUBSCHEMAS and before and after and len(before) == len(after):
             for number, (one, other) in enumerate(zip(before, after, strict=True), 1):
-                yield from _published(one, other, f"{path}({keyword} {number})")
-        elif before != after:
-            yield _difference(path, keyword, before, after)
-
-
-def _accepted(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[str]:
-    if old == _NOTHING:
-        return
-    yield from _gone_fields(old, new, path)
-    # A removed rule accepts more.
-    for keyword, after in sorted(new.items()):
-        before = old.get(keyword)
-        if keyword == "properties":
-            for name, field in (before or {}).items():
-                yield from _accepted(field, after.get(name, field), _below(path, name))
-        elif keyword == "required":
-            yield from (f"{_below(path, name)} is needed" for name in sorted(after - (before or set())))
-        elif keyword in _SUBSCHEMA:
-            yield from _accepted(before or {}, after, path + _SUBSCHEMA[keyword])
-        elif not _accepts_as_much(keyword, before, after):
+                yield from _broken(one, other, f"{path}({keyword} {number})", may_widen=may_widen)
+        elif before != after and not (may_widen and _accepts_as_much(keyword, before, after)):
             yield _difference(path, keyword, before, after)
 
 
 def _accepts_as_much(keyword: str, before: Any, after: Any) -> bool:
-    if before == after:
-        return True
-    if before is None:
-        return False
+    """Whether a changed rule accepts all that it did; a removed one does."""
+    if before is None or after is None:
+        return after is None
     if keyword == "type":
         return bool(before <= (after | {"integer"} if "number" in after else after))
     if keyword == "enum":
         return all(value in after for value in before)
-    if keyword in _AT_MOST:
-        return bool(before <= after)
-    if keyword in _AT_LEAST:
-        return bool(before >= after)
-    if keyword == "anyOf":
-        return all(any(_is_as_wide(one, other) for other in after) for one in before)
-    if keyword == "allOf":
-        return all(any(_is_as_wide(one, other) for one in before) for other in after)
-    return False
-
-
-def _is_as_wide(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    return not any(_accepted(old, new, ""))
+    return bool((keyword in _AT_MOST and before <= after) or (keyword in _AT_LEAST and before >= after))
 
 
 def _gone_fields(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -144,19 +118,13 @@ def _plain(schema: Any, home: str, schemas: Schemas) -> dict[str, Any]:
         return {} if schema else _NOTHING
     plain: dict[str, Any] = {}
     if "$ref" in schema:
-        file, _, pointer = schema["$ref"].partition("#")
+        file, _, name = schema["$ref"].partition("#/$defs/")
         target = file.removesuffix(SUFFIX) or home
-        plain = _plain(_pointed_to(schemas[target], pointer.split("/")[1:]), target, schemas)
+        plain = _plain(schemas[target]["$defs"][name], target, schemas)
     for keyword, value in schema.items():
         if keyword not in _ANNOTATIONS | {"$ref"}:
             plain = _both(plain, _plain_keyword(keyword, value, home, schemas))
     return plain
-
-
-def _pointed_to(schema: Any, steps: Sequence[str]) -> Any:
-    for step in steps:
-        schema = schema[step]
-    return schema
 
 
 def _plain_keyword(keyword: str, value: Any, home: str, schemas: Schemas) -> dict[str, Any]:

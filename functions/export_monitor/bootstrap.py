@@ -8,6 +8,7 @@ from typing import Any
 
 from export_monitor.adapters.aws.calls import AwsCalls
 from export_monitor.adapters.aws.clients import lazy_clients, real_clients
+from export_monitor.adapters.aws.dynamodb.content_checks import ContentChecks
 from export_monitor.adapters.aws.dynamodb.fault_log import FaultLog
 from export_monitor.adapters.aws.dynamodb.group_ledger import GroupLedger
 from export_monitor.adapters.aws.dynamodb.ledger import Ledger
@@ -22,14 +23,16 @@ from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
 from export_monitor.adapters.sevenbridges.session import ApiSession, Transport
 from export_monitor.adapters.sevenbridges.transport import HttpTransport
 from export_monitor.application.concluding import Concluder
+from export_monitor.application.content_requests import ContentRequests
 from export_monitor.application.discovery import Discovery
 from export_monitor.application.enqueue import StartEventEnqueuer
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import Reporter
 from export_monitor.application.topping_up import ToppingUp
-from export_monitor.application.watcher import ExportWatcher
+from export_monitor.application.watcher import ContentChecking, ExportWatcher
+from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.time_budget import TimeBudget
-from export_monitor.settings import read_settings
+from export_monitor.settings import ContentSettings, read_settings
 
 # The API's limit is 1,000 requests in five minutes; discovery takes a tenth of it at most, whatever its interval is.
 _DISCOVERY_REQUESTS = 100
@@ -106,10 +109,21 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
         registry=registry,
         random=overrides.random,
         pause=overrides.pause,
+        content=_content_checking(settings.content, calls, client) if settings.content else None,
+        crowding=Crowding(),
     )
     enqueuer = StartEventEnqueuer(queue, settings.start_event_source, report)
     discovery = None
     if registry:
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
         discovery = Discovery(api(share), registry, queue, report, settings.export_buckets)
-    return App(watcher, ToppingUp(watcher, queue, report), enqueuer, discovery, budget)
+    return App(watcher, ToppingUp(watcher, queue, report, watcher.crowding), enqueuer, discovery, budget)
+
+
+def _content_checking(
+    settings: ContentSettings, calls: AwsCalls, client: Callable[..., Callable[[], Any]]
+) -> ContentChecking:
+    checks = ContentChecks(Table(calls, client("dynamodb"), settings.table_name))
+    # It only sends.
+    queue = ExportQueue(calls, client("sqs"), settings.queue_url, dead_letter_queue_url="")
+    return ContentChecking(ContentRequests(checks, queue), settings.policy)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from export_monitor.domain.content.eligibility import GIB, ContentPolicy
 from export_monitor.domain.grace import OBJECT_POLL_SECONDS, GracePolicy
 from export_monitor.domain.poll_schedule import PollSchedule
 
@@ -41,11 +42,21 @@ class Settings:
     group_ledger_table_name: str
     discovery_minutes: int
     grace: GracePolicy
+    content: "ContentSettings | None"
 
     @property
     def token_secret_region(self) -> str:
         """The region of the secret; it may differ from the function's."""
         return self.token_secret_arn.split(":")[3]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSettings:
+    """The settings of the content check, where it is on."""
+
+    policy: ContentPolicy
+    queue_url: str
+    table_name: str
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -60,6 +71,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     object_grace = reader.read("OBJECT_GRACE_SECONDS", _number(0, 3600))
     not_found_grace = reader.read("NOT_FOUND_GRACE_SECONDS", _number(0, 3600))
     discovery_minutes = reader.read("DISCOVERY_MINUTES", _whole_number(range(2, 1441), or_zero=True))
+    content = _read_content(reader, environment)
     buckets = reader.read("EXPORT_BUCKETS", _names)
     secret_arn = reader.read("TOKEN_SECRET_ARN", _secret_arn)
     texts = {
@@ -98,12 +110,22 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             not_found_grace=not_found_grace,
             refusal_grace=refusal_hours * _HOUR,
         ),
+        content=content,
     )
 
 
+def _read_content(reader: "_Reader", environment: Mapping[str, str]) -> ContentSettings | None:
+    max_gib = reader.read("CONTENT_CHECK_MAX_GIB", _number(0, 51200))
+    if not max_gib:
+        return None
+    policy = ContentPolicy(max_gib * GIB, environment.get("AWS_REGION") or None)
+    queue_url = reader.read("CONTENT_QUEUE_URL", _text)
+    return ContentSettings(policy, queue_url, reader.read("CONTENT_CHECKS_TABLE_NAME", _text))
+
+
 @dataclass(frozen=True, slots=True)
-class ContentSettings:
-    """The same for the content worker."""
+class ContentWorkerSettings:
+    """The settings of the content worker."""
 
     export_buckets: tuple[str, ...]
     content_queue_url: str
@@ -112,10 +134,10 @@ class ContentSettings:
     part_bytes: int
 
 
-def read_content_settings(environment: Mapping[str, str]) -> ContentSettings:
+def read_content_settings(environment: Mapping[str, str]) -> ContentWorkerSettings:
     """Read the content worker's environment. Raises SettingsError, as `read_settings` does."""
     reader = _Reader(environment)
-    settings = ContentSettings(
+    settings = ContentWorkerSettings(
         export_buckets=reader.read("EXPORT_BUCKETS", _names),
         content_queue_url=reader.read("CONTENT_QUEUE_URL", _text),
         dead_letter_queue_url=reader.read("DEAD_LETTER_QUEUE_URL", _text),

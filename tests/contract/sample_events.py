@@ -1,4 +1,4 @@
-"""One watch for each reason to fail, and for a completed export; their events are the published examples.
+"""Watches and groups with every ending; their events are the published examples.
 
 `python -m tests.contract.sample_events` with `functions` on the path writes the example files.
 """
@@ -12,12 +12,15 @@ from typing import Any
 from export_monitor.adapters.sevenbridges.responses import parse_denial, parse_job
 from export_monitor.domain.assessment import Snapshot, assess
 from export_monitor.domain.canned_acls import EVERYONE
+from export_monitor.domain.content.results import ContentVerdict, Fault
 from export_monitor.domain.events import SnsMessage, build_message
 from export_monitor.domain.grace import Conclude, GracePolicy, decide
+from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import (
     Denied,
     ExportJob,
     Grant,
+    Group,
     ObjectAcl,
     ObjectForbidden,
     ObjectNotFound,
@@ -100,11 +103,14 @@ OBJECT = StoredObject(
     head_and_tail=Unread("a format of this name has no end-of-file marker"),
     acl=ObjectAcl("owner", frozenset({Grant("owner", "FULL_CONTROL"), Grant(EVERYONE, "READ")})),
 )
+SOUND = ContentVerdict("VCF", bytes_read=1234, units=2, inflated_bytes=5678, fault=None)
+DAMAGED = ContentVerdict("VCF", 0, 0, 0, Fault(0, "the CRC32 of the inflated block is wrong"))
 REFUSED = "S3 denies access to s3://bucket/output.vcf."
 
 # By the schema and the name of the example.
 ENDINGS: Mapping[tuple[str, str], Snapshot] = {
     ("cgc.export.completed.v1", "documented-job"): Snapshot(COMPLETED, VOLUME, FILE, OBJECT),
+    ("cgc.export.completed.v1", "content-verified"): Snapshot(COMPLETED, VOLUME, FILE, OBJECT, SOUND),
     ("cgc.export.completed.v1", "volume-not-on-amazon-s3"): Snapshot(COMPLETED, replace(VOLUME, type="gcs"), FILE),
     ("cgc.export.failed.v1", "documented-job"): Snapshot(FAILED, file=FAILED_FILE),
     ("cgc.export.failed.v1", "EXPORT_NOT_FOUND"): Snapshot(denied(404, 9008, "Job not found.")),
@@ -114,6 +120,7 @@ ENDINGS: Mapping[tuple[str, str], Snapshot] = {
         COMPLETED, VOLUME, FILE, ObjectNotFound("bucket", ("output.vcf",))
     ),
     ("cgc.export.failed.v1", "OBJECT_MISMATCH"): Snapshot(COMPLETED, VOLUME, FILE, replace(OBJECT, size=1000)),
+    ("cgc.export.failed.v1", "OBJECT_MISMATCH-content"): Snapshot(COMPLETED, VOLUME, FILE, OBJECT, DAMAGED),
     ("cgc.export.failed.v1", "OBJECT_FORBIDDEN"): Snapshot(COMPLETED, VOLUME, FILE, ObjectForbidden("bucket", REFUSED)),
     ("cgc.export.failed.v1", "TIMED_OUT"): Snapshot(RUNNING),
     ("cgc.export.failed.v1", "TIMED_OUT-after-completion"): Snapshot(COMPLETED, Unavailable("HTTP 503"), FILE),
@@ -132,12 +139,37 @@ def example(schema: str, name: str) -> Any:
     return published(message)
 
 
-def example_file(schema: str, name: str) -> Path:
-    return DIRECTORY / "examples" / "valid" / schema / f"{name}.json"
+STARTED, ENDED = 1466018259.0, 1466104659.0
+CONFLICT = FailedMember(
+    export_id="DMqdv6gRq79BkNyHZnc6rhweyJt9KSAY",
+    reason="EXPORT_FAILED",
+    message="Destination already contains an object.",
+    code=9107,
+    file="57679b78f5b039a7e7fde6a9",
+    volume="rfranklin/output",
+    location="_4_s3_file.jpg",
+)
+UNKNOWN = FailedMember("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "EXPORT_NOT_FOUND", "Job not found.", 9008)
+GROUPS: Mapping[str, tuple[GroupProgress, list[FailedMember]]] = {
+    "completed": (GroupProgress(Group("run-42", 250), 250, 0, STARTED), []),
+    "failed": (GroupProgress(Group("run-42", 250), 248, 2, STARTED), [CONFLICT, UNKNOWN]),
+    "incomplete": (GroupProgress(Group("run-42", 250), 247, 1, STARTED), [UNKNOWN]),
+}
+
+
+def examples() -> dict[Path, Any]:
+    """The published events by the files of the examples."""
+    events = {key: example(*key) for key in ENDINGS}
+    for name, group in GROUPS.items():
+        events[CONCLUDED_TYPE, name] = published(concluded_message(*group, ENDED, API))
+    return {DIRECTORY / "examples" / "valid" / schema / f"{name}.json": one for (schema, name), one in events.items()}
+
+
+def as_text(event: Any) -> str:
+    return json.dumps(event, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    for key in ENDINGS:
-        example_file(*key).parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(example(*key), indent=2, ensure_ascii=False)
-        example_file(*key).write_text(text + "\n", "utf-8")
+    for path, event in examples().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_text(event), "utf-8")

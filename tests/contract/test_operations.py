@@ -246,15 +246,11 @@ def test_polls_that_the_page_counts_are_the_schedule_s() -> None:
         return count
 
     text = " ".join(PAGE.split())
-    counted = re.search(r"(\d+) for one of a minute, (\d+) for ten minutes, (\d+) for an hour, (\d+) for a day", text)
+    counted = re.search(
+        r"(\d+) for an export of a minute, (\d+) for ten minutes, (\d+) for an hour, (\d+) for a day", text
+    )
     assert counted is not None
     assert [int(count) for count in counted.groups()] == [polls(60), polls(600), polls(3600), polls(86400)]
-
-
-def test_dashboard_is_json_that_names_the_stack() -> None:
-    assert {one.dimensions for one in shown_on(dashboard_body()) if one.namespace == "CgcExportMonitor"} == {
-        frozenset({("service", "${AWS::StackName}")})
-    }
 
 
 def test_query_for_refused_access_has_the_reasons_that_count_as_such() -> None:

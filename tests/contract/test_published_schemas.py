@@ -1,8 +1,7 @@
 """Published events: what the code emits is what the JSON Schemas say, neither more nor less."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from export_monitor.adapters.sevenbridges.responses import json_object, parse_job
-from export_monitor.domain.assessment import Snapshot
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE, MAX_MESSAGE_BYTES
+from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
-from export_monitor.domain.model import Group, Unavailable, Watch
-from export_monitor.domain.start_events import MAX_GROUP_SIZE, parse_event
+from export_monitor.domain.model import Group
+from export_monitor.domain.start_events import MAX_GROUP_SIZE
 from export_monitor.domain.verdicts import CheckStatus, Failure, Reason
-from tests.contract import group_endings
 from tests.contract.sample_events import (
-    COMPLETED,
     ENDINGS,
-    FILE,
-    OBJECT,
-    VOLUME,
-    ending,
+    as_text,
     example,
-    example_file,
+    examples,
     published,
 )
 from tests.contract.schema_files import CONTENTS, example_files, example_id, validator
-from tests.unit.builders import a_message
 
 NOW = 1466018264.0
 PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE, CONCLUDED_TYPE}
 # The exemplary events by their files.
-EXAMPLES = {example_file(*key): example(*key) for key in ENDINGS} | {
-    group_endings.example_file(name): group_endings.example(name) for name in group_endings.GROUPS
-}
+EXAMPLES = examples()
 
 IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
 TEXTS = st.none() | st.text(max_size=1024)
@@ -59,7 +48,7 @@ def test_published_example_is_what_the_code_emits(path: Path) -> None:
     event = EXAMPLES[path]
     check(event)
     assert event["type"] == path.parent.name
-    assert path.read_text("utf-8") == json.dumps(event, indent=2, ensure_ascii=False) + "\n"
+    assert path.read_text("utf-8") == as_text(event)
 
 
 def test_there_is_an_example_for_each_reason_and_every_example_is_tested() -> None:
@@ -89,38 +78,6 @@ def test_event_with_new_fields_is_still_valid_for_a_consumer(key: tuple[str, str
     event["later"] = event["data"]["later"] = event["data"]["watch"]["later"] = 1
     validator(key[0]).validate(event)
     assert not validator(key[0], closed=True).is_valid(event)
-
-
-@pytest.mark.parametrize("too_large", ["later", "properties"])
-def test_event_of_a_job_too_large_for_sns_is_as_its_schema_says(too_large: str) -> None:
-    job = replace(COMPLETED, body={**COMPLETED.body, too_large: {"a": "x" * MAX_MESSAGE_BYTES}})
-    answers = replace(ENDINGS[COMPLETED_TYPE, "documented-job"], job=job)
-    watch = Watch(parse_event({"export_id": job.id}, ""), a_message())
-    message = ending(answers, watch, NOW)
-    assert message
-    assert message.size_bytes <= MAX_MESSAGE_BYTES
-    check(published(message))
-
-
-def event_of(body: bytes) -> Any:
-    """The event that ends the watch of export `a`, of the API's bytes."""
-    job = parse_job(json_object(body) or {}, "a")
-    answers = Snapshot(job or Unavailable("not the API's own answer"), VOLUME, FILE, OBJECT)
-    message = ending(answers, Watch(parse_event({"export_id": "a"}, ""), a_message()), NOW)
-    assert message
-    return published(message)
-
-
-@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999"])
-def test_number_that_is_not_json_never_reaches_a_consumer(number: bytes) -> None:
-    check(event_of(b'{"id": "a", "state": "FAILED", "later": %s}' % number))
-
-
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-10:00"])
-@pytest.mark.parametrize("field", ["started_on", "finished_on"])
-@pytest.mark.parametrize("state", ["COMPLETED", "FAILED"])
-def test_time_at_the_edge_of_the_calendar_ends_a_watch_like_any_other(at: str, field: str, state: str) -> None:
-    check(event_of(json.dumps({"id": "a", "state": state, "destination": {"volume": "o/v"}, field: at}).encode()))
 
 
 def test_enums_and_limits_of_the_schemas_are_those_of_the_code() -> None:

@@ -1,16 +1,15 @@
 """The tables of the README and of `docs/parameters.md` say what the template, the code and the benchmarks say."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
 from botocore import xform_name
+from samtranslator.yaml_helper import yaml_parse
 
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES
 from export_monitor.domain.verdicts import Reason
+from local.template import template
 from tests.contract.pages import tables
 from tools.build_function import FUNCTIONS, Function, modules_of
 
@@ -20,25 +19,17 @@ PARAMETERS = (ROOT / "docs" / "parameters.md").read_text()
 BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text()
 
 
-class Loader(yaml.SafeLoader):
-    """Reads a template with CloudFormation's short forms, which are of no interest here."""
-
-
-Loader.add_multi_constructor("!", lambda _loader, _suffix, node: str(node.value))
-TEMPLATE: Mapping[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loader)  # noqa: S506 -- a safe loader
-
-
 def test_parameters_are_the_template_s() -> None:
     documented = {row[0].strip("` "): row[1].strip("`") for row in tables(PARAMETERS, "All parameters")[0]}
     declared = {
         name: "none" if "Default" not in parameter else str(parameter["Default"]) or "empty"
-        for name, parameter in TEMPLATE["Parameters"].items()
+        for name, parameter in template()["Parameters"].items()
     }
     assert documented == declared
 
 
 def test_every_parameter_has_a_description() -> None:
-    assert {name for name, parameter in TEMPLATE["Parameters"].items() if not parameter["Description"]} == set()
+    assert {name for name, parameter in template()["Parameters"].items() if not parameter["Description"]} == set()
 
 
 def test_checks_are_the_code_s() -> None:
@@ -74,15 +65,15 @@ def test_idle_cost_is_the_cost_page_s() -> None:
 
 
 def test_receives_that_the_schedule_counts_on_are_the_queue_s() -> None:
-    assert TEMPLATE["Resources"]["ExportQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+    assert template()["Resources"]["ExportQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
 
 
 def test_what_holds_data_goes_with_the_stack_and_stays_where_an_update_replaces_it() -> None:
-    consumer = yaml.load((ROOT / "examples/consumer/template.yaml").read_text(), Loader)  # noqa: S506 -- likewise
+    consumer = yaml_parse((ROOT / "examples/consumer/template.yaml").read_text())
     kinds = {"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
     policies = {
         (one["Type"], one.get("DeletionPolicy"), one.get("UpdateReplacePolicy"))
-        for template in (TEMPLATE, consumer)
+        for template in (template(), consumer)
         for one in template["Resources"].values()
         if one["Type"] in kinds
     }

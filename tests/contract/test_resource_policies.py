@@ -106,12 +106,14 @@ def test_every_queue_and_topic_denies_requests_without_tls(
 def test_export_queue_lets_in_the_rule_of_the_stack_and_the_topics_that_are_named() -> None:
     lets_in = allowed(policies_on("AWS::SQS::QueuePolicy")["ExportQueue"])
     assert lets_in.keys() == {"StartEventRule", "StartEventTopics"}
-    rule, topics = lets_in["StartEventRule"], lets_in["StartEventTopics"]
-    assert rule["Principal"] == {"Service": "events.amazonaws.com"}
-    assert rule["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["StartEventRule", "Arn"]}}}
-    assert topics["Principal"] == {"Service": "sns.amazonaws.com"}
-    assert topics["Condition"] == {"ArnEquals": {"aws:SourceArn": EVERY_PART["StartEventTopicArns"].split(",")}}
-    assert {one["Action"] for one in (rule, topics)} == {"sqs:SendMessage"}
+    check_sender(lets_in["StartEventRule"], "events", {"Fn::GetAtt": ["StartEventRule", "Arn"]})
+    check_sender(lets_in["StartEventTopics"], "sns", EVERY_PART["StartEventTopicArns"].split(","))
+
+
+def check_sender(statement: Statement, service: str, source: Any) -> None:
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": source}}
 
 
 def test_no_topic_is_let_in_where_none_is_named() -> None:
@@ -120,9 +122,7 @@ def test_no_topic_is_let_in_where_none_is_named() -> None:
 
 def test_dead_letter_queue_lets_in_the_rule_of_the_stack_alone() -> None:
     [rule] = allowed(policies_on("AWS::SQS::QueuePolicy")["DeadLetterQueue"]).values()
-    assert rule["Principal"] == {"Service": "events.amazonaws.com"}
-    assert rule["Action"] == "sqs:SendMessage"
-    assert rule["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["StartEventRule", "Arn"]}}}
+    check_sender(rule, "events", {"Fn::GetAtt": ["StartEventRule", "Arn"]})
 
 
 def test_events_are_published_by_the_function_alone() -> None:

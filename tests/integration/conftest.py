@@ -11,6 +11,7 @@ from local.simulated_api import serve
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack, deliver_to
 from tests import fakes
+from tests.cloudwatch import Alarm
 from tests.integration.harness import FILE, World
 from tests.integration.role import rights_exceeded
 
@@ -44,6 +45,13 @@ def deployed() -> Iterator[Stack]:
         yield stack
         assert TOKEN not in "\n".join(stack.log_lines)
         assert rights_exceeded(stack) == set()
+
+
+@pytest.fixture(scope="module")
+def alarms(deployed: Stack) -> dict[str, Alarm]:
+    """The alarms as deployed, by their logical ids."""
+    described = deployed.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return {one["AlarmName"].rpartition("-")[2]: Alarm.of(one) for one in described}
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from tests.fakes import SYNCHRONOUS, AwsAccount, Clock, RecordingReporter
 HOUR = 3600.0
 TIMEOUT, FINAL_DEADLINE = 72 * HOUR, 96 * HOUR
 FILE = "576159f7f53e9e1de6ae7b5f0"
-SINGLE = "/storage/exports/.*"
 JOBS = "/(bulk/)?storage/exports/.*"
 
 
@@ -112,13 +111,6 @@ class Vanishing:
 
     def publish(self, messages: Sequence[SnsMessage]) -> dict[str, Unpublished]:
         raise SystemExit
-
-
-class Breaking:
-    """A topic that breaks in a way that nobody foresaw."""
-
-    def publish(self, messages: Sequence[SnsMessage]) -> dict[str, Unpublished]:
-        raise RuntimeError("odd")
 
 
 class Refusing:

@@ -1,6 +1,6 @@
-"""Every alarm fires in the situation that it is for, and in no quiet run; what the dashboard shows is there.
+"""Every alarm fires in the situation that it is for, and in no quiet run.
 
-Alarms and dashboard are those of the translated template, as deployed; their datapoints come from the metrics in the
+The alarms are those of the translated template, as deployed; their datapoints come from the metrics in the
 function's log, the emulator's queues and how invocations ended.
 """
 
@@ -20,21 +20,17 @@ from local.lambda_runtime import Invocation
 from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
 from local.stack import Stack
-from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted, shown_on
+from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted
 from tests.integration.incident_run import (
     direct,
     invoke_with_an_odd_record,
     log_of,
-    run_eventfully,
-    run_group_and_discovery,
     send,
 )
 from tests.integration.steps import completed, failing, run_until_drained
 
 pytestmark = pytest.mark.once
 
-NAMESPACE = "CgcExportMonitor"
-UNITS = {"DetectionLagSeconds": "Seconds", "OldestWatchAgeSeconds": "Seconds", "VerifiedBytes": "Bytes"}
 FIVE_MINUTES, QUARTER, HOUR = 300.0, 900.0, 3600.0
 # The longest default delay between two polls: MaxPollSeconds and a tenth, in whole seconds.
 LONGEST_DELAY = QUARTER * 1.1 + 1
@@ -89,78 +85,11 @@ def metrics_of_a_poll(stack: Stack, export_id: str) -> Datapoints:
     return emitted(log_of(stack))
 
 
-@pytest.fixture(scope="module")
-def alarms(deployed: Stack) -> dict[str, Alarm]:
-    """The alarms as deployed, by their logical ids."""
-    described = deployed.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    return {one["AlarmName"].rpartition("-")[2]: Alarm.of(one) for one in described}
-
-
 def state(alarm: Alarm, datapoints: Datapoints, at: float | None = None) -> str:
     """An alarm's state, unless said otherwise at the time of the last datapoint of its metric."""
     its_own = datapoints.get(alarm.metric, [])
     last = max((one.at for one in its_own), default=time.time())
     return alarm.state(its_own, last if at is None else at)
-
-
-# ---- What is shown is emitted --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def eventful(deployed: Stack) -> Datapoints:
-    """The metrics of a run in which everything happens."""
-    run_eventfully(deployed)
-    run_group_and_discovery(deployed)
-    metrics = emitted(log_of(deployed))
-    deployed.client("sqs").purge_queue(QueueUrl=deployed.deployment.outputs["ExportQueueUrl"])
-    return metrics
-
-
-@pytest.fixture(scope="module")
-def on_dashboard(deployed: Stack) -> set[Metric]:
-    cloudwatch = deployed.client("cloudwatch")
-    [dashboard] = cloudwatch.list_dashboards()["DashboardEntries"]
-    body = cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
-    return set(shown_on(body))
-
-
-def test_every_metric_of_the_dashboard_and_the_alarms_is_emitted_under_that_name(
-    alarms: Mapping[str, Alarm], eventful: Datapoints, on_dashboard: set[Metric]
-) -> None:
-    watched = {alarm.metric for alarm in alarms.values()}
-    named = {metric for metric in watched | on_dashboard if metric.namespace == NAMESPACE}
-    assert len(named) > 10
-    assert {metric.dimensions for metric in named} == {dimensions({"service": "cgc-export-monitor"})}
-    assert named - eventful.keys() == set()
-
-
-def test_every_metric_that_is_emitted_is_on_the_dashboard(eventful: Datapoints, on_dashboard: set[Metric]) -> None:
-    assert eventful.keys() - on_dashboard == set()
-
-
-def test_metrics_have_the_units_that_their_names_say(eventful: Datapoints) -> None:
-    units = {metric.name: {one.unit for one in datapoints} for metric, datapoints in eventful.items()}
-    assert units == {name: {UNITS.get(name, "Count")} for name in units}
-
-
-def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
-    deployed: Stack, alarms: Mapping[str, Alarm], on_dashboard: set[Metric]
-) -> None:
-    queue, letters, function = (
-        deployed.deployment.outputs["ExportQueueUrl"].rpartition("/")[2],
-        deployed.deployment.outputs["DeadLetterQueueUrl"].rpartition("/")[2],
-        deployed.deployment.function.name,
-    )
-    watched = {alarm.metric for alarm in alarms.values()}
-    of_aws = {metric for metric in watched | on_dashboard if metric.namespace != NAMESPACE}
-    assert {(metric.namespace, metric.name, *metric.dimensions) for metric in of_aws} == {
-        ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", ("QueueName", queue)),
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", queue)),
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", letters)),
-        ("AWS/Lambda", "Duration", ("FunctionName", function)),
-        ("AWS/Lambda", "Errors", ("FunctionName", function)),
-        ("AWS/Lambda", "Throttles", ("FunctionName", function)),
-    }
 
 
 # ---- What fires each alarm -------------------------------------------------------------------------------------------
@@ -171,26 +100,9 @@ def a_token_that_the_api_rejects(stack: Stack) -> Datapoints:
     return metrics_of_a_poll(stack, "with-a-rejected-token")
 
 
-def a_secret_without_a_token(stack: Stack) -> Datapoints:
-    stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=" ")
-    return metrics_of_a_poll(stack, "without-a-token")
-
-
-def a_bucket_that_is_not_listed(stack: Stack) -> Datapoints:
-    stack.platform.add_volume("rfranklin/unlisted", bucket="unlisted")
-    stack.platform.add_job(replace(completed("unlisted"), volume="rfranklin/unlisted", delivers=False))
-    return metrics_of_a_poll(stack, "unlisted")
-
-
 def a_job_of_another_user(stack: Stack) -> Datapoints:
     stack.platform.add_job(replace(completed("foreign"), foreign=True))
     return metrics_of_a_poll(stack, "foreign")
-
-
-def an_object_that_s3_denies(stack: Stack) -> Datapoints:
-    stack.platform.add_job(completed("denied-by-s3"))
-    stack.aws.fault_for = failing("HeadObject", ServiceError(403, "AccessDenied"))
-    return metrics_of_a_poll(stack, "denied-by-s3")
 
 
 def one_poll_in_which_the_api_fails(stack: Stack) -> Datapoints:
@@ -252,13 +164,6 @@ def an_invocation_that_is_killed(stack: Stack) -> Datapoints:
     return errors_of(stack, [invocation.result()])
 
 
-def an_invocation_that_runs_out_of_time(stack: Stack) -> Datapoints:
-    environment = stack.environment(timeout_seconds=0.001)
-    ended = environment.invoke({"export_id": "out-of-time"})
-    assert ended.status == "timed_out"
-    return errors_of(stack, [ended])
-
-
 def a_direct_start_event_that_is_rejected(stack: Stack) -> Datapoints:
     return errors_of(stack, [direct(stack, "../not-understood")])
 
@@ -270,16 +175,12 @@ def more_exports_in_flight_than_can_be_had_here(stack: Stack) -> Datapoints:
 SITUATIONS: Mapping[Situation, str] = {
     a_message_that_cannot_be_parsed: "DeadLetterAlarm",
     a_token_that_the_api_rejects: "TokenRejectedAlarm",
-    a_secret_without_a_token: "TokenRejectedAlarm",
-    a_bucket_that_is_not_listed: "AccessDeniedAlarm",
     a_job_of_another_user: "AccessDeniedAlarm",
-    an_object_that_s3_denies: "AccessDeniedAlarm",
     each_quarter_of_an_hour(one_poll_in_which_the_api_fails): "ApiErrorsAlarm",
     each_quarter_of_an_hour(one_poll_in_which_s3_fails): "S3ErrorsAlarm",
     an_event_that_sns_keeps_rejecting: "PublishFailuresAlarm",
     an_unexpected_error: "UnexpectedErrorsAlarm",
     an_invocation_that_is_killed: "FunctionErrorsAlarm",
-    an_invocation_that_runs_out_of_time: "FunctionErrorsAlarm",
     a_direct_start_event_that_is_rejected: "FunctionErrorsAlarm",
     more_exports_in_flight_than_can_be_had_here: "InFlightAlarm",
 }

@@ -174,6 +174,38 @@ def test_the_window_waits_for_more_messages_after_the_first(bench):
     assert [len(event["Records"]) for event in one.events()] == [2]
 
 
+@pytest.mark.parametrize(("quiet_queue_wait_seconds", "sizes"), [(0.0, [1, 1]), (3600.0, [2])])
+def test_with_a_window_a_quiet_queue_is_waited_on_until_the_next_message(bench, quiet_queue_wait_seconds, sizes):
+    configuration = replace(CONFIGURATION, batching_window_seconds=0.1)
+    one = bench(configuration, quiet_queue_wait_seconds=quiet_queue_wait_seconds)
+    one.send({"do": ""})
+    one.mapping.start()
+    while one.counts() == (1, 0):
+        time.sleep(0.02)
+    # Much longer than the window.
+    time.sleep(1)
+    one.send({"do": ""})
+    while one.counts() != (0, 0):
+        time.sleep(0.02)
+    one.mapping.stop()
+    assert [len(event["Records"]) for event in one.events()] == sizes
+
+
+def test_wait_on_a_quiet_queue_ends(bench):
+    one = bench(replace(CONFIGURATION, batching_window_seconds=0.1), quiet_queue_wait_seconds=0.5)
+    one.send({"do": ""})
+    one.mapping.run_once()
+    assert one.counts() == (0, 0)
+
+
+def test_without_a_window_the_messages_of_the_first_receive_are_not_kept_waiting(bench):
+    one = bench(replace(CONFIGURATION, batch_size=10), quiet_queue_wait_seconds=3600)
+    one.send(*[{"do": ""}] * 13)
+    one.mapping.run_once()
+    one.mapping.run_once()
+    assert [len(event["Records"]) for event in one.events()] == [10, 3]
+
+
 @pytest.mark.parametrize(
     ("what", "redelivers", "counts"),
     [

@@ -1,41 +1,25 @@
 """A watch from its first poll to its event, by the real parts over the simulated API and moto."""
 
 import json
-import time
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from export_monitor.adapters.aws.sqs import ExportQueue
 from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, Job, documented_completed, documented_failed, error_body
 from local.faults import Match, OmittedItem, Status
-from tests.fakes import SYNCHRONOUS
 from tests.integration.harness import FILE, FINAL_DEADLINE, HOUR, Refusing, Vanishing, World, completed, with_parts
 
 
 class TestEnds:
-    def test_documented_completed_export_is_published_as_the_contract_shows_it(self, calm: World) -> None:
+    def test_completed_export_is_published_with_its_attributes_and_measured(self, calm: World) -> None:
         job = calm.platform.add_job(documented_completed(), age_seconds=10)
         message = calm.announced({"id": job.id, "context": {"who": "ö"}, "group": {"id": "run-42", "size": 2}}, 20)
         assert calm.look(message) == []
         [envelope] = calm.aws.published()
         event = json.loads(envelope["Message"])
-        data = event["data"]
-        found = data["object"]
         assert event["id"] == "5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2:completed"
-        assert (event["type"], event["time"]) == ("cgc.export.completed.v1", "2016-06-15T19:17:41Z")
-        assert data["export"]["properties"]["aws_canned_acl"] == "public-read"
-        assert data["file"] == {
-            "id": FILE, "name": "output.vcf", "project": "rfranklin/my-project", "size": 1234,
-        }  # fmt: skip
-        assert (found["uri"], found["size"], found["encryption"]) == ("s3://bucket/output.vcf", 1234, "AES256")
-        assert data["verification"]["status"] == "passed"
-        assert (data["failure"], data["context"]) == (None, {"who": "ö"})
-        assert data["group"] == {"id": "run-42", "size": 2}
-        assert data["watch"]["polls"] == 1
+        assert (event["data"]["context"], event["data"]["group"]) == ({"who": "ö"}, {"id": "run-42", "size": 2})
+        assert event["data"]["watch"]["polls"] == 1
         assert {name: one["Value"] for name, one in envelope["MessageAttributes"].items()} == {
             "type": "cgc.export.completed.v1",
             "project": "rfranklin/my-project",
@@ -49,18 +33,11 @@ class TestEnds:
         assert ("OldestWatchAgeSeconds", pytest.approx(20)) in calm.report.measures
         assert calm.last_line["outcome"] == "completed"
 
-    def test_documented_failed_export_is_published_with_the_api_s_message_and_advice(self, calm: World) -> None:
+    def test_failed_export_is_published_with_the_api_s_code(self, calm: World) -> None:
         job = calm.platform.add_job(documented_failed())
-        calm.platform.add_file(job.file, name=job.location, size=1234, project="rfranklin/my-project")
         assert calm.look(calm.announced(job.id)) == []
         [envelope] = calm.aws.published()
-        event = json.loads(envelope["Message"])
-        failure = event["data"]["failure"]
-        assert event["id"] == f"{job.id}:failed:EXPORT_FAILED"
-        assert (failure["code"], failure["status"]) == (9107, 409)
-        assert failure["message"] == "The destination already holds an object."
-        assert "overwrite" in failure["advice"]
-        assert event["data"]["file"]["name"] == "_4_s3_file.jpg"
+        assert json.loads(envelope["Message"])["id"] == f"{job.id}:failed:EXPORT_FAILED"
         assert envelope["MessageAttributes"]["error_code"] == {"Type": "Number", "Value": "9107"}
         assert calm.report.counts == {"ExportsFailed": 1}
 
@@ -76,20 +53,11 @@ class TestEnds:
             assert calm.look(*batch) == []
         envelopes = calm.aws.published()
         failures = [json.loads(one["Message"])["data"]["failure"] for one in envelopes]
-        assert {one["reason"]: (one["status"], one["more_info"].partition("#")[2]) for one in failures[:2]} == {
-            "EXPORT_NOT_FOUND": (404, "9008"),
-            "EXPORT_FORBIDDEN": (403, "9005"),
-        }
-        assert [(one["code"], one["status"]) for one in failures] == [
-            (9008, 404),
-            (9005, 403),
-            (9007, 404),
-            (9020, 403),
-        ]
+        denials = [(9008, 404), (9005, 403), (9007, 404), (9020, 403)]
+        assert [(one["code"], one["status"]) for one in failures] == denials
+        assert [one["more_info"].partition("#")[2] for one in failures] == [str(one["code"]) for one in failures]
         codes = [one["MessageAttributes"]["error_code"] for one in envelopes]
         assert codes == [{"Type": "Number", "Value": str(one["code"])} for one in failures]
-        assert len({one["advice"] for one in failures}) == 4
-        assert not any("start" in one["advice"] for one in failures if one["reason"] == "VOLUME_UNAVAILABLE")
 
     @pytest.mark.parametrize("state", [None, "HIBERNATING"], ids=["unfinished", "undocumented"])
     def test_export_in_any_other_state_is_polled_again_after_a_tenth_of_its_age(
@@ -102,18 +70,6 @@ class TestEnds:
         assert calm.report.counts == {"UnfinishedPolls": 1}
         assert calm.report.logged("unknown_job_state") == ([{"export_id": "slow", "state": state}] if state else [])
         assert calm.events() == []
-
-    def test_volume_that_is_not_on_amazon_s3_completes_with_every_check_skipped(self, calm: World) -> None:
-        calm.platform.add_volume(
-            "rfranklin/azure", bucket="", service={"type": "azure", "bucket": None, "container": "c", "endpoint": None}
-        )
-        calm.platform.deliver = None
-        calm.platform.add_job(completed("elsewhere", volume="rfranklin/azure"))
-        assert calm.look(calm.announced("elsewhere")) == []
-        [event] = calm.events()
-        assert event["type"] == "cgc.export.completed.v1"
-        assert event["data"]["verification"]["status"] == "skipped"
-        assert {check["status"] for check in event["data"]["verification"]["checks"]} == {"skipped"}
 
 
 class TestBatches:
@@ -140,39 +96,6 @@ class TestBatches:
         assert calm.look(*messages) == [messages[0]]
         assert calm.look(messages[0]) == []
         assert calm.event_ids() == ["a:completed", "b:completed"]
-
-    def test_message_that_cannot_be_parsed_is_dead_lettered_and_affects_no_other(self, calm: World) -> None:
-        calm.platform.add_job(completed("good"))
-        messages = [calm.sent("not JSON"), calm.announced("good"), calm.sent('{"export_id": "../x"}')]
-        assert calm.look(*messages) == []
-        assert calm.event_ids() == ["good:completed"]
-        letters = {one["Body"]: one["MessageAttributes"]["error"]["StringValue"] for one in calm.aws.dead_letters()}
-        assert letters["not JSON"].startswith("body: must be JSON")
-        assert letters['{"export_id": "../x"}'].startswith("export_id: must be")
-        assert calm.report.counts["StartEventsRejected"] == 2
-        assert len(calm.report.logged("message_dead_lettered")) == 2
-
-    @pytest.mark.parametrize("is_sqs_away", [True, False], ids=["SQS is away", "handle is invalid"])
-    def test_message_that_cannot_be_hidden_is_logged_and_kept(self, calm: World, is_sqs_away: bool) -> None:
-        def away() -> Any:
-            raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibilityBatch")
-
-        calm.platform.add_job(completed("slow", steps=NEVER))
-        message = replace(calm.announced("slow"), receipt_handle="not-a-handle")
-        if is_sqs_away:
-            calm.watch = with_parts(calm.watch, queue=ExportQueue(SYNCHRONOUS, away, "exports", "dead-letters"))
-        assert calm.look(message) == [message]
-        assert calm.report.logged("visibility_change_failed") == [{"message_id": message.message_id}]
-
-    def test_kept_message_is_hidden_in_the_queue(self, calm: World) -> None:
-        calm.platform.add_job(completed("slow", steps=NEVER))
-        message = calm.announced("slow", age=FINAL_DEADLINE / 4)
-        calm.aws.client("sqs").change_message_visibility(
-            QueueUrl=calm.aws.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=1
-        )
-        calm.look(message)
-        time.sleep(1.1)
-        assert "Messages" not in calm.aws.client("sqs").receive_message(QueueUrl=calm.aws.queue_url)
 
 
 class TestPublishedOnce:

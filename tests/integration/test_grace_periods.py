@@ -6,7 +6,7 @@ import pytest
 
 from local.export_jobs import NEVER, Job
 from local.faults import Close, Fault, Match, Status, html_page
-from tests.integration.harness import FILE, FINAL_DEADLINE, HOUR, JOBS, TIMEOUT, World, completed
+from tests.integration.harness import FINAL_DEADLINE, HOUR, JOBS, TIMEOUT, World, completed
 
 
 def once(*values: Any) -> Any:
@@ -81,31 +81,6 @@ class TestGracePeriods:
         assert event["id"] == "a:failed:OBJECT_MISSING"
         assert "s3://bucket/output.vcf" in event["data"]["failure"]["message"]
         assert event["data"]["object"] is None
-
-    def test_object_of_another_size_fails_with_what_was_expected_and_what_was_found(self, calm: World) -> None:
-        calm.platform.add_file(FILE, name="output.vcf", size=4321, project="rfranklin/my-project")
-        calm.platform.add_job(completed("a"))
-        message = calm.announced("a")
-        assert calm.look(message) == [message]
-        calm.pass_time(121)
-        assert calm.look(message) == []
-        [event] = calm.events()
-        assert event["id"] == "a:failed:OBJECT_MISMATCH"
-        [size] = [check for check in event["data"]["verification"]["checks"] if check["name"] == "size"]
-        assert (size["status"], size["expected"], size["actual"]) == ("failed", 4321, 1234)
-        # The source may be gone.
-        assert "start it again" not in event["data"]["failure"]["advice"].lower()
-
-    def test_volume_is_read_again_before_its_object_is_called_missing(self, calm: World) -> None:
-        calm.platform.add_job(completed("first"))
-        calm.look(calm.announced("first"))
-        calm.platform.deliver = None
-        calm.aws.client("s3").delete_object(Bucket="bucket", Key="output.vcf")
-        calm.aws.put_object(completed("a", location="moved/output.vcf"))
-        calm.platform.add_volume("rfranklin/output", bucket="bucket", prefix="moved")
-        calm.platform.add_job(completed("a"))
-        assert calm.look(calm.announced("a")) == []
-        assert calm.event_ids() == ["a:completed", "first:completed"]
 
     def test_export_that_is_unfinished_at_the_timeout_has_timed_out(self, calm: World) -> None:
         calm.platform.add_job(completed("slow", steps=NEVER), age_seconds=10)

@@ -15,9 +15,8 @@ from export_monitor.bootstrap import bootstrap
 from export_monitor.domain.start_events import StartEventError
 from export_monitor.settings import SettingsError
 from local.export_jobs import NEVER
-from local.simulated_platform import Platform
 from local.sqs_event import sqs_record
-from tests.fakes import REGION, TOKEN, AwsAccount, RecordingReporter
+from tests.fakes import REGION, TOKEN, RecordingReporter
 from tests.integration.harness import World, completed
 from tests.integration.steps import Context
 
@@ -27,16 +26,6 @@ _numbers = itertools.count()
 
 
 Handle = Callable[[Any], dict[str, Any]]
-
-
-@pytest.fixture
-def platform(world: World) -> Platform:
-    return world.platform
-
-
-@pytest.fixture
-def aws(world: World) -> AwsAccount:
-    return world.aws
 
 
 @pytest.fixture
@@ -71,34 +60,36 @@ def envelope(detail: object) -> dict[str, Any]:
     }
 
 
-def batch(aws: AwsAccount, *bodies: str) -> dict[str, Any]:
+def batch(world: World, *bodies: str) -> dict[str, Any]:
     """The event of messages with these bodies, as the mapping makes it of what it receives."""
     records = []
     for body in bodies:
         attributes = {"trace": {"DataType": "String", "StringValue": "deferred"}}
-        aws.client("sqs").send_message(QueueUrl=aws.queue_url, MessageBody=body, MessageAttributes=attributes)
-        records.append(sqs_record(aws.receive(), QUEUE_ARN))
+        world.aws.client("sqs").send_message(
+            QueueUrl=world.aws.queue_url, MessageBody=body, MessageAttributes=attributes
+        )
+        records.append(sqs_record(world.aws.receive(), QUEUE_ARN))
     return {"Records": records}
 
 
-def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, aws: AwsAccount, platform: Platform) -> None:
-    platform.add_job(completed("done"))
-    platform.add_job(completed("slow", steps=NEVER))
-    event = batch(aws, '{"export_id": "done"}', '{"export_id": "slow"}', "not JSON")
+def test_batch_is_answered_with_the_messages_that_stay(handle: Handle, world: World) -> None:
+    world.platform.add_job(completed("done"))
+    world.platform.add_job(completed("slow", steps=NEVER))
+    event = batch(world, '{"export_id": "done"}', '{"export_id": "slow"}', "not JSON")
     answer = handle(event)
     assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]}
-    [published] = aws.published()
+    [published] = world.aws.published()
     assert json.loads(published["Message"])["id"] == "done:completed"
-    [letter] = aws.dead_letters()
+    [letter] = world.aws.dead_letters()
     assert letter["Body"] == "not JSON"
     assert letter["MessageAttributes"]["trace"]["StringValue"] == "deferred"
 
 
 def test_watch_starts_when_its_message_was_sent(
-    handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
+    handle: Handle, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform.add_job(completed("slow", steps=NEVER))
-    event = batch(aws, '{"export_id": "slow"}')
+    world.platform.add_job(completed("slow", steps=NEVER))
+    event = batch(world, '{"export_id": "slow"}')
     attributes = event["Records"][0]["attributes"]
     attributes["SentTimestamp"] = str(int(attributes["SentTimestamp"]) - 1_000_000)
     attributes["ApproximateReceiveCount"] = "7"
@@ -110,10 +101,10 @@ def test_watch_starts_when_its_message_was_sent(
 
 
 def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
-    handle: Handle, aws: AwsAccount, platform: Platform, capsys: pytest.CaptureFixture[str]
+    handle: Handle, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    platform.add_job(completed("done"))
-    handle(batch(aws, '{"export_id": "done"}'))
+    world.platform.add_job(completed("done"))
+    handle(batch(world, '{"export_id": "done"}'))
     logged = lines(capsys)
     assert TOKEN not in repr(logged)
     [polled] = [line for line in logged if line.get("message") == "export_polled"]
@@ -127,20 +118,15 @@ def test_lines_and_metrics_of_an_invocation_are_json_without_the_token(
 
 
 def test_direct_start_event_is_put_into_the_queue(
-    handle: Handle, aws: AwsAccount, capsys: pytest.CaptureFixture[str]
+    handle: Handle, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     detail = {"export_id": "a", "context": {"who": "ö"}, "group": {"id": "g", "size": 2}}
     answer = handle(envelope(detail))
-    received = aws.receive()
+    received = world.aws.receive()
     assert answer == {"export_id": "a", "message_id": received["MessageId"]}
     assert json.loads(received["Body"]) == detail
     [line] = [one for one in lines(capsys) if one.get("message") == "export_announced"]
     assert line["message_id"] == received["MessageId"]
-
-
-def test_api_s_own_answer_is_a_direct_start_event(handle: Handle, aws: AwsAccount) -> None:
-    assert handle({"id": "a", "state": "PENDING", "href": "https://…"})["export_id"] == "a"
-    assert json.loads(aws.receive()["Body"]) == {"export_id": "a"}
 
 
 @pytest.mark.parametrize(
@@ -151,21 +137,17 @@ def test_api_s_own_answer_is_a_direct_start_event(handle: Handle, aws: AwsAccoun
         ({**envelope({"export_id": "a"}), "source": "elsewhere"}, "source"),
         ({**envelope({"export_id": "a"}), "detail-type": "Export Ended"}, "detail-type"),
         ({}, "export_id"),
-        ([], "body"),
         (None, "body"),
-        ("export", "body"),
-        ({"Records": []}, "export_id"),
-        ({"Records": "a"}, "export_id"),
         ({"Records": ["a"]}, "export_id"),
         ({"Records": [{"eventSource": "aws:s3"}]}, "export_id"),
     ],
 )
 def test_direct_event_that_cannot_be_parsed_raises_with_the_field(
-    handle: Handle, aws: AwsAccount, event: Any, field: str
+    handle: Handle, world: World, event: Any, field: str
 ) -> None:
     with pytest.raises(StartEventError, match=f"^{field}: "):
         handle(event)
-    assert aws.messages_in_queue() == 0
+    assert world.aws.messages_in_queue() == 0
 
 
 # Nothing was counted yet; the exception says what is wrong.
@@ -182,48 +164,48 @@ def test_all_invalid_settings_are_raised_at_once(environment: pytest.MonkeyPatch
 
 
 def test_token_is_read_in_the_region_that_its_secret_s_arn_names(
-    environment: pytest.MonkeyPatch, handle: Handle, aws: AwsAccount, platform: Platform
+    environment: pytest.MonkeyPatch, handle: Handle, world: World
 ) -> None:
     elsewhere = boto3.client("secretsmanager", region_name="eu-west-1")
     arn = elsewhere.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
     assert ":eu-west-1:" in arn
     # The secret in the function's own region is not the one that was named.
-    aws.client("secretsmanager").put_secret_value(SecretId=aws.secret_arn, SecretString="of-another-user")
+    world.aws.client("secretsmanager").put_secret_value(SecretId=world.aws.secret_arn, SecretString="of-another-user")
     environment.setenv("TOKEN_SECRET_ARN", arn)
-    platform.add_job(completed("done"))
-    assert handle(batch(aws, json.dumps({"export_id": "done"}))) == {"batchItemFailures": []}
-    assert [json.loads(one["Message"])["id"] for one in aws.published()] == ["done:completed"]
+    world.platform.add_job(completed("done"))
+    assert handle(batch(world, json.dumps({"export_id": "done"}))) == {"batchItemFailures": []}
+    assert [json.loads(one["Message"])["id"] for one in world.aws.published()] == ["done:completed"]
 
 
 def test_share_of_the_rate_limit_is_half_of_it_for_each_worker(
-    environment: pytest.MonkeyPatch, handle: Handle, aws: AwsAccount, platform: Platform
+    environment: pytest.MonkeyPatch, handle: Handle, world: World
 ) -> None:
     environment.setenv("API_REQUESTS_PER_MINUTE", "10")
-    platform.bulk_enabled = False
+    world.platform.bulk_enabled = False
     bodies = [json.dumps({"export_id": f"e{number}"}) for number in range(8)]
-    assert len(handle(batch(aws, *bodies))["batchItemFailures"]) == 8
-    assert len(platform.requests) == 5
+    assert len(handle(batch(world, *bodies))["batchItemFailures"]) == 8
+    assert len(world.platform.requests) == 5
 
 
 def test_schedule_reads_the_list_where_discovery_is_on(
-    environment: pytest.MonkeyPatch, handle: Handle, platform: Platform
+    environment: pytest.MonkeyPatch, handle: Handle, world: World
 ) -> None:
     environment.setenv("DISCOVERY_MINUTES", "2")
     assert handle({"discover": "exports"}) == {}
-    assert [one.path for one in platform.requests] == ["/storage/exports"]
+    assert [one.path for one in world.platform.requests] == ["/storage/exports"]
 
 
 def test_parts_are_made_once_and_reach_aws_only_when_they_are_needed(
-    aws: AwsAccount, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without a region no client can be made.
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.delenv("AWS_REGION", raising=False)
-    parts = bootstrap(aws.environment("https://cgc-api.sbgenomics.com/v2"), RecordingReporter())
+    parts = bootstrap(world.aws.environment("https://cgc-api.sbgenomics.com/v2"), RecordingReporter())
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     for export_id in ("a", "b"):
         parts.enqueuer.enqueue({"export_id": export_id})
-        assert json.loads(aws.receive()["Body"]) == {"export_id": export_id}
+        assert json.loads(world.aws.receive()["Body"]) == {"export_id": export_id}
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -1,18 +1,16 @@
 """The built function in AWS's own runtime client, killed with SIGKILL: nothing is lost, nothing stays unfinished."""
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal
 
 import pytest
 
 from local.event_source_mapping import EventSourceMapping
-from local.faults import Disconnect, Hang, Match
+from local.faults import Disconnect
 from local.simulated_platform import Platform
 from local.stack import Stack
-from tests.integration.steps import NthCall, completed, drained, run_until_drained
+from tests.integration.steps import NthCall, completed, run_until_drained
 
 pytestmark = pytest.mark.once
 
@@ -89,22 +87,3 @@ def test_kill_of_a_batch_that_is_topped_up_loses_no_export(
     published = [one.event["id"] for one in stack.receive(timeout_seconds=0)]
     assert set(published) == {f"{job.id}:completed" for job in jobs}
     assert max(published.count(event_id) for event_id in published) <= at_most
-
-
-def test_kill_while_the_api_is_asked_loses_no_export(stack: Stack, platform: Platform) -> None:
-    platform.add_job(completed("killed"))
-    platform.fail(Match(path="/storage/exports/killed"), Hang(20))
-    stack.send(json.dumps({"export_id": "killed"}))
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(stack.mapping.run_once)
-        asked_before = len(platform.requests)
-        while len(platform.requests) == asked_before:
-            time.sleep(0.05)
-        stack.environments[0].kill()
-        invocation = first.result()
-    assert invocation is not None
-    assert invocation.status == "crashed"
-    assert not drained(stack)
-    assert stack.receive(timeout_seconds=0) == []
-    # It is hidden for the queue's visibility timeout, longer than a test may wait.
-    stack.client("sqs").purge_queue(QueueUrl=stack.deployment.outputs["ExportQueueUrl"])

@@ -1,11 +1,11 @@
-"""The queries of `docs/operations.md` name fields, values and texts that are in the log of a run.
+"""The queries of `docs/operations.md` and the dashboard name what is in the log of a run.
 
-Their results are not tested: moto ignores every command except `fields`, `limit` and `sort`.
+The queries' results are not tested: moto ignores every command except `fields`, `limit` and `sort`.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks.cost import METRICS_LINE_BYTES, POLL_LINE_BYTES
 from local.stack import Stack
-from tests.integration.incident_run import log_of, run_eventfully
+from tests.cloudwatch import Alarm, Datapoint, Metric, dimensions, emitted, shown_on
+from tests.integration.incident_run import log_of, run_eventfully, run_group_and_discovery
 
 pytestmark = pytest.mark.once
 
@@ -22,6 +23,8 @@ QUERIES = {
     section.partition("\n")[0]: section.partition("```logs-insights\n")[2].partition("```")[0]
     for section in PAGE.split("\n### ")[1:]
 }
+NAMESPACE = "CgcExportMonitor"
+UNITS = {"DetectionLagSeconds": "Seconds", "OldestWatchAgeSeconds": "Seconds", "VerifiedBytes": "Bytes"}
 COMMANDS = {"fields", "filter", "stats", "sort", "limit"}
 WORDS = COMMANDS | {"and", "or", "not", "in", "like", "by", "as", "asc", "desc"}
 FUNCTIONS = {"avg", "count", "count_distinct", "earliest", "latest", "max", "min"}
@@ -35,13 +38,23 @@ COMPARISON = re.compile(rf"(\S+) (=|in|like) ({TEXT}|\[[^\]]*\]|{PATTERN})")
 
 
 @pytest.fixture(scope="module")
-def log(deployed: Stack) -> list[dict[str, str]]:
-    """The lines of an eventful run: each its fields by their dotted paths, and the whole as `@message`."""
+def written(deployed: Stack) -> list[str]:
+    """The lines of a run in which everything happens."""
     run_eventfully(deployed)
-    return [
-        {**(dict(leaves(json.loads(line))) if line.startswith("{") else {}), "@message": line}
-        for line in log_of(deployed)
-    ]
+    run_group_and_discovery(deployed)
+    return log_of(deployed)
+
+
+@pytest.fixture(scope="module")
+def log(written: list[str]) -> list[dict[str, str]]:
+    """The lines: each its fields by their dotted paths, and the whole as `@message`."""
+    return [{**(dict(leaves(json.loads(line))) if line.startswith("{") else {}), "@message": line} for line in written]
+
+
+@pytest.fixture(scope="module")
+def eventful(written: list[str]) -> dict[Metric, list[Datapoint]]:
+    """The metrics in these lines."""
+    return emitted(written)
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -95,3 +108,52 @@ def test_lines_are_as_long_as_the_cost_model_assumes(log: list[dict[str, str]]) 
     ]
     assert sum(polls) / len(polls) == pytest.approx(POLL_LINE_BYTES, rel=0.1)
     assert min(rounds) == pytest.approx(METRICS_LINE_BYTES, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def on_dashboard(deployed: Stack) -> set[Metric]:
+    cloudwatch = deployed.client("cloudwatch")
+    [dashboard] = cloudwatch.list_dashboards()["DashboardEntries"]
+    body = cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
+    return set(shown_on(body))
+
+
+def test_every_metric_of_the_dashboard_and_the_alarms_is_emitted_under_that_name(
+    alarms: Mapping[str, Alarm], eventful: dict[Metric, list[Datapoint]], on_dashboard: set[Metric]
+) -> None:
+    watched = {alarm.metric for alarm in alarms.values()}
+    named = {metric for metric in watched | on_dashboard if metric.namespace == NAMESPACE}
+    assert len(named) > 10
+    assert {metric.dimensions for metric in named} == {dimensions({"service": "cgc-export-monitor"})}
+    assert named - eventful.keys() == set()
+
+
+def test_every_metric_that_is_emitted_is_on_the_dashboard(
+    eventful: dict[Metric, list[Datapoint]], on_dashboard: set[Metric]
+) -> None:
+    assert eventful.keys() - on_dashboard == set()
+
+
+def test_metrics_have_the_units_that_their_names_say(eventful: dict[Metric, list[Datapoint]]) -> None:
+    units = {metric.name: {one.unit for one in datapoints} for metric, datapoints in eventful.items()}
+    assert units == {name: {UNITS.get(name, "Count")} for name in units}
+
+
+def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
+    deployed: Stack, alarms: Mapping[str, Alarm], on_dashboard: set[Metric]
+) -> None:
+    queue, letters, function = (
+        deployed.deployment.outputs["ExportQueueUrl"].rpartition("/")[2],
+        deployed.deployment.outputs["DeadLetterQueueUrl"].rpartition("/")[2],
+        deployed.deployment.function.name,
+    )
+    watched = {alarm.metric for alarm in alarms.values()}
+    of_aws = {metric for metric in watched | on_dashboard if metric.namespace != NAMESPACE}
+    assert {(metric.namespace, metric.name, *metric.dimensions) for metric in of_aws} == {
+        ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", ("QueueName", queue)),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", queue)),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", letters)),
+        ("AWS/Lambda", "Duration", ("FunctionName", function)),
+        ("AWS/Lambda", "Errors", ("FunctionName", function)),
+        ("AWS/Lambda", "Throttles", ("FunctionName", function)),
+    }

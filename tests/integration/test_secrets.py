@@ -56,21 +56,12 @@ def fix_and_conclude(stack: Stack, export_id: str) -> None:
     "secret",
     [
         " \n\t",
-        f"\ufeff{TOKEN}-{HIDDEN}",
-        f"{TOKEN}-{HIDDEN}-é",
         f'{{"auth_token": "{TOKEN}-{HIDDEN}"',
-        json.dumps({"token": f"{TOKEN}-{HIDDEN}"}),
-        json.dumps({"auth_token": [f"{TOKEN}-{HIDDEN}"]}),
         f"{TOKEN}-{HIDDEN}".encode(),
-        f"{TOKEN}\nX-Injected: {HIDDEN}",
-        f"{TOKEN}\r\nX-Injected: {HIDDEN}",
         json.dumps({"auth_token": f"{TOKEN}\r\n\r\nGET /v2/user HTTP/1.1\r\nX-Injected: {HIDDEN}"}),
     ],
-    ids=[
-        "white space", "byte order mark", "not ASCII", "broken JSON", "JSON without the key", "key with a list",
-        "binary", "newline inside", "carriage return inside", "newline inside of JSON",
-    ],
-)  # fmt: skip
+    ids=["white space", "broken JSON", "binary", "newline inside of JSON"],
+)
 def test_secret_without_a_token_pauses_its_exports_until_it_is_fixed_without_a_restart(
     stack: Stack, platform: Platform, secret: str | bytes
 ) -> None:

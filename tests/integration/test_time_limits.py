@@ -1,6 +1,5 @@
 """Each dependency in turn hangs, or drips a byte a second: the function returns in time, and nothing is lost."""
 
-import itertools
 import json
 import time
 from collections import Counter
@@ -51,7 +50,9 @@ CASES = {
     "hiding": Case("ChangeMessageVisibilityBatch", ending=None),
     "dead-letter": Case("SendMessage", ending=None),
 }
-TRIALS = list(itertools.product(CASES, SLOW))
+# Every call of AWS is cut off in the same way: one of each protocol drips, and the bytes of an object.
+DRIPPING = ("job", "volume", "head", "bytes", "claim", "topic")
+TRIALS = [*((name, "hangs") for name in CASES), *((name, "drips") for name in DRIPPING)]
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,6 @@ def published(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Coun
     return Counter(one.event["id"] for one in deployed.receive(timeout_seconds=0))
 
 
-@pytest.fixture(scope="module")
-def dead_letters(tried: Mapping[tuple[str, str], Outcome], deployed: Stack) -> Counter[str]:
-    """How often each message was dead-lettered, by its body."""
-    return Counter(letter.body for letter in deployed.dead_letters())
-
-
 @pytest.mark.parametrize(("name", "way"), TRIALS)
 def test_function_returns_in_time_and_keeps_the_message(
     tried: Mapping[tuple[str, str], Outcome], name: str, way: str
@@ -168,13 +163,12 @@ def test_watch_ends_with_its_event_when_all_is_quick_again(
     assert 1 <= published[f"{name}-{way}:{CASES[name].ending}"] <= CASES[name].at_most
 
 
-@pytest.mark.parametrize("way", SLOW)
 def test_message_that_could_not_be_dead_lettered_is_when_all_is_quick_again(
-    tried: Mapping[tuple[str, str], Outcome], dead_letters: Counter[str], way: str
+    tried: Mapping[tuple[str, str], Outcome], deployed: Stack
 ) -> None:
-    assert not tried["dead-letter", way].is_kept
-    # A dripping answer was lost: the message may lie there twice, but it does lie there.
-    assert dead_letters[json.dumps({"rubbish": f"dead-letter-{way}"})] >= 1
+    assert not tried["dead-letter", "hangs"].is_kept
+    # A lost answer: the message may lie there twice, but it does lie there.
+    assert json.dumps({"rubbish": "dead-letter-hangs"}) in [letter.body for letter in deployed.dead_letters()]
 
 
 def test_nothing_else_was_published(published: Counter[str]) -> None:

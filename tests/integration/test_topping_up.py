@@ -9,6 +9,7 @@ import pytest
 
 from export_monitor.adapters.aws.sqs import ExportQueue
 from export_monitor.application.topping_up import ToppingUp
+from export_monitor.domain.crowding import CROWDED_POLLS_PER_MINUTE
 from export_monitor.domain.model import QueueMessage, UnavailableError
 from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER
@@ -77,7 +78,9 @@ def run(
     """One invocation as the mapping makes it: its batch, and the ids of the messages that stay in the queue."""
     [received] = queue_of(world).receive([batch_size])
     assert not isinstance(received, Exception)
-    staying = ToppingUp(world.watch, queue_of(world, kind), world.report).process_batch(received, world.invocation())
+    staying = ToppingUp(world.watch, queue_of(world, kind), world.report, world.watch.crowding).process_batch(
+        received, world.invocation()
+    )
     return received, set(staying)
 
 
@@ -113,6 +116,14 @@ def test_batch_that_is_not_full_is_not_topped_up(calm: World) -> None:
     announce(calm, 12)
     batch, _ = run(calm, batch_size=9)
     assert len(calm.event_ids()) == len(batch) == 9
+
+
+def test_batch_of_a_crowd_is_topped_up_even_if_it_is_not_full(calm: World) -> None:
+    calm.watch.crowding.add(calm.now, CROWDED_POLLS_PER_MINUTE)
+    announce(calm, 12)
+    batch, _ = run(calm, batch_size=2)
+    assert len(batch) == 2
+    assert len(calm.event_ids()) == 12
 
 
 def test_messages_of_both_kinds_that_stay_are_hidden_and_only_the_mapping_s_are_returned(calm: World) -> None:
@@ -180,7 +191,9 @@ def test_message_that_comes_twice_is_processed_once_with_its_newest_receipt(calm
             assert list(messages) == [again]
             return []
 
-    staying = ToppingUp(calm.watch, queue_of(calm, Twice), calm.report).process_batch(batch, calm.invocation())
+    staying = ToppingUp(calm.watch, queue_of(calm, Twice), calm.report, calm.watch.crowding).process_batch(
+        batch, calm.invocation()
+    )
     assert staying == []
     assert len(calm.event_ids()) == 10
     assert sorted(line["receive_count"] for line in calm.report.logged("export_polled")) == [1] * 9 + [2]
@@ -198,12 +211,19 @@ def test_messages_of_a_crowd_are_hidden_at_a_common_instant(calm: World) -> None
     )
 
 
+def test_hundred_messages_are_hidden_at_once(calm: World) -> None:
+    announce(calm, 100, running)
+    run(calm)
+    assert len(calm.report.logged("export_polled")) == 100
+    assert calm.pauses == []
+
+
 def test_crowd_is_not_waited_for_where_no_time_is_left(calm: World) -> None:
     announce(calm, 20, running)
     [batch] = queue_of(calm).receive([10])
     assert not isinstance(batch, Exception)
     seconds_left = iter([60.0])
     budget = TimeBudget().start(calm.now, lambda: next(seconds_left, 5.0))
-    ToppingUp(calm.watch, queue_of(calm), calm.report).process_batch(batch, budget)
+    ToppingUp(calm.watch, queue_of(calm), calm.report, calm.watch.crowding).process_batch(batch, budget)
     assert len(calm.report.logged("export_polled")) == 20
     assert calm.pauses == []

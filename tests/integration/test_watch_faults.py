@@ -1,14 +1,13 @@
 """Neither wrong answers of the API nor unexpected errors end a watch or lose a message."""
 
 from typing import Any
-from unittest.mock import ANY
 
 import pytest
 
 from local.export_jobs import NEVER, documented_failed
 from local.faults import Fault, Hang, Match, Status, Truncated
-from tests.fakes import TOKEN, RecordingReporter
-from tests.integration.harness import FILE, FINAL_DEADLINE, JOBS, TIMEOUT, Breaking, World, completed, with_parts
+from tests.fakes import TOKEN
+from tests.integration.harness import FILE, FINAL_DEADLINE, JOBS, TIMEOUT, World, completed
 from tests.integration.steps import WRONG_ANSWERS, answer_id
 
 
@@ -45,17 +44,6 @@ class TestApi:
         assert calm.look(message) == [message]
         assert calm.events() == []
         assert calm.last_line["blocked_by"]
-
-    def test_file_that_the_api_does_not_show_leaves_its_size_unchecked(self, calm: World) -> None:
-        calm.platform.add_job(completed("a", file="5761000000000000000000ff"))
-        calm.platform.add_file("5761000000000000000000ff", name="x", size=1234, project="p/q")
-        denial = {"status": 403, "code": 5001, "message": "No."}
-        calm.platform.fail(Match(path="/files/.*"), Status(403, denial), times=None)
-        assert calm.look(calm.announced("a")) == []
-        [event] = calm.events()
-        checks = {check["name"]: check["status"] for check in event["data"]["verification"]["checks"]}
-        assert (checks["exists"], checks["size"]) == ("passed", "skipped")
-        assert event["data"]["file"] is None
 
     def test_rate_limit_hides_the_batch_until_the_reset_and_stops_requests(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
@@ -100,37 +88,6 @@ class TestApi:
 
 
 class TestUnexpectedErrors:
-    def test_unexpected_error_keeps_the_message_and_is_logged(self, world: World) -> None:
-        world.platform.add_job(completed("a"))
-        world.watch = with_parts(world.watch, topic=Breaking())
-        message = world.announced("a", age=1000)
-        assert world.look(message) == [message]
-        assert world.report.counts["UnexpectedErrors"] == 1
-        assert world.report.logged("unexpected_error") == [{"message_ids": [message.message_id], "error": ANY}]
-        assert world.events() == []
-
-    def test_error_after_an_event_was_published_undoes_nothing(self, world: World) -> None:
-        class Failing(RecordingReporter):
-            def measure_bytes(self, metric: str, value: int) -> None:
-                raise OverflowError(metric)
-
-        for export_id in "ab":
-            world.platform.add_job(completed(export_id))
-        world.report = Failing()
-        world.watch = world.worker()
-        messages = [world.announced(export_id) for export_id in "ab"]
-        assert world.look(*messages) == []
-        assert world.event_ids() == ["a:completed", "b:completed"]
-
-    def test_error_at_the_final_deadline_moves_the_message_to_the_dead_letter_queue(self, world: World) -> None:
-        world.platform.add_job(completed("a"))
-        world.watch = with_parts(world.watch, topic=Breaking())
-        early, late = world.announced("a", age=FINAL_DEADLINE - 1), world.announced("a", age=FINAL_DEADLINE + 1)
-        assert world.look(early, late) == [early]
-        [letter] = world.aws.dead_letters()
-        assert letter["Body"] == late.body
-        assert letter["MessageAttributes"]["error"]["StringValue"].startswith("unexpected error: ")
-
     def test_event_that_cannot_be_claimed_keeps_its_message_beyond_the_final_deadline(self, world: World) -> None:
         world.platform.add_job(completed("a"))
         world.aws.client("dynamodb").delete_table(TableName="ledger")

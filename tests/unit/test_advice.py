@@ -1,7 +1,8 @@
-"""The advice of failed events."""
+"""The advice of failed events, in the code and, word for word and row for row, in `docs/advice.md`."""
 
 import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,10 @@ from export_monitor.domain.advice import (
     advice,
 )
 from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Reason, Verification
+from tests.contract.pages import tables
 from tests.unit.builders import a_failure, a_job
 
+PAGE = (Path(__file__).parents[2] / "docs" / "advice.md").read_text("utf-8")
 COMPLETED = Evidence(a_job())
 # The failures of a COMPLETED job, whose source may be gone.
 AFTER_COMPLETION = [
@@ -117,3 +120,33 @@ def test_nothing_is_said_of_the_source_where_its_bytes_are_not_known(size: Check
 
 def test_refused_object_may_be_in_a_requester_pays_bucket() -> None:
     assert "requester-pays" in BY_REASON[Reason.OBJECT_FORBIDDEN]
+
+
+def rows(heading: str) -> list[tuple[str, ...]]:
+    """The rows of the table below a heading."""
+    [table] = tables(PAGE, heading)
+    return [tuple(row) for row in table]
+
+
+@pytest.mark.parametrize(
+    ("heading", "table"),
+    [
+        ("By the code of a FAILED job", BY_CODE),
+        ("By the code of a denied job", BY_CODE_OF_JOB),
+        ("By the code of a denied volume", BY_CODE_OF_VOLUME),
+    ],
+)
+def test_page_has_exactly_the_advice_by_code_in_its_order(heading: str, table: dict[int, str]) -> None:
+    assert rows(heading) == [(str(code), text) for code, text in table.items()]
+
+
+def test_page_has_exactly_the_advice_by_reason_in_its_order() -> None:
+    assert rows("By the reason") == [
+        *((f"`{reason}`", text) for reason, text in BY_REASON.items()),
+        ("`TIMED_OUT` after COMPLETED", TIMED_OUT_AFTER_COMPLETION),
+        ("`OBJECT_MISMATCH` where `integrity` failed and `size` passed", SOURCE_LACKS_BYTES),
+    ]
+
+
+def test_every_reason_has_its_advice() -> None:
+    assert list(BY_REASON) == list(Reason)

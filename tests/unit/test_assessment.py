@@ -3,11 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from export_monitor.domain.assessment import Snapshot, assess, file_to_read, has_valid_volume_name, needs_object
-from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.json_values import as_int
 from export_monitor.domain.model import (
     MAX_TEXT_CHARACTERS,
@@ -54,11 +51,6 @@ def test_other_states_are_unfinished(state: str) -> None:
 
 def test_job_that_could_not_be_asked_for_says_nothing() -> None:
     assert verdict(Snapshot(OUTAGE)) == Undetermined(OUTAGE)
-
-
-def test_unknown_and_hidden_jobs_are_faults() -> None:
-    assert reason(Snapshot(Denied(Denial.NOT_FOUND, "m"))) is Reason.EXPORT_NOT_FOUND
-    assert reason(Snapshot(Denied(Denial.FORBIDDEN, "m"))) is Reason.EXPORT_FORBIDDEN
 
 
 def test_failed_job_has_failed_with_the_api_s_own_words() -> None:
@@ -223,73 +215,3 @@ def test_volume_without_a_name_that_may_enter_a_path_is_not_asked_for() -> None:
     assert has_valid_volume_name("o/v")
     assert not has_valid_volume_name("../v")
     assert not has_valid_volume_name(None)
-
-
-jobs = st.builds(
-    lambda state, asked, storage_class, file: a_job(
-        state, properties={"sse_algorithm": asked, "aws_storage_class": storage_class}, result=file
-    ),
-    st.sampled_from(["PENDING", "RUNNING", "COMPLETED", "COMPLETED", "COMPLETED", "FAILED", "ODD"]),
-    st.sampled_from([None, "AES256", "aws:kms"]),
-    st.sampled_from([None, "STANDARD", "GLACIER"]),
-    st.sampled_from([None, FILE, a_file(size=None)]),
-)
-volumes = st.sampled_from([VOLUME, VOLUME, a_volume(type="gcs"), a_volume(endpoint="minio.local")])
-objects = st.builds(
-    lambda size, at, encryption: an_object(size=size, last_modified_at=at, encryption=encryption),
-    st.integers(1233, 1235),
-    st.floats(NOW - 1000, NOW + 1000),
-    st.sampled_from([None, "AES256"]),
-)
-denied = st.builds(Denied, st.sampled_from(Denial), st.just("m"))
-outages = st.builds(Unavailable, st.just("o"), st.none() | st.floats(0, 330), st.booleans())
-unseen = st.sampled_from(
-    [ObjectNotFound("bucket", ("k",)), ObjectNotFound("bucket", ()), ObjectForbidden("bucket", "m")]
-)
-answers_of_any_look = st.builds(
-    Snapshot,
-    job=jobs | jobs | denied | outages,
-    volume=volumes | volumes | denied | outages | st.none(),
-    file=st.just(FILE) | denied | outages | st.none(),
-    object=objects | objects | unseen | outages | st.none(),
-)
-
-
-@given(answers_of_any_look, st.floats(NOW, NOW + 1e6))
-def test_every_look_has_one_verdict(answers: Snapshot, now: float) -> None:
-    result, evidence = assess(answers, now)
-    assert assess(answers, now) == (result, evidence)
-    if isinstance(result, Failing | Failed):
-        assert result.failure.reason in Reason
-        assert result.failure.message
-
-
-@given(answers_of_any_look, st.floats(NOW, NOW + 1e6))
-def test_completed_is_said_only_of_a_seen_and_sound_object_or_where_none_can_be_seen(
-    answers: Snapshot, now: float
-) -> None:
-    result, evidence = assess(answers, now)
-    if not isinstance(result, Completed):
-        return
-    assert evidence.job is not None
-    assert evidence.job.state == "COMPLETED"
-    assert evidence.verification is not None
-    assert isinstance(answers.volume, Volume)
-    if answers.volume == VOLUME:
-        assert evidence.object == answers.object
-        assert evidence.verification.status is CheckStatus.PASSED
-        assert not evidence.verification.failed
-    else:
-        assert [check.status for check in evidence.verification.checks] == [CheckStatus.SKIPPED] * len(CHECKS)
-
-
-@given(answers_of_any_look, st.floats(NOW, NOW + 1e6))
-def test_object_fault_is_said_only_of_a_completed_job(answers: Snapshot, now: float) -> None:
-    result, evidence = assess(answers, now)
-    if isinstance(result, Failing) and result.failure.reason.name.startswith(("OBJECT", "VOLUME")):
-        assert evidence.job is not None
-        assert evidence.job.state == "COMPLETED"
-    if isinstance(result, Failing) and result.failure.reason is Reason.OBJECT_MISMATCH:
-        assert evidence.verification is not None
-        assert evidence.verification.failed
-        assert evidence.object is not None

@@ -8,7 +8,7 @@ import requests
 from benchmarks import TOKEN
 from benchmarks.results import BEGIN, END, Figure, Section, Target, replaced, table
 from benchmarks.runner import Cold, Growth, Measured, Warm
-from benchmarks.sections import growth_sections, warm_section
+from benchmarks.sections import growth_sections, rounds_sections, warm_section
 from benchmarks.stub_server import Counts, StubServer
 
 
@@ -136,6 +136,18 @@ def test_growth_is_compared_with_ten_and_with_a_hundred():
     )
     assert [one.other for one in sections] == ["10", "100"]
     assert [[figure.is_met for figure in one.figures] for one in sections] == [[True] * 3, [False, True, True]]
+
+
+def test_rounds_are_compared_with_those_before_time_slots():
+    quiet, crowded, bursts = rounds_sections(polls=1000, burst=200)
+    assert quiet.figures[0].other > 19
+    assert quiet.figures[0].is_met
+    assert [figure.name for figure in crowded.figures if figure.target and figure.unit == "number"] == [
+        "100,000: rounds in 5 minutes",
+        "100,000: requests to the API in 5 minutes",
+        "1,000,000: requests to the API in 5 minutes",
+    ]
+    assert all(figure.other > 0 and figure.app > 0 for one in (quiet, crowded, bursts) for figure in one.figures)
 
 
 def test_publishing_keeps_the_rest_of_the_page():

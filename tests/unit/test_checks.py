@@ -102,10 +102,6 @@ def test_kms_key_is_skipped_where_no_encryption_was_asked_for_that_uses_it(
         assert len(result.reason) < 150
 
 
-def test_kms_key_is_skipped_where_the_encryption_is_not_said() -> None:
-    assert isinstance(outcome("kms_key", sse_aws_kms_key_id=KEY_ARN), Skipped)
-
-
 @pytest.mark.parametrize("alias", ["alias/mine", "arn:aws:kms:us-east-1:123456789012:alias/mine"])
 def test_kms_key_asked_for_by_alias_is_skipped(alias: str) -> None:
     properties = {"sse_algorithm": "aws:kms", "sse_aws_kms_key_id": alias}
@@ -173,10 +169,6 @@ def test_unknown_canned_acl_is_skipped() -> None:
 
 def test_integrity_that_was_not_read_is_skipped_with_why() -> None:
     assert outcome("integrity", replace(FOUND, head_and_tail=Unread("archived"))) == Skipped("archived")
-
-
-def test_format_without_an_end_marker_is_skipped() -> None:
-    assert isinstance(outcome("integrity", replace(FOUND, head_and_tail=HeadAndTail(b"hello", b"hello"))), Skipped)
 
 
 def test_missing_object_fails_to_exist_and_skips_the_rest() -> None:

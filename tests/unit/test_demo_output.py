@@ -8,17 +8,13 @@ import pytest
 
 from local.demo import GROUP, INVALID_ID, exports, faults
 from local.demo_files import Results
-from local.demo_output import WIDTH, Progress, coloured, packed, show_table
+from local.demo_output import WIDTH, Progress, coloured, packed
 from local.stack import DeadLetter
 
 INVALID = DeadLetter(body=json.dumps({"export_id": INVALID_ID}), error="export_id: invalid", attributes={})
 IDS = [export.event_id for export in exports()] + [f"{GROUP}:concluded"]
 GOOD = Results([{"id": name} for name in IDS], [(name, "subject", "text") for name in IDS], [INVALID], [])
 FIRST = IDS[0]
-
-
-def test_demo_with_one_event_and_one_e_mail_for_each_has_no_problems() -> None:
-    assert faults(exports(), GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -80,11 +76,6 @@ def test_error_in_the_log_is_a_problem() -> None:
     progress = Progress(started_at=0)
     progress.log(json.dumps({"level": "ERROR", "message": "it_failed"}))
     assert progress.errors == ["the function logged the error it_failed, see log.jsonl"]
-
-
-def test_export_without_an_event_has_its_row(capsys: pytest.CaptureFixture[str]) -> None:
-    show_table([exports()[0].job], Results([], [], [], []))
-    assert "output.vcf  no event" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,15 @@ from benchmarks.detection_lag import (
     SHORTEST_SECONDS,
     Polling,
     app,
-    batching_window,
-    default_schedule,
+    before,
     doubling,
     durations,
     fixed,
+    lone_lag,
     measure,
     watch,
 )
-from tests.unit.builders import DAY, a_grace_policy
-
-WINDOW = 2
+from tests.unit.builders import DAY
 
 
 @pytest.mark.parametrize(
@@ -44,22 +42,28 @@ def test_mean_lag_of_the_app_is_at_most_0_045_of_the_duration_with_at_most_45_po
 
 
 @given(st.floats(0.1, 3 * DAY), st.integers(0, 1000))
-def test_end_is_noticed_within_about_a_tenth_of_the_time_it_took_and_the_batching_window(
-    duration: float, seed: int
-) -> None:
+def test_end_is_noticed_within_about_a_tenth_of_the_time_it_took(duration: float, seed: int) -> None:
     lag, _ = watch(app(), duration, random.Random(seed))
-    # With 10 % jitter, a tenth becomes 0.11 and the shortest delay of 5 s 5.5 s.
-    assert 0 <= lag <= max(0.11 * duration, 5.5) + WINDOW
+    # A slot ends up to a tenth of the delay later, or 2.5 s if that is more, and a message is hidden for whole seconds.
+    assert 0 <= lag <= max(0.11 * duration, 7.5) + 1
+
+
+def test_lag_depends_on_when_the_export_starts_within_a_time_slot() -> None:
+    assert len({watch(app(), 100, random.Random(seed)) for seed in range(10)}) > 1
+
+
+@pytest.mark.parametrize("seconds", [2, 10, 60, 600, 7200])
+def test_lone_export_is_noticed_earlier_than_with_a_wait_on_a_quiet_queue(seconds: float) -> None:
+    assert lone_lag(app(), seconds, samples=300) < lone_lag(before(), seconds, samples=300)
+
+
+def test_lone_export_of_a_few_seconds_is_noticed_within_a_few() -> None:
+    assert lone_lag(before(), 2, samples=300) == pytest.approx(18, abs=0.2)
+    assert lone_lag(app(), 2, samples=300) < 5.5
 
 
 def test_end_is_noticed_later_where_the_queue_answers_later() -> None:
-    assert measure(app(window_seconds=20), samples=200).lag_share > measure(app(), samples=200).lag_share
-
-
-def test_schedule_and_window_are_the_template_s() -> None:
-    usual = a_grace_policy().schedule
-    assert (default_schedule().min_seconds, default_schedule().max_seconds) == (usual.min_seconds, usual.max_seconds)
-    assert batching_window() == WINDOW
+    assert measure(before(20), samples=200).lag_share > measure(before(2), samples=200).lag_share
 
 
 def test_export_that_ends_at_a_poll_is_noticed_by_that_poll() -> None:

@@ -283,6 +283,13 @@ def test_old_jobs_that_started_together_do_not_make_a_list_one_whose_rest_is_old
     assert search.found == recent(items)
 
 
+def test_list_that_breaks_its_order_in_the_middle_is_read_whole() -> None:
+    items = newest_first(500, spacing=600.0)
+    items.insert(120, items.pop())
+    search = Searching(FakeList(items)).run()
+    assert (search.found, search.pages) == (recent(items), [0, 100, 200, 300, 400])
+
+
 @pytest.mark.parametrize("total", ["20", "150", "0"])
 @pytest.mark.parametrize("order", ["newest first", "oldest first"])
 def test_total_that_is_too_low_loses_nothing_where_links_go_on(order: str, total: str) -> None:

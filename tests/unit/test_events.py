@@ -117,10 +117,6 @@ def test_attributes_are_for_filter_policies() -> None:
     }
 
 
-def test_attributes_of_a_completion_have_no_reason() -> None:
-    assert not {"reason", "error_code"} & set(message().attributes)
-
-
 @pytest.mark.parametrize(
     ("code", "is_sent"), [(0, True), (9107, True), (10**9, True), (10**9 + 1, False), (-(10**10), False), (None, False)]
 )

@@ -123,27 +123,37 @@ def test_volume_elsewhere_is_not_looked_into() -> None:
     assert platform.gather()["a"].object is None
 
 
-def test_remembered_volume_is_not_read_again_while_its_objects_are_there() -> None:
-    platform = Platform(job("a"), remembered=VOLUME)
-    platform.gather()
-    assert ("volume", "o/v") not in platform.asked
+FORBIDDEN = ObjectForbidden("bucket", "no")
+DENIED = Denied(Denial.FORBIDDEN, "m")
 
 
-def test_nothing_is_called_missing_by_a_remembered_volume() -> None:
-    def see(volume: Volume) -> ObjectAnswer:
-        return FOUND if volume == MOVED else MISSING
-
-    platform = Platform(job("a"), job("b"), remembered=VOLUME, volume=MOVED, see=see)
+@pytest.mark.parametrize(
+    ("remembered", "now", "seen", "volume", "found", "reads"),
+    [
+        (VOLUME, MOVED, FOUND, VOLUME, FOUND, 0),
+        (VOLUME, MOVED, MISSING, MOVED, FOUND, 1),
+        (VOLUME, MOVED, FORBIDDEN, MOVED, FOUND, 1),
+        (VOLUME, VOLUME, MISSING, VOLUME, MISSING, 1),
+        (VOLUME, DENIED, MISSING, DENIED, None, 1),
+        (None, VOLUME, MISSING, VOLUME, MISSING, 1),
+    ],
+)
+def test_no_object_is_called_missing_or_forbidden_by_a_remembered_volume(
+    *,
+    remembered: Volume | None,
+    now: VolumeAnswer,
+    seen: ObjectAnswer,
+    volume: VolumeAnswer,
+    found: ObjectAnswer | None,
+    reads: int,
+) -> None:
+    jobs = job("a"), job("b")
+    platform = Platform(*jobs, volume=now, remembered=remembered, see=lambda one: FOUND if one == MOVED else seen)
     answers = platform.gather()
-    assert platform.asked.count(("volume", "o/v")) == 1
-    assert [answers[name].object for name in "ab"] == [FOUND, FOUND]
-    assert answers["a"].volume == MOVED
-
-
-def test_object_missing_by_the_volume_as_it_is_now_is_missing() -> None:
-    platform = Platform(job("a"), remembered=VOLUME, see=lambda _: MISSING)
-    assert platform.gather()["a"].object is MISSING
-    assert platform.asked.count(("object", "a", "")) == 1
+    assert [(answers[name].volume, answers[name].object) for name in "ab"] == [(volume, found)] * 2
+    assert platform.asked.count(("volume", "o/v")) == reads
+    # Nothing is asked twice.
+    assert len(set(map(repr, platform.asked))) == len(platform.asked)
 
 
 def test_objects_are_looked_at_within_the_time_that_is_left() -> None:
@@ -165,27 +175,6 @@ def test_object_that_was_seen_stays_seen_though_its_volume_is_read_again_for_ano
     answers = HalfEmpty(job("a"), job("b"), remembered=VOLUME, volume=refresh).gather()
     assert (answers["a"].volume, answers["a"].object) == (VOLUME, FOUND)
     assert answers["b"].volume == refresh
-
-
-def test_volume_of_a_refused_object_is_read_again_and_looked_into_where_it_points_now() -> None:
-    def see(volume: Volume) -> ObjectAnswer:
-        return FOUND if volume == MOVED else ObjectForbidden("bucket", "no")
-
-    answers = Platform(job("a"), remembered=VOLUME, volume=MOVED, see=see).gather()
-    assert (answers["a"].volume, answers["a"].object) == (MOVED, FOUND)
-
-
-def test_volume_that_was_just_read_is_not_read_again() -> None:
-    platform = Platform(job("a"), see=lambda _: MISSING)
-    assert platform.gather()["a"].object is MISSING
-    assert platform.asked.count(("volume", "o/v")) == 1
-
-
-def test_volume_that_can_no_longer_be_read_takes_its_objects_with_it() -> None:
-    denied = Denied(Denial.FORBIDDEN, "m")
-    platform = Platform(job("a"), remembered=VOLUME, volume=denied, see=lambda _: MISSING)
-    answers = platform.gather()
-    assert (answers["a"].volume, answers["a"].object) == (denied, None)
 
 
 class Odd(Platform):

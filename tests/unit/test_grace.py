@@ -65,6 +65,14 @@ def test_hindered_waits_until_the_last_moment_and_names_the_obstacle() -> None:
     assert "the API rejects the token" in ended.failure.message
 
 
+def test_poll_that_the_rate_limit_left_out_is_spread_over_the_shortest_slots() -> None:
+    waits = {outcome(UNASKED, 9000, dice=number / 100).seconds for number in range(101)}
+    assert 810 - 2.5 <= min(waits) < 815
+    assert 985 < max(waits) <= 990 + 2.5
+    assert len(waits) == 37
+    assert {(NOW + seconds) % 5 for seconds in waits} == {0}
+
+
 def test_known_wait_of_an_obstacle_is_kept_and_only_lengthened() -> None:
     assert outcome(Undetermined(Unavailable("o", retry_after_seconds=200)), 10, dice=0).seconds == 200
     assert outcome(Undetermined(Unavailable("o", retry_after_seconds=200)), 10, dice=1).seconds == pytest.approx(220)

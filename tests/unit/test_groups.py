@@ -167,9 +167,6 @@ def test_mail_advises_once_on_all_codes_that_nothing_is_known_of() -> None:
 class TestMemberEnd:
     JOB = a_job()
 
-    def test_completed_member(self) -> None:
-        assert member_result("e", "e:completed", None, self.JOB) == MemberResult("e")
-
     def test_failed_member_tells_what_it_takes_to_start_again(self) -> None:
         failure = a_failure(message="m" * 900)
         end = member_result("e", f"e:failed:{failure.reason}", failure, self.JOB)

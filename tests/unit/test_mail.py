@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export_monitor.domain.advice import BY_CODE, BY_REASON
-from export_monitor.domain.checks import CHECKS, missing_object_result, skip_all
+from export_monitor.domain.checks import CHECKS, skip_all
 from export_monitor.domain.events import build_message
 from export_monitor.domain.verdicts import CheckResult, CheckStatus, Evidence, Failure, Reason, Verification
 from tests.unit.builders import NOW, a_failure, a_file, a_job, a_volume, a_watch, an_object
@@ -90,11 +90,6 @@ def test_failed_check_shows_what_was_expected_and_what_was_found(
 def test_skipped_check_says_why() -> None:
     checks = Verification((*PASSED.checks, CheckResult("kms_key", CheckStatus.SKIPPED, reason="not requested")))
     assert "skipped  the KMS key is as requested: not requested" in mail(replace(EVIDENCE, verification=checks))
-
-
-def test_mail_of_a_missing_object_says_so_in_words() -> None:
-    evidence = replace(EVIDENCE, object=None, verification=missing_object_result())
-    assert "FAILED   the object exists: expected yes, found no" in mail(evidence, a_failure(Reason.OBJECT_MISSING))
 
 
 def test_mail_of_a_completion_says_where_its_object_could_not_be_checked() -> None:

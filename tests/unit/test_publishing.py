@@ -61,68 +61,30 @@ def test_granted_claims_are_published_and_recorded_in_this_order() -> None:
     ]
 
 
-def test_watch_whose_event_was_published_before_is_over_without_another() -> None:
-    books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED)})
-    [settled] = publish_once([ending("a")], books, books, BUDGET)
-    assert settled.status is PublishStatus.ALREADY_PUBLISHED
-    assert books.notes[1:] == [("publish", []), ("record", [], ["m"])]
-
-
-def test_live_claim_keeps_the_message_until_it_ends() -> None:
-    books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.IN_PROGRESS, retry_after_seconds=40)})
-    [settled] = publish_once([ending("a")], books, books, BUDGET)
-    assert (settled.status, settled.retry_after_seconds) == (PublishStatus.DEFERRED, 41)
-    assert books.notes[1:] == [("publish", []), ("record", [], [])]
-
-
-def test_message_that_could_not_be_published_is_kept_beyond_its_claim_and_not_recorded() -> None:
-    books = FakeLedger(failing={"a:completed": Unpublished("SNS: InternalError")})
-    settled = {one.conclusion.watch.export_id: one for one in publish_once(
-        [ending("a"), ending("b")], books, books, BUDGET)}  # fmt: skip
-    assert settled["b"].status is PublishStatus.PUBLISHED
-    assert (settled["a"].status, settled["a"].cause) == (PublishStatus.FAILED, "SNS: InternalError")
-    assert settled["a"].retry_after_seconds == DEADLINE - NOW + 1
-    assert books.notes[2] == ("record", ["b:completed"], [])
-
-
-def test_ending_that_could_not_be_recorded_holds_up_no_other() -> None:
-    books = FakeLedger(refused={"over": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED)})
-    books.unrecorded = {"a"}
-    conclusions = [ending("a"), ending("b", "m2"), ending("over", "m3")]
-    settled = publish_once(conclusions, books, books, BUDGET)
-    fates = {one.conclusion.watch.export_id: one.status for one in settled}
-    assert fates == {
-        "a": PublishStatus.UNRECORDED,
-        "b": PublishStatus.PUBLISHED,
-        "over": PublishStatus.ALREADY_PUBLISHED,
-    }
-
-
-def test_claim_of_unknown_length_is_waited_for_by_the_poll_interval() -> None:
-    books = FakeLedger(refused={"a": RejectedClaim(ClaimStatus.IN_PROGRESS)})
-    [settled] = publish_once([ending("a")], books, books, BUDGET)
-    assert (settled.status, settled.retry_after_seconds) == (PublishStatus.DEFERRED, None)
-
-
 def test_every_ending_of_a_mixed_batch_has_one_fate_and_only_what_was_sent_is_recorded_as_sent() -> None:
     books = FakeLedger(
         refused={
             "over": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED),
-            "busy": RejectedClaim(ClaimStatus.IN_PROGRESS, retry_after_seconds=5),
+            "busy": RejectedClaim(ClaimStatus.IN_PROGRESS, retry_after_seconds=40),
         },
         failing={"failing:completed": Unpublished("SNS: Throttled")},
     )
-    conclusions = [ending(name, f"m-{name}") for name in ("over", "busy", "failing", "sent")]
+    books.unrecorded = {"unrecorded"}
+    conclusions = [ending(name, f"m-{name}") for name in ("over", "busy", "failing", "unrecorded", "sent")]
     settled = publish_once(conclusions, books, books, BUDGET)
     assert [(one.conclusion.watch.message.message_id, one.status) for one in settled] == [
         ("m-over", PublishStatus.ALREADY_PUBLISHED),
         ("m-busy", PublishStatus.DEFERRED),
         ("m-failing", PublishStatus.FAILED),
+        ("m-unrecorded", PublishStatus.UNRECORDED),
         ("m-sent", PublishStatus.PUBLISHED),
     ]
+    # Until the live claim ends, and beyond the own claim of what was not published.
+    assert [one.retry_after_seconds for one in settled[1:3]] == [41, DEADLINE - NOW + 1]
+    assert settled[2].cause == "SNS: Throttled"
     assert books.notes[1:] == [
-        ("publish", ["failing:completed", "sent:completed"]),
-        ("record", ["sent:completed"], ["m-over"]),
+        ("publish", ["failing:completed", "unrecorded:completed", "sent:completed"]),
+        ("record", ["unrecorded:completed", "sent:completed"], ["m-over"]),
     ]
 
 
@@ -155,15 +117,6 @@ def test_rounds_hold_every_ending_once_and_each_export_s_oldest_watch_first(watc
         assert sent_at == sorted(sent_at)
 
 
-def test_no_export_stands_twice_in_one_round_and_the_oldest_watch_comes_first() -> None:
-    parts = list(split_unique_exports([ending("a", "new", 2), ending("b", "other", 3), ending("a", "old", 1)]))
-    assert [[one.watch.message.message_id for one in part] for part in parts] == [["old", "other"], ["new"]]
-
-
 def test_round_holds_no_more_than_a_transaction_takes() -> None:
     parts = list(split_unique_exports([ending(f"e{number}", f"m{number}") for number in range(205)]))
     assert [len(part) for part in parts] == [100, 100, 5]
-
-
-def test_nothing_makes_no_round() -> None:
-    assert list(split_unique_exports([])) == []

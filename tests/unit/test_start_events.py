@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from export_monitor.domain.model import Group, StartEvent
-from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event, to_detail
+from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event
 
 SOURCE = "cgc.exports"
 DETAIL = {"export_id": "5AfG_-9", "context": {"sample": "ü"}, "group": {"id": "run-42", "size": 250}}
@@ -19,16 +19,6 @@ def notification(message: Any) -> dict[str, Any]:
     return {"Type": "Notification", "MessageId": "m", "Message": message}
 
 
-@pytest.mark.parametrize(
-    "event",
-    [DETAIL, envelope(), notification(json.dumps(DETAIL)), notification(json.dumps(envelope()))],
-    ids=["detail", "envelope", "notified detail", "notified envelope"],
-)
-def test_every_form_means_the_same(event: dict[str, Any]) -> None:
-    assert parse_start_event(json.dumps(event), SOURCE) == PARSED
-    assert parse_event(event, SOURCE) == PARSED
-
-
 def test_answer_of_the_api_is_a_start_event_as_it_is() -> None:
     answer = {"href": "h", "id": "abc", "state": "PENDING", "source": {"file": "f"}, "destination": {"volume": "v"}}
     assert parse_start_event(json.dumps(answer), SOURCE) == StartEvent("abc")
@@ -36,11 +26,6 @@ def test_answer_of_the_api_is_a_start_event_as_it_is() -> None:
 
 def test_export_id_goes_before_id() -> None:
     assert parse_event({"export_id": "a", "id": "b"}, SOURCE).export_id == "a"
-
-
-def test_detail_announces_the_same_export_again() -> None:
-    assert parse_event(to_detail(PARSED), SOURCE) == PARSED
-    assert to_detail(StartEvent("a")) == {"export_id": "a"}
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -62,30 +47,17 @@ def nested(depth: int) -> dict[str, Any]:
         ('{"export_id": "a", "later": ' + "[" * 500 + "]" * 500 + "}", "body: must be JSON (it is nested too deeply)"),
         ("1" * 10_000, "body: must be JSON"),
         ("null", "body: must be a JSON object"),
-        ('"text"', "body: must be a JSON object"),
-        ('[{"export_id": "a"}]', "body: must be a JSON object"),
         ("{}", "export_id: is needed (or id)"),
-        ('{"export_id": null}', "export_id: must be 1 to 128"),
-        ('{"export_id": ""}', "export_id: must be 1 to 128"),
         ('{"export_id": "a\\n"}', "export_id: must be 1 to 128"),
-        ('{"export_id": "ü"}', "export_id: must be 1 to 128"),
         ('{"id": "a/../b"}', "id: must be 1 to 128"),
-        (json.dumps({"export_id": "a" * 129}), "export_id: must be 1 to 128"),
-        ('{"export_id": ["a"]}', "export_id: must be 1 to 128"),
         ('{"export_id": "a", "context": null}', "context: must be a JSON object"),
-        ('{"export_id": "a", "context": "text"}', "context: must be a JSON object"),
         (json.dumps({"export_id": "a", "context": {"k": "x" * 8185}}), "context: must be at most 8192 bytes"),
         (json.dumps({"export_id": "a", "context": {"k": "ü" * 4093}}), "context: must be at most 8192 bytes"),
         ('{"export_id": "a", "context": {"k": "\\ud800"}}', "context: must be Unicode text"),
         (json.dumps({"export_id": "a", "context": nested(201)}), "context: must be nested at most 200 deep"),
         ('{"export_id": "a", "group": null}', "group: must be a JSON object"),
         ('{"export_id": "a", "group": {"size": 1}}', "group.id: must be 1 to 128"),
-        ('{"export_id": "a", "group": {"id": "g"}}', "group.size: must be a whole number"),
         ('{"export_id": "a", "group": {"id": "g", "size": 0}}', "group.size: must be a whole number"),
-        ('{"export_id": "a", "group": {"id": "g", "size": 10001}}', "group.size: must be a whole number"),
-        ('{"export_id": "a", "group": {"id": "g", "size": true}}', "group.size: must be a whole number"),
-        ('{"export_id": "a", "group": {"id": "g", "size": 1.5}}', "group.size: must be a whole number"),
-        ('{"export_id": "a", "group": {"id": "g", "size": "9"}}', "group.size: must be a whole number"),
         (json.dumps(envelope(**{"detail-type": "Export Ended"})), "detail-type: must be 'Export Started'"),
         (json.dumps(envelope(source="other")), "source: must be 'cgc.exports'"),
         (json.dumps(envelope(detail="text")), "detail: must be a JSON object"),
@@ -109,16 +81,6 @@ def test_context_within_the_limits_is_taken_as_it_is(context: dict[str, Any]) ->
 
 def test_size_of_a_group_may_be_written_with_a_fraction_of_nothing() -> None:
     assert parse_event({"export_id": "a", "group": {"id": "g", "size": 5.0}}, SOURCE).group == Group("g", 5)
-
-
-@pytest.mark.parametrize("size", [1, 10_000])
-def test_size_of_a_group_may_be_the_least_and_the_most(size: int) -> None:
-    assert parse_event({"export_id": "a", "group": {"id": "g", "size": size}}, SOURCE).group == Group("g", size)
-
-
-@pytest.mark.parametrize("export_id", ["a", "-", "_", "0", "A" * 128])
-def test_export_id_is_1_to_128_letters_digits_dashes_or_underscores(export_id: str) -> None:
-    assert parse_event({"export_id": export_id}, SOURCE).export_id == export_id
 
 
 def test_other_fields_of_every_form_are_ignored() -> None:

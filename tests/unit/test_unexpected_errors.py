@@ -10,8 +10,9 @@ import pytest
 from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
+from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.events import SnsMessage, Unpublished
-from export_monitor.domain.grace import FaultObservation, GracePolicy
+from export_monitor.domain.grace import FaultObservation
 from export_monitor.domain.groups import MemberResult
 from export_monitor.domain.model import (
     Denial,
@@ -23,13 +24,11 @@ from export_monitor.domain.model import (
     Unavailable,
     UnavailableError,
 )
-from export_monitor.domain.poll_schedule import PollSchedule
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected
 from tests.fakes import RecordingReporter
+from tests.unit.builders import HOUR, NOW, a_grace_policy
 
-NOW = 1_700_000_000.0
-HOUR = 3600.0
 FAILED = ExportJob("", "FAILED", {"id": "e", "state": "FAILED"})
 
 
@@ -53,6 +52,7 @@ class World:
         self.fails: dict[str, Exception] = {}
         self.unpublished: dict[str, Exception] = {}
         self.unrecorded: set[str] = set()
+        self.claims: Callable[[Sequence[Claim]], dict[str, RejectedClaim]] = lambda _: {}
         self.groups_registered: list[str] = []
         self.counted: list[str] = []
 
@@ -66,13 +66,12 @@ class World:
         ]
 
     def poll(self, time_left: float = 60) -> list[str]:
-        schedule = PollSchedule(5, 900, 96 * HOUR)
-        grace = GracePolicy(schedule, 72 * HOUR, 120, 300, 24 * HOUR)
+        grace = a_grace_policy()
         watcher = ExportWatcher(
             api=self, objects=self, queue=self, faults=self, groups=self,  # type: ignore[arg-type]
             concluder=Concluder(self, self, self, self.report, grace, "https://api"),  # type: ignore[arg-type]
-            report=self.report, grace=grace, start_event_source="cgc.exports", random=lambda: 0.5, pause=lambda _: None,
-            registry=self if self.discovers else None,
+            report=self.report, grace=grace, start_event_source="cgc.exports", random=lambda: 0.5,
+            pause=lambda _: None, crowding=Crowding(), registry=self if self.discovers else None,
         )  # fmt: skip
         return watcher.process_batch(self.messages, TimeBudget().start(NOW, self.clock(time_left)))
 
@@ -89,7 +88,7 @@ class World:
 
     def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RejectedClaim]:
         self._may_fail("claim")
-        return {}
+        return self.claims(claims)
 
     def first_seen_at(
         self, observations: Collection[FaultObservation], now: float
@@ -239,11 +238,37 @@ def test_surprise_while_asking_keeps_every_message_for_its_poll_delay() -> None:
     assert world.report.logged("unexpected_error")
 
 
-def test_surprise_with_one_export_disturbs_no_other() -> None:
-    world = World("a", "b")
+def ends_at_no_time(world: World) -> None:
     world.answers["a"] = replace(FAILED, id="a", finished_at=float("nan"))
+
+
+def is_announced_without_a_body(world: World) -> None:
+    world.messages[0] = replace(world.messages[0], body=None)  # type: ignore[arg-type]
+
+
+def is_denied_since_nobody_knows_when(world: World) -> None:
+    world.answers["a"] = Denied(Denial.NOT_FOUND, "Job not found.")
+    world.fails["first_seen_at"] = KeyError("N")
+
+
+def breaks_every_batch_of_claims(world: World) -> None:
+    def claims(claims: Sequence[Claim]) -> dict[str, RejectedClaim]:
+        if any(claim.export_id == "a" for claim in claims):
+            raise KeyError("Item")
+        return {}
+
+    world.claims = claims
+
+
+@pytest.mark.parametrize(
+    "export_a",
+    [ends_at_no_time, is_announced_without_a_body, is_denied_since_nobody_knows_when, breaks_every_batch_of_claims],
+)
+def test_surprise_with_one_export_disturbs_no_other(export_a: Callable[[World], None]) -> None:
+    world = World("a", "b", "c")
+    export_a(world)
     assert world.poll() == ["m-a"]
-    assert world.published == ["b:failed:EXPORT_FAILED"]
+    assert sorted(world.published) == ["b:failed:EXPORT_FAILED", "c:failed:EXPORT_FAILED"]
 
 
 def test_error_in_the_way_of_several_exports_is_logged_once() -> None:
@@ -253,33 +278,6 @@ def test_error_in_the_way_of_several_exports_is_logged_once() -> None:
     assert world.poll() == ["m-a", "m-b"]
     assert world.published == ["c:failed:EXPORT_FAILED"]
     assert world.report.logged("unexpected_error") == [{"message_ids": ["m-a", "m-b"], "error": error}]
-
-
-def test_message_that_cannot_even_be_parsed_disturbs_no_other() -> None:
-    world = World("a", "b")
-    world.messages[0] = replace(world.messages[0], body=None)  # type: ignore[arg-type]
-    assert world.poll() == ["m-a"]
-    assert world.published == ["b:failed:EXPORT_FAILED"]
-
-
-def test_fault_whose_first_observation_cannot_be_read_disturbs_no_other() -> None:
-    world = World("a", "b")
-    world.answers["a"] = Denied(Denial.NOT_FOUND, "Job not found.")
-    world.fails["first_seen_at"] = KeyError("N")
-    assert world.poll() == ["m-a"]
-    assert world.published == ["b:failed:EXPORT_FAILED"]
-
-
-def test_claim_that_breaks_for_a_batch_is_made_for_each_export() -> None:
-    class Odd(World):
-        def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RejectedClaim]:
-            if any(claim.export_id == "a" for claim in claims):
-                raise KeyError("Item")
-            return {}
-
-    world = Odd("a", "b", "c")
-    assert world.poll() == ["m-a"]
-    assert sorted(world.published) == ["b:failed:EXPORT_FAILED", "c:failed:EXPORT_FAILED"]
 
 
 def test_event_that_cannot_be_sent_disturbs_no_other_and_is_a_dead_letter_at_its_final_deadline() -> None:
@@ -342,10 +340,7 @@ def test_message_that_could_not_be_hidden_is_told() -> None:
 
 
 def test_claim_of_unknown_length_hides_the_message_for_its_poll_interval() -> None:
-    class Claimed(World):
-        def claim(self, claims: Sequence[Claim], now: float, until: float) -> dict[str, RejectedClaim]:
-            return {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in claims}
-
-    world = Claimed("a", sent_at=NOW - 1000)
+    world = World("a", sent_at=NOW - 1000)
+    world.claims = lambda _: {"a": RejectedClaim(ClaimStatus.IN_PROGRESS)}
     assert world.poll() == ["m-a"]
     assert world.hidden == {"m-a": 100.0}

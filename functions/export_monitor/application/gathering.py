@@ -5,11 +5,20 @@ exports that it concerns.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from export_monitor.domain.assessment import Snapshot, file_to_read, has_valid_volume_name, needs_object
+from export_monitor.domain.assessment import (
+    ContentAnswer,
+    Snapshot,
+    content_to_verify,
+    file_to_read,
+    has_valid_volume_name,
+    needs_object,
+)
+from export_monitor.domain.content.eligibility import ContentPolicy
+from export_monitor.domain.content.target import ContentTarget
 from export_monitor.domain.model import (
     ExportJob,
     FileAnswer,
@@ -46,6 +55,12 @@ class Objects(Protocol):
     ) -> Sequence[ObjectAnswer | Unexpected]: ...
 
 
+class Contents(Protocol):
+    """The content checks: what is known of each version, in the given order, after asking for what is not."""
+
+    def answers(self, targets: Sequence[ContentTarget], now: float) -> Sequence[ContentAnswer | Unexpected]: ...
+
+
 def gather(
     overdue: Mapping[str, bool], api: Api, objects: Objects, time_left: TimeLeft
 ) -> dict[str, Snapshot | Unexpected]:
@@ -66,6 +81,32 @@ def gather(
         export_id: _together(answer, *seen.get(export_id, (None, None)), files.get(wanted.get(export_id) or ""))
         for export_id, answer in answers.items()
     }
+
+
+def with_content(
+    snapshots: Mapping[str, Snapshot | Unexpected], contents: Contents, policy: ContentPolicy, now: float
+) -> dict[str, Snapshot | Unexpected]:
+    """The answers, with what is known of the contents of the objects that have passed all other checks."""
+    asked: dict[str, ContentAnswer | Unexpected] = {}
+    targets: dict[str, ContentTarget] = {}
+    for export_id, snapshot in snapshots.items():
+        if isinstance(snapshot, Unexpected):
+            continue
+        target = attempt(partial(content_to_verify, snapshot, now, policy))
+        if isinstance(target, ContentTarget):
+            targets[export_id] = target
+        else:
+            asked[export_id] = target
+    found = _by_id(
+        list(targets), lambda: dict(zip(targets, contents.answers(list(targets.values()), now), strict=True))
+    )
+    return {**snapshots, **{i: _with_content(snapshots[i], one) for i, one in (asked | dict(found)).items()}}
+
+
+def _with_content(snapshot: Snapshot | Unexpected, answer: ContentAnswer | Unexpected) -> Snapshot | Unexpected:
+    if isinstance(snapshot, Unexpected):
+        return snapshot
+    return answer if isinstance(answer, Unexpected) else replace(snapshot, content=answer)
 
 
 def _together(

@@ -1,8 +1,9 @@
 """Processes the mapping's batch together with more messages that the function receives from the queue itself.
 
-The mapping gives at most 10 messages without a batching window, and one API request reads 100 exports. A full batch
-means that more may be waiting. The mapping deletes its own messages by the function's response; the function deletes
-those that it received. After a crash, both become visible again after the queue's visibility timeout.
+The mapping gives at most 10 messages without a batching window, and one API request reads 100 exports. More may be
+waiting if the batch is full, or if so many exports are watched that several usually fall due together. The mapping
+deletes its own messages by the function's response; the function deletes those that it received. After a crash, both
+become visible again after the queue's visibility timeout.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,14 @@ from typing import Protocol
 
 from export_monitor.application.reporting import Reporter
 from export_monitor.application.watcher import ExportWatcher
+from export_monitor.domain.crowding import Crowding
+from export_monitor.domain.messages import MAX_MESSAGES
 from export_monitor.domain.model import QueueMessage, UnavailableError
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected, attempt
 
 # BatchSize in template.yaml; a test compares the two.
 FULL_BATCH = 10
-# What one bulk request of the API reads.
-MAX_MESSAGES = 100
 _MESSAGES_PER_RECEIVE = 10
 
 
@@ -32,18 +33,20 @@ class ReceivingQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToppingUp:
-    """Tops up full batches for the watcher."""
+    """Tops up batches for the watcher."""
 
     watcher: ExportWatcher
     queue: ReceivingQueue
     report: Reporter
+    crowding: Crowding
 
     def process_batch(self, messages: Sequence[QueueMessage], budget: TimeBudget) -> list[str]:
-        """Process the mapping's messages, and more if they are a full batch.
+        """Process the mapping's messages, and more that are waiting.
 
         Returns the ids of the mapping's messages that stay in the queue.
         """
-        received = self._receive(MAX_MESSAGES - len(messages)) if len(messages) >= FULL_BATCH else []
+        is_worth_it = len(messages) >= FULL_BATCH or self.crowding.is_crowded(budget.now)
+        received = self._receive(MAX_MESSAGES - len(messages)) if is_worth_it else []
         # A message that SQS delivered twice is processed once, with its newest receipt handle.
         by_id = {message.message_id: message for message in (*messages, *received)}
         staying = set(self.watcher.process_batch(list(by_id.values()), budget))

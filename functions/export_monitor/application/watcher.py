@@ -6,16 +6,17 @@ instead. Whatever else happens, it stays.
 
 import random as random_module
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
 from export_monitor.application.batch import Batch, Queue
 from export_monitor.application.concluding import Concluder
-from export_monitor.application.gathering import Api, Objects, gather
+from export_monitor.application.gathering import Api, Contents, Objects, gather, with_content
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import PollResult, Reporter, report_waiting
-from export_monitor.domain.assessment import Snapshot, assess
+from export_monitor.domain.assessment import Snapshot, assess, without_unfinished_content
+from export_monitor.domain.content.eligibility import ContentPolicy
 from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.grace import (
     Conclude,
@@ -27,7 +28,7 @@ from export_monitor.domain.grace import (
     poll_delay,
     resets_after,
 )
-from export_monitor.domain.messages import parse_batch
+from export_monitor.domain.messages import MAX_MESSAGES, parse_batch
 from export_monitor.domain.model import QueueMessage, Unavailable, UnavailableError, Watch
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected, attempt
@@ -53,6 +54,14 @@ class WatchRegistry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ContentChecking:
+    """What is needed to have contents verified: the workers' results, and which objects are eligible."""
+
+    contents: Contents
+    policy: ContentPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class Assessed:
     """A watch, and what the answers say of its export."""
 
@@ -67,7 +76,7 @@ class ExportWatcher:
     """Polls the exports and groups of a batch.
 
     `registry` is None where discovery is off. `random` returns numbers from 0 to 1 that spread waits for a rate limit.
-    `pause` sleeps for a number of seconds.
+    `pause` sleeps for a number of seconds. `content` is None where contents are not checked.
     """
 
     api: Api
@@ -80,9 +89,10 @@ class ExportWatcher:
     grace: GracePolicy
     start_event_source: str
     pause: Callable[[float], None]
+    crowding: Crowding
     registry: WatchRegistry | None = None
+    content: ContentChecking | None = None
     random: Callable[[], float] = random_module.random
-    crowding: Crowding = field(default_factory=Crowding)
 
     def process_batch(self, messages: Sequence[QueueMessage], budget: TimeBudget) -> list[str]:
         """Process each message once. Returns the ids of those that stay in the queue, hidden until they are due."""
@@ -103,9 +113,14 @@ class ExportWatcher:
         return batch.apply_visibility()
 
     def _await_common_instant(self, batch: Batch) -> None:
-        """Where many exports are watched, hide messages at an instant from which they become visible together."""
+        """Where many exports are watched, hide messages at an instant from which they become visible together.
+
+        A hundred messages do not wait: more are due, and these will fill a request of the API again.
+        """
         now = batch.budget.current_time
-        if batch.retried and self.crowding.add(now, batch.retried) and batch.budget.has_time_to_publish():
+        self.crowding.add(now, batch.retried)
+        is_crowded = batch.retried > 0 and self.crowding.is_crowded(now)
+        if is_crowded and batch.retried < MAX_MESSAGES and batch.budget.has_time_to_publish():
             self.pause(self.grace.schedule.seconds_to_common_instant(now))
 
     def _poll_exports(self, watches: Sequence[Watch], batch: Batch) -> None:
@@ -118,6 +133,8 @@ class ExportWatcher:
                 is_overdue = watch.age(now) >= self.grace.timeout
                 overdue[watch.export_id] = is_overdue or overdue.get(watch.export_id, False)
             snapshots = gather(overdue, self.api, self.objects, batch.budget.for_requests)
+            if self.content:
+                snapshots = with_content(snapshots, self.content.contents, self.content.policy, now)
             answered_at = batch.budget.current_time
             self._decide(self._assess(watches, snapshots, answered_at, batch), answered_at, batch)
 
@@ -164,6 +181,8 @@ class ExportWatcher:
         failed: dict[int, tuple[Exception, list[QueueMessage]]] = {}
         for watch in watches:
             snapshot = snapshots[watch.export_id]
+            if not isinstance(snapshot, Unexpected) and watch.age(now) >= self.grace.final_deadline:
+                snapshot = without_unfinished_content(snapshot)
             outcome = snapshot if isinstance(snapshot, Unexpected) else attempt(partial(assess, snapshot, now))
             if isinstance(outcome, Unexpected):
                 failed.setdefault(id(outcome.error), (outcome.error, []))[1].append(watch.message)

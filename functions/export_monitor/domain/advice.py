@@ -125,7 +125,13 @@ SOURCE_LACKS_BYTES = (
     "like a BAM file). Check the file on the platform and the task that wrote it, the object's versions, and any other "
     "failed check."
 )
+CONTENT_IS_DAMAGED = (
+    "Delete nothing. The object has the right size, but a checksum inside it is wrong: its content is damaged from the "
+    "byte that the check names on. Check the file on the platform and the object's versions for a sound copy. If the "
+    "file on the platform has the same fault, it was damaged before the export."
+)
 
+_FAILED = CheckStatus.FAILED
 _BY_CODE: Mapping[Reason, Mapping[int, str]] = {
     Reason.EXPORT_FAILED: BY_CODE_OF_JOB | BY_CODE,
     Reason.EXPORT_NOT_FOUND: BY_CODE_OF_JOB,
@@ -144,6 +150,8 @@ def advice(failure: Failure, evidence: Evidence) -> str:
         return TIMED_OUT_AFTER_COMPLETION
     if failure.reason is Reason.OBJECT_MISMATCH and _source_lacks_bytes(evidence.verification):
         return SOURCE_LACKS_BYTES
+    if failure.reason is Reason.OBJECT_MISMATCH and _statuses(evidence.verification).get("content") == _FAILED:
+        return CONTENT_IS_DAMAGED
     return BY_REASON[failure.reason]
 
 
@@ -153,5 +161,9 @@ def advice_by_code(reason: Reason, code: int | None) -> str | None:
 
 
 def _source_lacks_bytes(verification: Verification | None) -> bool:
-    statuses = {check.name: check.status for check in verification.checks} if verification else {}
-    return (statuses.get("size"), statuses.get("integrity")) == (CheckStatus.PASSED, CheckStatus.FAILED)
+    statuses = _statuses(verification)
+    return (statuses.get("size"), statuses.get("integrity")) == (CheckStatus.PASSED, _FAILED)
+
+
+def _statuses(verification: Verification | None) -> dict[str, CheckStatus]:
+    return {check.name: check.status for check in verification.checks} if verification else {}

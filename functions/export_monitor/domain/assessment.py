@@ -5,8 +5,13 @@ of every other state needs the job alone.
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from export_monitor.domain.checks import CheckInput, missing_object_result, skip_all, verify
+from export_monitor.domain.content.eligibility import OFF, OTHERS_FIRST, UNFINISHED, ContentPolicy
+from export_monitor.domain.content.formats import Unverifiable
+from export_monitor.domain.content.results import ContentVerdict
+from export_monitor.domain.content.target import ContentTarget
 from export_monitor.domain.json_values import as_int, short_text
 from export_monitor.domain.model import (
     Denial,
@@ -37,6 +42,9 @@ from export_monitor.domain.verdicts import (
     Verdict,
 )
 
+# Unavailable while the content is being verified.
+ContentAnswer: TypeAlias = ContentVerdict | Unverifiable | Unavailable
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -46,6 +54,7 @@ class Snapshot:
     volume: VolumeAnswer | None = None
     file: FileAnswer | None = None
     object: ObjectAnswer | None = None
+    content: ContentAnswer = OFF
 
 
 def file_to_read(job: ExportJob, *, is_overdue: bool) -> str | None:
@@ -63,6 +72,19 @@ def needs_object(job: ExportJob) -> bool:
 def has_valid_volume_name(name: str | None) -> bool:
     """Whether a job names a volume that can be requested from the API."""
     return name is not None and is_volume_name(name)
+
+
+def content_to_verify(answers: Snapshot, now: float, policy: ContentPolicy) -> ContentTarget | Unverifiable:
+    """The version of an object whose content is to be verified; or the reason why none is."""
+    verdict, evidence = assess(answers, now)
+    if not isinstance(verdict, Completed) or evidence.object is None:
+        return OTHERS_FIRST
+    return policy.target(evidence.object)
+
+
+def without_unfinished_content(answers: Snapshot) -> Snapshot:
+    """The answers at the final deadline of a watch, which waits for no content check any longer."""
+    return replace(answers, content=UNFINISHED) if isinstance(answers.content, Unavailable) else answers
 
 
 def assess(answers: Snapshot, now: float) -> tuple[Verdict, Evidence]:
@@ -98,7 +120,7 @@ def _assess_completed(job: ExportJob, answers: Snapshot, evidence: Evidence, now
         case StoredObject() as found:
             if isinstance(answers.file, Unavailable):
                 return Undetermined(answers.file), replace(evidence, object=found)
-            return _assess_object(job, found, evidence, now)
+            return _assess_object(job, found, answers.content, evidence, now)
         case ObjectNotFound() as missing:
             failure = Failure(Reason.OBJECT_MISSING, _missing(missing))
             return Failing(failure), replace(evidence, verification=missing_object_result())
@@ -110,11 +132,14 @@ def _assess_completed(job: ExportJob, answers: Snapshot, evidence: Evidence, now
             return Undetermined(Unavailable("the object was not read")), evidence
 
 
-def _assess_object(job: ExportJob, found: StoredObject, evidence: Evidence, now: float) -> tuple[Verdict, Evidence]:
-    verification = verify(CheckInput(job, found, evidence.file, now))
+def _assess_object(
+    job: ExportJob, found: StoredObject, content: ContentAnswer, evidence: Evidence, now: float
+) -> tuple[Verdict, Evidence]:
+    known = OTHERS_FIRST if isinstance(content, Unavailable) else content
+    verification = verify(CheckInput(job, found, evidence.file, now, known))
     evidence = replace(evidence, object=found, verification=verification)
     if not verification.failed:
-        return Completed(), evidence
+        return (Undetermined(content) if isinstance(content, Unavailable) else Completed()), evidence
     names = ", ".join(check.name for check in verification.failed)
     message = f"The object failed these checks: {names}."
     return Failing(Failure(Reason.OBJECT_MISMATCH, message)), evidence

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from export_monitor.domain.canned_acls import CANNED_ACLS, describe, grants_of
+from export_monitor.domain.content.eligibility import OFF
+from export_monitor.domain.content.formats import Unverifiable, units_of
+from export_monitor.domain.content.results import ContentVerdict
 from export_monitor.domain.integrity import (
     NO_DATA,
     demands_end_marker,
@@ -32,12 +35,16 @@ _KMS_ALGORITHMS = ("aws:kms", "aws:kms:dsse")
 
 @dataclass(frozen=True, slots=True)
 class CheckInput:
-    """The facts that the checks use: the job, its object, and its source file if that could be read."""
+    """The facts that the checks use: the job, its object, and its source file if that could be read.
+
+    `content` is what the content check found, or why there is none.
+    """
 
     job: ExportJob
     object: StoredObject
     file: SourceFile | None
     now: float
+    content: ContentVerdict | Unverifiable = OFF
 
     def requested(self, name: str) -> str | None:
         """The job's property of this name, or None if the export did not request one."""
@@ -156,6 +163,18 @@ def integrity(gathered: CheckInput) -> Compared | Skipped:
     return Compared(whole, f"{begins} with an end-of-file marker", f"{begins} {'with' if whole else 'without'} one")
 
 
+def content(gathered: CheckInput) -> Compared | Skipped:
+    """Every checksum inside the object is right, from its first byte to its last."""
+    verdict = gathered.content
+    if isinstance(verdict, Unverifiable):
+        return Skipped(verdict.reason)
+    units = units_of(verdict.format)
+    expected = f"{verdict.format} with sound {units} from the first byte to the last"
+    if verdict.fault:
+        return Compared(passed=False, expected=expected, actual=f"byte {verdict.fault.offset}: {verdict.fault.reason}")
+    return Compared(passed=True, expected=expected, actual=f"{verdict.units} sound {units}")
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """A check, and its name in the e-mail."""
@@ -173,12 +192,14 @@ CHECKS: dict[str, Check] = {
     "storage_class": Check(storage_class, "the storage class is as requested"),
     "acl": Check(acl, "the access rights (ACL) are as requested"),
     "integrity": Check(integrity, "the file is complete (not truncated)"),
+    "content": Check(content, "every checksum inside the file is right"),
 }
 
 
 def verify(gathered: CheckInput) -> Verification:
     """Run every check on an object that was read."""
-    return Verification(tuple(_result(name, check.run(gathered)) for name, check in CHECKS.items()))
+    checks = tuple(_result(name, check.run(gathered)) for name, check in CHECKS.items())
+    return Verification(checks, gathered.content if isinstance(gathered.content, ContentVerdict) else None)
 
 
 def missing_object_result() -> Verification:

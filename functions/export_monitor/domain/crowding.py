@@ -8,14 +8,17 @@ CROWDED_POLLS_PER_MINUTE = 20
 
 
 class Crowding:
-    """Counts the messages that one worker kept within the last minute."""
+    """Counts the messages that one worker kept within the last minute. Times are in epoch seconds."""
 
     def __init__(self) -> None:
         self._kept: deque[tuple[float, int]] = deque()
 
-    def add(self, now: float, kept: int) -> bool:
-        """Count the messages kept by an invocation at this time (epoch seconds); returns whether it is crowded."""
+    def add(self, now: float, kept: int) -> None:
+        """Count the messages that an invocation keeps."""
         self._kept.append((now, kept))
-        while self._kept[0][0] <= now - 60:
+
+    def is_crowded(self, now: float) -> bool:
+        """Whether so many messages were kept that several usually fall due together."""
+        while self._kept and self._kept[0][0] <= now - 60:
             self._kept.popleft()
         return sum(number for _, number in self._kept) >= CROWDED_POLLS_PER_MINUTE

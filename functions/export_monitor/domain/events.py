@@ -6,7 +6,7 @@ JSON Schema. An SNS message is all that SNS counts against its size limit.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
 from export_monitor.domain.advice import advice
@@ -141,7 +141,9 @@ def _object(found: StoredObject) -> JsonObject:
 
 
 def _verification(verification: Verification) -> JsonObject:
-    return {"status": verification.status, "checks": [_check(check) for check in verification.checks]}
+    published = {"status": verification.status, "checks": [_check(check) for check in verification.checks]}
+    # Fields with the names of the contract.
+    return published | ({"content": asdict(verification.content)} if verification.content else {})
 
 
 def _check(check: CheckResult) -> JsonObject:

@@ -124,10 +124,14 @@ def _may_wait(verdict: Undetermined, watch: Watch, now: float, grace: GracePolic
 
 
 def _undetermined_delay(verdict: Undetermined, watch: Watch, now: float, grace: GracePolicy, random: float) -> float:
-    if verdict.unavailable.retry_after_seconds is None:
+    schedule, age = grace.schedule, watch.age(now)
+    if verdict.unavailable.retry_after_seconds is not None:
+        delay = add_jitter(verdict.unavailable.retry_after_seconds, random)
+    elif verdict.unavailable.not_attempted:
+        delay = schedule.spread(now, schedule.delay(age), random)
+    else:
         return poll_delay(watch.message, now, grace)
-    delay = add_jitter(verdict.unavailable.retry_after_seconds, random)
-    return grace.schedule.within_budget(delay, watch.age(now), watch.receive_count)
+    return schedule.within_budget(delay, age, watch.receive_count)
 
 
 def _grace_ends_at(failure: Failure, watch: Watch, first_seen_at: float, grace: GracePolicy) -> float:

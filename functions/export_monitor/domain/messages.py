@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from export_monitor.domain.model import QueueMessage, StartEvent, Watch
 from export_monitor.domain.start_events import GroupMessage, StartEventError, parse_message
 
+# What one bulk request of the API reads.
+MAX_MESSAGES = 100
 # The message attribute by which the app marks an export that it discovered itself.
 ORIGIN = "origin"
 

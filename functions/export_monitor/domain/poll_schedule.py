@@ -52,7 +52,17 @@ class PollSchedule:
 
     def aligned(self, now: float, delay: float) -> float:
         """Seconds from `now` (epoch seconds) to the boundary of a time slot that is nearest to the end of the delay."""
-        slot = self.slot_seconds(delay)
+        return self._to_boundary(now, delay, self.slot_seconds(delay))
+
+    def spread(self, now: float, delay: float, random: float) -> float:
+        """Seconds from `now` to a boundary of the shortest time slots at about the end of the delay.
+
+        It is for polls that the rate limit left out: on the boundaries of longer slots, they would meet the same crowd
+        again. `random` is from 0 to 1.
+        """
+        return self._to_boundary(now, delay * (1 - _TOLERANCE + 2 * _TOLERANCE * random), self.min_seconds)
+
+    def _to_boundary(self, now: float, delay: float, slot: float) -> float:
         since_boundary = math.fmod(now - self.phase_seconds, slot)
         return slot * math.floor((since_boundary + delay) / slot + 0.5) - since_boundary
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from export_monitor.domain.content.results import ContentVerdict
 from export_monitor.domain.model import ExportJob, SourceFile, StoredObject, Unavailable, Volume
 
 
@@ -41,9 +42,10 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The results of the checks, in the published order."""
+    """The results of the checks, in the published order; `content` is what a content check found, where one ran."""
 
     checks: tuple[CheckResult, ...]
+    content: ContentVerdict | None = None
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:

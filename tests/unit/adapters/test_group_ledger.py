@@ -18,34 +18,32 @@ def ledger(client: Any) -> GroupLedger:
     return GroupLedger(Table(SYNCHRONOUS, lambda: client, "groups"))
 
 
-def test_group_that_others_keep_writing_is_counted_later() -> None:
-    with stubbed("dynamodb") as (client, stub):
-        for _ in range(ATTEMPTS):
-            stub.add_client_error("transact_write_items", "TransactionConflictException")
-        with pytest.raises(UnavailableError, match="busy"):
-            ledger(client).record_results("run", [MemberResult("a", None)], NOW)
+def cancelled(*reasons: dict[str, Any]) -> dict[str, Any]:
+    """The error of a transaction that was cancelled for these reasons."""
+    return {"service_error_code": "TransactionCanceledException", "modeled_fields": {"CancellationReasons": reasons}}
 
 
-def test_group_claimed_until_this_very_millisecond_counts_nobody() -> None:
-    item = {"member_count": {"N": "2"}, "remaining_count": {"N": "2"}, "claimed_until": {"N": str(int(NOW * 1000))}}
-    reasons = [{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": "None"}]
+BUSY = {"member_count": {"N": "2"}, "remaining_count": {"N": "2"}, "claimed_until": {"N": str(int(NOW * 1000))}}
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "message"),
+    [
+        ({"service_error_code": "TransactionConflictException"}, ATTEMPTS, "busy"),
+        # Claimed until this very millisecond.
+        (cancelled({"Code": "ConditionalCheckFailed", "Item": BUSY}, {"Code": "None"}), ATTEMPTS, "busy"),
+        (cancelled({"Code": "ConditionalCheckFailed"}, {"Code": "None"}), 1, "not recorded yet"),
+    ],
+    ids=["others keep writing", "claimed", "not registered"],
+)
+def test_members_that_cannot_be_counted_now_are_counted_later(
+    error: dict[str, Any], attempts: int, message: str
+) -> None:
     with stubbed("dynamodb") as (client, stub):
-        for _ in range(ATTEMPTS):
-            stub.add_client_error(
-                "transact_write_items", "TransactionCanceledException", modeled_fields={"CancellationReasons": reasons}
-            )
-        with pytest.raises(UnavailableError, match="busy"):
+        for _ in range(attempts):
+            stub.add_client_error("transact_write_items", **error)
+        with pytest.raises(UnavailableError, match=message):
             ledger(client).record_results("run", [MemberResult("a", None)], NOW + 0.0004)
-
-
-def test_members_of_a_group_that_is_not_registered_are_counted_later() -> None:
-    reasons = [{"Code": "ConditionalCheckFailed"}, {"Code": "None"}]
-    with stubbed("dynamodb") as (client, stub):
-        stub.add_client_error(
-            "transact_write_items", "TransactionCanceledException", modeled_fields={"CancellationReasons": reasons}
-        )
-        with pytest.raises(UnavailableError, match="not recorded yet"):
-            ledger(client).record_results("run", [MemberResult("a", None)], NOW)
 
 
 def test_claim_that_others_keep_from_being_written_is_made_later() -> None:

@@ -1,19 +1,20 @@
 """The ledger: of several workers one publishes, and what was published stays known."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from botocore.stub import ANY
 
 from export_monitor.adapters.aws.dynamodb.ledger import Ledger
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS, Table
 from export_monitor.adapters.timeouts import CallTimeoutError
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
-from tests.fakes import SynchronousCalls, stubbed
+from tests.fakes import SYNCHRONOUS, SynchronousCalls, stubbed
 from tests.unit.adapters.exports_table import TABLE, exports
 
 NOW = 1_700_000_000.25
@@ -115,11 +116,6 @@ class TestPublishedBefore:
         assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
         assert ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE) == {}
 
-    def test_record_gives_the_claim_back(self, ledger: Ledger) -> None:
-        ledger.claim([FAILED], NOW, DEADLINE)
-        ledger.record([FAILED], [], NOW)
-        assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE) == {}
-
     def test_end_of_a_repeated_watch_leaves_the_claim_of_another_alone(self, ledger: Ledger) -> None:
         ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE)
         ledger.record([], [again(FAILED, 2)], NOW)
@@ -161,104 +157,110 @@ def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: 
     assert sorted(published) == [claim.event_id for claim in claims]
 
 
+BOTH = (Claim("a", "a:completed", "m1"), Claim("b", "b:completed", "m2"))
+ALL, ONE = "transact_write_items", "update_item"
+NONE, CONFLICT = {"Code": "None"}, {"Code": "TransactionConflict"}
+OVER = {"Code": "ConditionalCheckFailed", "Item": {"concluded_message_ids": {"SS": ["m1"]}}}
+LIVE, LAPSED = (
+    {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW + seconds) * 1000))}}}
+    for seconds in (30, -1)
+)
+BUSY = (ClaimStatus.IN_PROGRESS, None)
+# A call, and what comes back: an error's code, the reasons of a cancelled transaction, or nothing.
+Answer = tuple[str, str | list[dict[str, Any]] | None]
+
+
+@contextmanager
+def answering(*answers: Answer, calls: SynchronousCalls = SYNCHRONOUS) -> Iterator[Ledger]:
+    """A ledger whose calls of DynamoDB, in this order, are answered like this."""
+    with stubbed("dynamodb") as (client, stub):
+        for call, answer in answers:
+            if isinstance(answer, list):
+                reasons = {"CancellationReasons": answer}
+                stub.add_client_error(call, "TransactionCanceledException", modeled_fields=reasons)
+            elif answer:
+                stub.add_client_error(call, answer)
+            else:
+                stub.add_response(call, {})
+        yield Ledger(Table(calls, lambda: client, TABLE))
+
+
+class Impatient(SynchronousCalls):
+    """Calls with time for this number of pauses."""
+
+    def __init__(self, pauses: int) -> None:
+        super().__init__()
+        self.left = pauses
+
+    def backoff(self, seconds: float) -> None:
+        if not self.left:
+            raise CallTimeoutError(started=False)
+        self.left -= 1
+
+
 class TestConflicts:
     """What one worker's transaction does to another's, which moto does not show."""
 
-    BOTH = (Claim("a", "a:completed", "m1"), Claim("b", "b:completed", "m2"))
-    NONE, CONFLICT = {"Code": "None"}, {"Code": "TransactionConflict"}
-    CHECK = {"Code": "ConditionalCheckFailed", "Item": {"concluded_message_ids": {"SS": ["m1"]}}}  # noqa: RUF012
-
-    def cancelled(self, stub: Any, *reasons: dict[str, Any]) -> None:
-        stub.add_client_error(
-            "transact_write_items",
-            "TransactionCanceledException",
-            modeled_fields={"CancellationReasons": list(reasons)},
-        )
-
     def test_cancelled_claims_are_tried_again_after_a_pause(self) -> None:
         calls = SynchronousCalls()
-        with stubbed("dynamodb") as (client, stub):
-            self.cancelled(stub, self.CONFLICT, self.NONE)
-            stub.add_client_error("transact_write_items", "TransactionInProgressException")
-            stub.add_response("transact_write_items", {})
-            assert Ledger(Table(calls, lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE) == {}
+        answers = (ALL, [CONFLICT, NONE]), (ALL, "TransactionInProgressException"), (ALL, None)
+        with answering(*answers, calls=calls) as ledger:
+            assert ledger.claim(BOTH, NOW, DEADLINE) == {}
         assert len(calls.pauses) == 2
         assert all(0 < pause < 1 for pause in calls.pauses)
 
-    def test_lost_claim_is_left_out_of_the_next_try(self) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            self.cancelled(stub, self.CHECK, self.CONFLICT)
-            stub.add_response("update_item", {})
-            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert rejected == {"a": RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published="a:completed")}
-
-    @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
-    def test_claims_that_meet_others_each_time_wait_as_busy(self, claims: tuple[Claim, ...]) -> None:
-        call = "update_item" if len(claims) == 1 else "transact_write_items"
-        with stubbed("dynamodb") as (client, stub):
-            for _ in range(4):
-                stub.add_client_error(call, "TransactionConflictException")
-            rejected = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
-        assert rejected == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in claims}
+    @pytest.mark.parametrize(
+        ("number", "answers", "rejected"),
+        [
+            (2, [(ALL, [OVER, CONFLICT]), (ONE, None)], {"a": (ClaimStatus.ALREADY_PUBLISHED, None)}),
+            (2, [(ALL, [LIVE, LAPSED])], {"a": (ClaimStatus.IN_PROGRESS, 30), "b": (ClaimStatus.IN_PROGRESS, 0)}),
+            (1, [(ONE, "TransactionConflictException")] * 4, {"a": BUSY}),
+            (2, [(ALL, "TransactionConflictException")] * 4, {"a": BUSY, "b": BUSY}),
+            (1, [(ONE, "ConditionalCheckFailedException")], {"a": BUSY}),
+            (2, [(ALL, [NONE])] * 4, {"a": BUSY, "b": BUSY}),
+            (2, [(ALL, [NONE, {"Message": "?"}])] * 4, {"a": BUSY, "b": BUSY}),
+            (1, [(ONE, "AccessDeniedException")], {"a": (ClaimStatus.UNKNOWN, 45)}),
+            (2, [(ALL, "AccessDeniedException")], dict.fromkeys("ab", (ClaimStatus.UNKNOWN, 45))),
+            (
+                2,
+                [(ALL, [OVER, NONE]), (ONE, "InternalServerError")],
+                {"a": (ClaimStatus.ALREADY_PUBLISHED, None), "b": (ClaimStatus.UNKNOWN, 45)},
+            ),
+        ],
+    )
+    def test_claims_are_rejected_by_what_is_known_of_them(
+        self, number: int, answers: list[Answer], rejected: dict[str, tuple[ClaimStatus, float | None]]
+    ) -> None:
+        with answering(*answers) as ledger:
+            found = ledger.claim(BOTH[:number], NOW, DEADLINE)
+        assert {export_id: one.status for export_id, one in found.items()} == {
+            export_id: status for export_id, (status, _) in rejected.items()
+        }
+        for export_id, (_, seconds) in rejected.items():
+            assert found[export_id].retry_after_seconds == (seconds and pytest.approx(seconds, abs=0.002))
+        for one in found.values():
+            assert one.status is not ClaimStatus.UNKNOWN or "Error" in one.cause or "AccessDenied" in one.cause
 
     def test_conflicting_claims_wait_for_their_poll_interval_where_no_time_is_left_to_try_again(self) -> None:
-        class Late(SynchronousCalls):
-            def backoff(self, seconds: float) -> None:
-                raise CallTimeoutError(started=False)
-
-        with stubbed("dynamodb") as (client, stub):
-            self.cancelled(stub, self.CONFLICT, self.NONE)
-            rejected = Ledger(Table(Late(), lambda: client, TABLE)).claim(self.BOTH, NOW, DEADLINE)
-        assert rejected == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in self.BOTH}
-
-    def test_claim_that_is_refused_without_the_item_waits_for_its_poll_interval(self) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            stub.add_client_error("update_item", "ConditionalCheckFailedException")
-            rejected = Ledger(exports(client)).claim(self.BOTH[:1], NOW, DEADLINE)
-        assert rejected == {"a": RejectedClaim(ClaimStatus.IN_PROGRESS, None)}
-
-    @pytest.mark.parametrize("reasons", [[{"Code": "None"}], [{"Code": "None"}, {"Message": "?"}]])
-    def test_transaction_that_was_cancelled_for_no_given_reason_is_not_taken_for_written(
-        self, reasons: list[dict[str, Any]]
-    ) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            for _ in range(4):
-                self.cancelled(stub, *reasons)
-            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert set(rejected) == {"a", "b"}
+        with answering((ALL, [CONFLICT, NONE]), calls=Impatient(0)) as ledger:
+            rejected = ledger.claim(BOTH, NOW, DEADLINE)
+        assert rejected == {claim.export_id: RejectedClaim(ClaimStatus.IN_PROGRESS) for claim in BOTH}
 
     def test_record_that_meets_another_transaction_is_tried_again(self) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            self.cancelled(stub, self.NONE, self.CONFLICT)
-            stub.add_response("transact_write_items", {})
-            Ledger(exports(client)).record(self.BOTH[:1], self.BOTH[1:], NOW)
+        with answering((ALL, [NONE, CONFLICT]), (ALL, None)) as ledger:
+            ledger.record(BOTH[:1], BOTH[1:], NOW)
 
     def test_record_that_keeps_meeting_others_is_written_one_by_one_until_all_is(self) -> None:
         calls = SynchronousCalls()
-        with stubbed("dynamodb") as (client, stub):
-            for _ in range(3):
-                self.cancelled(stub, self.CONFLICT, self.NONE)
-            stub.add_response("update_item", {}, self.update_of("a"))
-            stub.add_client_error("update_item", "TransactionConflictException", expected_params=self.update_of("b"))
-            stub.add_response("update_item", {}, self.update_of("b"))
-            Ledger(Table(calls, lambda: client, TABLE)).record(self.BOTH, [], NOW)
+        one_by_one = (ONE, None), (ONE, "TransactionConflictException"), (ONE, None)
+        with answering(*[(ALL, [CONFLICT, NONE])] * 3, *one_by_one, calls=calls) as ledger:
+            assert ledger.record(BOTH, [], NOW) == set()
         assert calls.pauses == [0.05, 0.1, 0.2, 0.4]
 
-    def update_of(self, export_id: str) -> dict[str, Any]:
-        others = ("UpdateExpression", "ExpressionAttributeValues")
-        return {"TableName": TABLE, "Key": {"export_id": {"S": export_id}}, **dict.fromkeys(others, ANY)}
-
     def test_record_that_fails_for_any_reason_is_tried_as_long_as_there_is_time(self) -> None:
-        class Conclusion(SynchronousCalls):
-            def backoff(self, seconds: float) -> None:
-                super().backoff(seconds)
-                if len(self.pauses) == 5:
-                    raise CallTimeoutError(started=False)
-
-        with stubbed("dynamodb") as (client, stub):
-            for call in ["transact_write_items"] * 3 + ["update_item"] * 4:
-                stub.add_client_error(call, "ProvisionedThroughputExceededException")
-            assert Ledger(Table(Conclusion(), lambda: client, TABLE)).record(self.BOTH, [], NOW) == {"a", "b"}
+        answers = [(call, "ProvisionedThroughputExceededException") for call in [ALL] * 3 + [ONE] * 4]
+        with answering(*answers, calls=Impatient(4)) as ledger:
+            assert ledger.record(BOTH, [], NOW) == {"a", "b"}
 
     def test_exports_that_can_never_be_recorded_are_returned(self) -> None:
         def away() -> Any:
@@ -268,38 +270,6 @@ class TestConflicts:
             update_item = transact_write_items = staticmethod(lambda **_: away())
 
         calls = SynchronousCalls()
-        assert Ledger(Table(calls, Away, TABLE)).record(self.BOTH, [], NOW) == {"a", "b"}  # type: ignore[arg-type]
+        assert Ledger(Table(calls, Away, TABLE)).record(BOTH, [], NOW) == {"a", "b"}  # type: ignore[arg-type]
         # Together longer than any invocation of the template's function has for it.
         assert sum(calls.pauses) > 45
-
-    @pytest.mark.parametrize("claims", [BOTH[:1], BOTH])
-    def test_claims_that_cannot_be_written_may_stand_and_are_waited_for(self, claims: tuple[Claim, ...]) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            call = "update_item" if len(claims) == 1 else "transact_write_items"
-            stub.add_client_error(call, "AccessDeniedException")
-            rejected = Ledger(exports(client)).claim(claims, NOW, DEADLINE)
-        for claim in claims:
-            assert rejected[claim.export_id].status is ClaimStatus.UNKNOWN
-            assert rejected[claim.export_id].retry_after_seconds == 45
-            assert "AccessDenied" in rejected[claim.export_id].cause
-
-    def test_lost_claims_stay_lost_where_the_next_try_fails(self) -> None:
-        with stubbed("dynamodb") as (client, stub):
-            self.cancelled(stub, self.CHECK, self.NONE)
-            stub.add_client_error("update_item", "InternalServerError")
-            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert [rejected[export_id].status for export_id in "ab"] == [
-            ClaimStatus.ALREADY_PUBLISHED,
-            ClaimStatus.UNKNOWN,
-        ]
-
-    def test_live_claim_of_a_cancelled_transaction_says_how_long_to_wait(self) -> None:
-        live = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW + 30) * 1000))}}}
-        lapsed = {"Code": "ConditionalCheckFailed", "Item": {"claimed_until": {"N": str(int((NOW - 1) * 1000))}}}
-        with stubbed("dynamodb") as (client, stub):
-            self.cancelled(stub, live, lapsed)
-            rejected = Ledger(exports(client)).claim(self.BOTH, NOW, DEADLINE)
-        assert rejected == {
-            "a": RejectedClaim(ClaimStatus.IN_PROGRESS, pytest.approx(30, abs=0.002)),
-            "b": RejectedClaim(ClaimStatus.IN_PROGRESS, 0.0),
-        }

@@ -64,7 +64,7 @@ def test_what_begins_a_round_is_spread_over_the_minute_after_a_refusal() -> None
         assert rate_limiter.try_acquire(reserved=0)
     assert not rate_limiter.try_acquire(reserved=0)
     clock.advance(60)
-    # The window is empty, and the rejected requests still wait: one portion per five seconds.
+    # The window is empty, and the rejected requests still wait: one portion per four seconds.
     assert not rate_limiter.try_acquire(reserved=48)
     assert [rate_limiter.try_acquire(reserved=0) for _ in range(5)] == [True] * 4 + [False]
     assert rate_limiter.try_acquire()
@@ -80,18 +80,12 @@ def test_share_that_sufficed_for_a_minute_is_given_in_one_burst_again() -> None:
     assert all(rate_limiter.try_acquire(reserved=0) for _ in range(48))
 
 
-def test_nothing_is_asked_until_the_time_is_over() -> None:
+def test_pause_lasts_its_time_and_a_shorter_one_does_not_end_it() -> None:
     clock = Clock()
     rate_limiter = RateLimiter(1, clock)
     assert rate_limiter.pause_remaining() == 0
     rate_limiter.pause_for(10)
+    rate_limiter.pause_for(1)
     assert rate_limiter.pause_remaining() == 10
     clock.advance(10)
     assert rate_limiter.pause_remaining() == 0
-
-
-def test_shorter_time_does_not_open_the_way_earlier() -> None:
-    rate_limiter = RateLimiter(1, Clock())
-    rate_limiter.pause_for(300)
-    rate_limiter.pause_for(1)
-    assert rate_limiter.pause_remaining() == 300

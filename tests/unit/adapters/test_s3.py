@@ -110,24 +110,12 @@ def test_head_tells_class_encryption_version_and_checksums(bucket: Bucket) -> No
     assert (found.checksums, found.readable) == ({"CRC32": "abc="}, True)
 
 
-def test_checksum_mode_that_is_refused_is_left_out(bucket: Bucket) -> None:
-    bucket.fails("head_object", 403, Key="runs/calls.vcf", ChecksumMode="ENABLED")
-    bucket.answers("head_object", HEAD, Key="runs/calls.vcf")
-    assert isinstance(bucket.inspect(PLAIN), StoredObject)
-
-
-def test_head_of_an_object_under_a_disabled_key_is_read_without_its_checksums(bucket: Bucket) -> None:
-    bucket.fails("head_object", 400, Key="runs/calls.vcf", ChecksumMode="ENABLED")
+@pytest.mark.parametrize("status", [403, 400], ids=["checksums are denied", "the key is disabled"])
+def test_checksum_mode_that_is_refused_is_left_out(bucket: Bucket, status: int) -> None:
+    bucket.fails("head_object", status, Key="runs/calls.vcf", ChecksumMode="ENABLED")
     bucket.answers("head_object", HEAD, Key="runs/calls.vcf")
     assert isinstance(bucket.inspect(PLAIN), StoredObject)
     assert bucket.counted == []
-
-
-def test_head_that_is_bad_in_both_modes_is_an_error_of_s3(bucket: Bucket) -> None:
-    bucket.fails("head_object", 400, "400", Key=KEY, ChecksumMode="ENABLED")
-    bucket.fails("head_object", 400, "400", Key=KEY)
-    assert bucket.inspect() == Unavailable(f"S3 answers 400 for s3://bucket/{KEY}")
-    assert bucket.counted == ["S3Errors"]
 
 
 def test_next_key_is_tried_where_one_does_not_exist(bucket: Bucket) -> None:
@@ -153,9 +141,12 @@ def test_refused_key_is_not_called_missing(bucket: Bucket) -> None:
     assert bucket.inspect() == ObjectForbidden("bucket", f"S3 denies access to s3://bucket/{KEY}.")
 
 
-@pytest.mark.parametrize("status", [409, 503])
+@pytest.mark.parametrize("status", [400, 409, 503])
 def test_any_other_answer_is_an_obstacle_that_counts(bucket: Bucket, status: int) -> None:
     bucket.fails("head_object", status, "SlowDown", Key=KEY, ChecksumMode="ENABLED")
+    if status == 400:
+        # It is bad without checksums too.
+        bucket.fails("head_object", status, "SlowDown", Key=KEY)
     assert bucket.inspect() == Unavailable(f"S3 answers SlowDown for s3://bucket/{KEY}")
     assert bucket.counted == ["S3Errors"]
 
@@ -353,24 +344,21 @@ def test_bucket_s_owner_is_asked_for_where_the_acl_speaks_of_it_and_remembered(b
     assert bucket.inspect(requesting("bucket-owner-full-control")).acl.bucket_owner == "bucket-owner"
 
 
-@pytest.mark.parametrize("denied", ["get_bucket_ownership_controls", "get_object_acl"])
-def test_denied_acl_skips_what_needs_it(bucket: Bucket, denied: str) -> None:
+@pytest.mark.parametrize("operation", ["get_bucket_ownership_controls", "get_object_acl"])
+@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (503, "SlowDown")])
+def test_denied_acl_skips_what_needs_it_and_one_that_cannot_be_read_now_is_an_obstacle(
+    bucket: Bucket, operation: str, status: int, code: str
+) -> None:
     bucket.heads("runs/calls.vcf")
-    if denied == "get_object_acl":
+    if operation == "get_object_acl":
         bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
-    bucket.stub.add_client_error(denied, "AccessDenied", http_status_code=403)
-    acl = bucket.inspect(requesting("private")).acl
-    assert isinstance(acl, Unread)
-    assert "denies" in acl.reason
-
-
-@pytest.mark.parametrize("denied", ["get_bucket_ownership_controls", "get_object_acl"])
-def test_acl_that_cannot_be_read_now_is_an_obstacle(bucket: Bucket, denied: str) -> None:
-    bucket.heads("runs/calls.vcf")
-    if denied == "get_object_acl":
-        bucket.answers("get_bucket_ownership_controls", ownership("ObjectWriter"))
-    bucket.stub.add_client_error(denied, "SlowDown", http_status_code=503)
-    assert isinstance(bucket.inspect(requesting("private")), Unavailable)
+    bucket.stub.add_client_error(operation, code, http_status_code=status)
+    answer = bucket.inspect(requesting("private"))
+    if status == 403:
+        assert isinstance(answer.acl, Unread)
+        assert "denies" in answer.acl.reason
+    else:
+        assert isinstance(answer, Unavailable)
 
 
 def test_acl_that_no_object_can_have_is_not_read(bucket: Bucket) -> None:

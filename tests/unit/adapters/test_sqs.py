@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from threading import Event
 from typing import Any
 
@@ -41,58 +42,46 @@ def hidden(*entries: tuple[int, int, int]) -> dict[str, Any]:
     }
 
 
-def failure(position: int) -> dict[str, Any]:
-    return {"Id": str(position), "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}
+def change(delays: Sequence[tuple[int, float]], *answers: tuple[dict[str, Any], list[int] | str]) -> list[QueueMessage]:
+    """Hide these messages: each request must be the expected one, and has failed positions or an error's code."""
+    with stubbed("sqs") as (client, stub):
+        for request, answer in answers:
+            if isinstance(answer, str):
+                stub.add_client_error("change_message_visibility_batch", answer, expected_params=request)
+                continue
+            failed = [{"Id": str(one), "SenderFault": True, "Code": "ReceiptHandleIsInvalid"} for one in answer]
+            stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": failed}, request)
+        queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
+        return queue.change_visibility([(message(number), seconds) for number, seconds in delays])
 
 
 class TestHide:
     def test_nothing_to_hide_asks_nothing(self) -> None:
-        with stubbed("sqs") as (client, _):
-            assert ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).change_visibility([]) == []
+        assert change([]) == []
 
     def test_delay_is_rounded_up_to_whole_seconds_and_never_none(self) -> None:
-        delays = [0.0, 0.2, 1.0, 4.01, 43_000.0]
-        with stubbed("sqs") as (client, stub):
-            request = hidden(*((n, n, whole) for n, whole in enumerate([1, 1, 1, 5, 43_000])))
-            stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
-            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
-            assert queue.change_visibility([(message(n), delay) for n, delay in enumerate(delays)]) == []
+        request = hidden((0, 0, 1), (1, 1, 1), (2, 2, 1), (3, 3, 5), (4, 4, 43_000))
+        assert change(list(enumerate([0.0, 0.2, 1.0, 4.01, 43_000.0])), (request, [])) == []
+
+    def test_common_instant_that_the_clock_shows_a_millisecond_early_costs_no_second(self) -> None:
+        assert change([(0, 5.001), (1, 5.006)], (hidden((0, 0, 5), (1, 1, 6)), [])) == []
 
     def test_messages_are_hidden_by_ten(self) -> None:
-        with stubbed("sqs") as (client, stub):
-            for first, last in ((0, 10), (10, 20), (20, 21)):
-                request = hidden(*((n, n, 5) for n in range(first, last)))
-                stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
-            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
-            assert queue.change_visibility([(message(n), 5.0) for n in range(21)]) == []
+        tens = [hidden(*((n, n, 5) for n in range(first, last))) for first, last in ((0, 10), (10, 20), (20, 21))]
+        assert change([(n, 5.0) for n in range(21)], *((request, []) for request in tens)) == []
 
     def test_message_that_was_not_hidden_is_tried_again_alone(self) -> None:
-        answers = [{"Successful": [], "Failed": [failure(1)]}, {"Successful": [], "Failed": []}]
-        with stubbed("sqs") as (client, stub):
-            stub.add_response("change_message_visibility_batch", answers[0], hidden((0, 0, 5), (1, 1, 7), (2, 2, 9)))
-            stub.add_response("change_message_visibility_batch", answers[1], hidden((1, 1, 7)))
-            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
-            assert queue.change_visibility([(message(0), 5.0), (message(1), 7.0), (message(2), 9.0)]) == []
+        answers = (hidden((0, 0, 5), (1, 1, 7), (2, 2, 9)), [1]), (hidden((1, 1, 7)), [])
+        assert change([(0, 5.0), (1, 7.0), (2, 9.0)], *answers) == []
 
     def test_message_that_cannot_be_hidden_is_told(self) -> None:
-        answer = {"Successful": [], "Failed": [failure(1)]}
-        with stubbed("sqs") as (client, stub):
-            stub.add_response("change_message_visibility_batch", answer, hidden((0, 0, 5), (1, 1, 5)))
-            stub.add_response("change_message_visibility_batch", answer, hidden((1, 1, 5)))
-            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
-            assert queue.change_visibility([(message(0), 5.0), (message(1), 5.0)]) == [message(1)]
+        answers = (hidden((0, 0, 5), (1, 1, 5)), [1]), (hidden((1, 1, 5)), [1])
+        assert change([(0, 5.0), (1, 5.0)], *answers) == [message(1)]
 
     def test_refused_request_does_not_keep_the_next_ten_from_being_hidden(self) -> None:
-        messages = [message(n) for n in range(11)]
         first_ten = hidden(*((n, n, 5) for n in range(10)))
-        with stubbed("sqs") as (client, stub):
-            for request in (first_ten, hidden((10, 10, 5)), first_ten):
-                if request == first_ten:
-                    stub.add_client_error("change_message_visibility_batch", "Throttled", expected_params=request)
-                else:
-                    stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": []}, request)
-            queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
-            assert queue.change_visibility([(one, 5.0) for one in messages]) == messages[:10]
+        answers = (first_ten, "Throttled"), (hidden((10, 10, 5)), []), (first_ten, "Throttled")
+        assert change([(n, 5.0) for n in range(11)], *answers) == [message(n) for n in range(10)]
 
     def test_sqs_that_cannot_be_reached_hides_nothing(self) -> None:
         def unreachable() -> Any:
@@ -174,7 +163,7 @@ class TestReceiveAndDelete:
             entries = [{"Id": str(number), "ReceiptHandle": f"r{number}"} for number in numbers]
             return {"QueueUrl": URL, "Entries": entries}
 
-        failed = {"Successful": [], "Failed": [failure(1)]}
+        failed = {"Successful": [], "Failed": [{"Id": "1", "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}]}
         with stubbed("sqs") as (client, stub):
             stub.add_response("delete_message_batch", failed, request(*range(10)))
             stub.add_response("delete_message_batch", {"Successful": [], "Failed": []}, request(10))

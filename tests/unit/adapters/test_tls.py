@@ -1,11 +1,10 @@
 """A server must be vouched for before the token is sent to it."""
 
 import ssl
-import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from socket import create_server
 
 import pytest
 import requests
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from export_monitor.adapters.sevenbridges.transport import HttpRequest, HttpTransport, TransportError
+from tests.unit.adapters.test_transport import OK, Server, serving
 
 
 @pytest.fixture
@@ -38,37 +38,12 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-class Server:
-    """Serves one connection; `received` is what came through it once the client has hung up."""
-
-    def __init__(self, certificate: Path) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate)
-        self._listener = create_server(("127.0.0.1", 0))
-        self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}/v2/storage/exports/a"
-        self._received = b""
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    @property
-    def received(self) -> bytes:
-        self._thread.join()
-        return self._received
-
-    def _serve(self) -> None:
-        with self._listener, self._listener.accept()[0] as connection:
-            connection.settimeout(5)
-            try:
-                with self._context.wrap_socket(connection, server_side=True) as secured:
-                    self._received = secured.recv(4096)
-                    secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-            except OSError:
-                self._received = b""
-
-
 @pytest.fixture
-def server(certificate: Path) -> Server:
-    return Server(certificate)
+def server(certificate: Path) -> Iterator[Server]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serving(OK + b"Content-Length: 2\r\n\r\n{}", context) as running:
+        yield running
 
 
 def send(url: str) -> None:
@@ -77,13 +52,14 @@ def send(url: str) -> None:
 
 def test_server_is_sound_to_who_trusts_it(server: Server, certificate: Path) -> None:
     assert requests.get(server.url, verify=str(certificate), timeout=5).json() == {}
-    assert server.received.startswith(b"GET /v2/storage/exports/a ")
+    assert server.requests[0].startswith(b"GET /v2/storage/exports/a ")
 
 
 def test_server_that_no_authority_vouches_for_gets_no_request(server: Server) -> None:
     with pytest.raises(TransportError, match="SSLError"):
         send(server.url)
-    assert server.received == b""
+    assert server.ended.wait(5)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -94,4 +70,5 @@ def test_variable_of_the_environment_vouches_for_nobody(
     monkeypatch.setenv(variable, str(certificate))
     with pytest.raises(TransportError, match="SSLError"):
         send(server.url)
-    assert server.received == b""
+    assert server.ended.wait(5)
+    assert server.requests == []

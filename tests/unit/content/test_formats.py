@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from export_monitor.domain.content.formats import Format, Kind, Unverifiable, recognise
+from export_monitor.domain.content.formats import Format, Kind, Unverifiable, recognise, units_of
 from tests.unit.content.files import EOF_BLOCK, bgzf, samples
 
 
@@ -57,6 +57,8 @@ def test_gzip_with_unusual_flags_has_a_reason() -> None:
     assert unusual == {flags for flags in range(256) if flags & 0xE2}
 
 
-def test_units_have_the_name_that_their_format_gives_them() -> None:
-    units = [Format(kind, "", False).units for kind in (Kind.BGZF, Kind.CRAM, Kind.GZIP)]
-    assert units == ["blocks", "containers", "members"]
+@pytest.mark.parametrize(
+    ("name", "units"), [("BAM", "blocks"), ("BGZF", "blocks"), ("CRAM 3.1", "containers"), ("gzip", "members")]
+)
+def test_units_have_the_name_that_their_format_gives_them(name: str, units: str) -> None:
+    assert units_of(name) == units

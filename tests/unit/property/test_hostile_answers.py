@@ -34,7 +34,7 @@ from tests.unit.property.any_api import (
     check_error,
     states_in,
 )
-from tests.unit.property.strategies import JSON, TEXTS, bounded, json_bytes, mutated, nested
+from tests.unit.property.strategies import JSON, bounded, json_bytes, mutated, nested
 
 pytestmark = pytest.mark.once
 
@@ -148,17 +148,3 @@ def test_body_of_any_bytes_is_read_or_is_none(read: Callable[[Any], object], con
         # It can be written again as strict JSON, in UTF-8, inside an event.
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         assert strict_json.depth(body) <= 500
-
-
-@bounded(150)
-@given(TEXTS, TEXTS, TEXTS)
-def test_volume_is_read_as_it_is_written_or_not_at_all(volume_id: str, bucket: str, prefix: str) -> None:
-    body = responses.json_object(
-        json.dumps(VOLUME | {"id": volume_id, "service": {"bucket": bucket, "prefix": prefix}}).encode()
-    )
-    assert body
-    volume = responses.parse_volume(body, "o/v")
-    if volume:
-        assert volume_id.lower() == "o/v"
-        assert volume.bucket == body["service"]["bucket"] != ""
-        assert volume.prefix in (body["service"]["prefix"], "")

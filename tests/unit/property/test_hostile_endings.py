@@ -34,7 +34,7 @@ from export_monitor.domain.model import (
 )
 from export_monitor.domain.object_location import candidate_keys
 from export_monitor.domain.start_events import MAX_CONTEXT_BYTES
-from export_monitor.domain.verdicts import CheckStatus, Completed, Evidence, Failed, Verdict
+from export_monitor.domain.verdicts import CheckStatus, Completed, Evidence, Failed, Failing, Verdict
 from tests.contract.sample_events import published
 from tests.contract.schema_files import validator
 from tests.fakes import response_of
@@ -138,6 +138,9 @@ def polled(given: Answers, watch: Watch, grace: GracePolicy) -> tuple[Verdict, E
     for answer in (answers.job, answers.volume, answers.file, answers.object):
         check_error(answer)
     verdict, evidence = assess(answers, NOW)
+    if isinstance(verdict, Failing) and verdict.failure.reason.name.startswith(("OBJECT", "VOLUME")):
+        assert evidence.job
+        assert evidence.job.state == "COMPLETED"
     return verdict, evidence, decide(verdict, watch, NOW, NOW, grace, random=0.5)
 
 

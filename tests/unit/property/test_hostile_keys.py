@@ -15,7 +15,7 @@ from urllib3 import HTTPResponse
 
 from export_monitor.adapters.aws.s3 import ExportedObjects
 from export_monitor.domain.assessment import has_valid_volume_name
-from export_monitor.domain.model import ExportJob, ObjectForbidden, ObjectNotFound, Volume
+from export_monitor.domain.model import ExportJob, ObjectNotFound, Volume
 from export_monitor.domain.object_location import candidate_keys, is_on_amazon_s3
 from tests.fakes import SYNCHRONOUS, response_of
 from tests.unit.property.any_api import Platform
@@ -111,14 +111,6 @@ def test_object_s_key_is_the_path_of_its_bucket_s_host(s3: EmptyBuckets, prefix:
         assert (parts.scheme, parts.netloc) == ("https", "bucket.s3.amazonaws.com")
         assert (parts.query, parts.fragment) == ("", "")
         assert unquote(parts.path) == f"/{key}"
-
-
-@bounded(100)
-@given(TEXTS | st.sampled_from(["Bucket", "bucket ", "bucket/", "bucket\n", "other", "bucket/../other"]), PATHS)
-def test_bucket_that_is_not_one_of_export_buckets_gets_no_request(s3: EmptyBuckets, bucket: str, location: str) -> None:
-    answer = s3.inspect(Volume("o/v", "s3", bucket, ""), location)
-    assert isinstance(answer, ObjectForbidden)
-    assert s3.asked == []
 
 
 @bounded(200)

@@ -1,7 +1,7 @@
 """Exported objects in S3: their metadata, a few of their bytes, and their ACLs."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -191,6 +191,10 @@ def _denial(error: ClientError, found: StoredObject, text: str) -> str:
     return text
 
 
+def _headers(head: "HeadObjectOutputTypeDef") -> Mapping[str, str]:
+    return head.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+
+
 def _stored_object(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> StoredObject:
     storage_class = head.get("StorageClass", "STANDARD")
     restored = 'ongoing-request="false"' in head.get("Restore", "")
@@ -213,4 +217,5 @@ def _stored_object(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> St
         kms_key_id=head.get("SSEKMSKeyId"),
         checksums=checksums,
         readable=restored or not archived,
+        region=_headers(head).get("x-amz-bucket-region"),
     )

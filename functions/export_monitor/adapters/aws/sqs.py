@@ -44,6 +44,9 @@ _ERROR_CHARACTERS = 1000
 _ATTEMPTS = 2
 # Receiving more messages is worth less than the time of those at hand.
 _RECEIVE_LIMIT_SECONDS = 2.0
+# Lambda tells the time left in whole milliseconds: without this, a wait until a common instant would often be rounded
+# up by a second.
+_CLOCK_SECONDS = 0.005
 _DISCOVERED: "dict[str, MessageAttributeValueTypeDef]" = {
     ORIGIN: {"DataType": "String", "StringValue": "discovered"},
 }
@@ -169,7 +172,7 @@ class ExportQueue:
 def _visibility_entry(
     number: int, message: QueueMessage, seconds: float
 ) -> "ChangeMessageVisibilityBatchRequestEntryTypeDef":
-    whole = max(1, math.ceil(seconds))
+    whole = max(1, math.ceil(seconds - _CLOCK_SECONDS))
     return {"Id": str(number), "ReceiptHandle": message.receipt_handle, "VisibilityTimeout": whole}
 
 

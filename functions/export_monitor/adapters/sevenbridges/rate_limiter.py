@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 
 _WINDOW_SECONDS = 60.0
-# One portion per five seconds, about the interval between batches.
-_PORTIONS = 12
+# One portion per four seconds, less than the shortest time slot by default, so that each slot has its portion.
+_PORTIONS = 15
 
 
 class RateLimiter:

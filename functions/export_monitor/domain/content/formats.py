@@ -46,10 +46,10 @@ class Format:
         """The offset at which the first unit begins."""
         return CRAM_DEFINITION_BYTES if self.kind is Kind.CRAM else 0
 
-    @property
-    def units(self) -> str:
-        """What is counted."""
-        return {Kind.BGZF: "blocks", Kind.CRAM: "containers", Kind.GZIP: "members"}[self.kind]
+
+def units_of(name: str) -> str:
+    """What is counted in a format of this name."""
+    return "containers" if name.startswith(Kind.CRAM) else "members" if name == Kind.GZIP else "blocks"
 
 
 def recognise(first: bytes, key: str) -> Format | Unverifiable:
