@@ -51,6 +51,17 @@ def covers(given: Right, used: Right) -> bool:
     return given[0] == used[0] and fnmatchcase(used[1], given[1])
 
 
+def rights_unused(given: set[Right], used: set[Right]) -> set[str]:
+    """The actions given but not used. Of S3's it is the action that must be used, not each of its resources."""
+    actions = {action for action, _ in used}
+    return {
+        action
+        for action, resource in given
+        if not any(covers((action, resource), one) for one in used)
+        and not (action.startswith("s3:") and action in actions)
+    }
+
+
 def rights_exceeded(stack: Stack) -> set[Right]:
     """The calls of the stack's functions that their roles do not allow."""
     calls_of = {"ExportMonitorRole": stack.aws.calls}

@@ -1,7 +1,8 @@
-"""The content check's function on the local stack: its role, its metrics and log, and what its alarm needs to fire."""
+"""Content checks on the local stack: the events, both roles, metrics and log, and what the alarm needs to fire."""
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from export_monitor.domain.content.target import ContentMessage, ContentTarget
 from local.aws_calls import ServiceError
 from local.bam import bam, with_a_flipped_bit
 from local.emulator import ACCOUNT_ID, REGION
+from local.export_jobs import Job
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack
 from local.template import template
 from tests.cloudwatch import Alarm, again, dimensions, emitted, shown_on
-from tests.integration.role import covers, rights_given, rights_used
-from tests.integration.steps import failing
+from tests.integration.role import rights_exceeded, rights_given, rights_unused, rights_used
+from tests.integration.steps import drained, failing
 from tests.integration.test_log_queries import COMPARISON, LITERAL, names
 from tests.integration.test_role import EXCEPTIONS
 
@@ -24,9 +26,13 @@ pytestmark = pytest.mark.once
 
 PAGE = (Path(__file__).parents[2] / "docs" / "content-check.md").read_text("utf-8")
 RETRY_SECONDS = template()["Resources"]["ContentQueue"]["Properties"]["VisibilityTimeout"]
-# So that objects of a megabyte have several parts.
+OBJECTS = {"sound": bam(60), "damaged": with_a_flipped_bit(bam(61))}
 PARAMETERS = {
+    "MinPollSeconds": "1",
+    "MaxPollSeconds": "1",
+    "ObjectGraceSeconds": "0",
     "ContentCheckMaxGiB": "1",
+    # So that the objects, which have almost two megabytes, have two parts each.
     "ContentPartMiB": "1",
     "KmsKeyArns": f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
@@ -34,23 +40,22 @@ PARAMETERS = {
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack(Platform(TOKEN), buckets=("bucket", "versions"), parameters=PARAMETERS, polls=False) as stack:
+    platform = Platform(TOKEN)
+    with Stack(platform, buckets=("bucket", "versions"), parameters=PARAMETERS, polls=False) as stack:
         enabled = {"Status": "Enabled"}
         stack.client("s3").put_bucket_versioning(Bucket="versions", VersioningConfiguration=enabled)
+        platform.deliver = lambda job: stack.put_object(job.volume.partition("/")[2], job.location, OBJECTS[job.id])
+        for bucket in stack.buckets:
+            platform.add_volume(f"rfranklin/{bucket}", bucket=bucket)
+        for name, content in OBJECTS.items():
+            platform.add_file(name, name=f"{name}.bam", size=len(content), project="rfranklin/my-project")
         yield stack
 
 
-def request(stack: Stack, bucket: str, key: str, content: bytes) -> ContentTarget:
-    """Put an object and ask for its check, as the watch does."""
-    put = stack.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
-    target = ContentTarget(bucket, key, len(content), put["ETag"].strip('"'), put.get("VersionId"))
-    send(stack, ContentMessage(target).to_body())
-    return target
-
-
-def send(stack: Stack, body: str) -> None:
-    url = stack.deployment.physical_ids["ContentQueue"]
-    stack.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+def announce(stack: Stack, name: str, bucket: str) -> None:
+    job = Job(id=name, file=name, volume=f"rfranklin/{bucket}", location=f"{name}.bam")
+    stack.platform.add_job(job)
+    stack.send(json.dumps({"export_id": name}))
 
 
 def log_of(stack: Stack) -> list[str]:
@@ -62,18 +67,27 @@ def log_of(stack: Stack) -> list[str]:
 
 @pytest.fixture(scope="module")
 def lines(stack: Stack) -> list[str]:
-    """The log of a run with sound and damaged objects, a message that cannot be read, and one failure of DynamoDB."""
+    """The log of a run with a sound and a damaged object, a message that cannot be read, and a failure of DynamoDB."""
+    mapping, end = stack.content_mapping, time.monotonic() + 60
+    assert mapping is not None
     stack.content_aws.fault_for = failing("UpdateItem", ServiceError(500, "InternalServerError"))
-    request(stack, "bucket", "sound.bam", bam(60))
-    assert stack.content_mapping is not None
-    stack.content_mapping.run_once()
+    etag = stack.put_object("bucket", "failing.bam", OBJECTS["sound"])
+    send(stack, ContentMessage(ContentTarget("bucket", "failing.bam", len(OBJECTS["sound"]), etag)).to_body())
+    mapping.run_once()
     stack.content_aws.fault_for = lambda _: None
-    request(stack, "bucket", "sound.bam", bam(60))
-    request(stack, "versions", "damaged.bam", with_a_flipped_bit(bam(61)))
     send(stack, "not understood")
-    while stack.content_mapping.run_once():
-        pass
+    announce(stack, "sound", "bucket")
+    announce(stack, "damaged", "versions")
+    while not drained(stack) and time.monotonic() < end:
+        stack.mapping.run_once()
+        mapping.run_once()
     return log_of(stack)
+
+
+def send(stack: Stack, body: str) -> None:
+    """Send a message straight to the content queue."""
+    url = stack.deployment.physical_ids["ContentQueue"]
+    stack.client("sqs").send_message(QueueUrl=url, MessageBody=body)
 
 
 def verdicts(lines: list[str]) -> dict[str, str]:
@@ -81,26 +95,36 @@ def verdicts(lines: list[str]) -> dict[str, str]:
     return {one["object"]: one["outcome"] for one in ends}
 
 
-def test_sound_and_damaged_objects_are_told_apart_in_several_parts(lines: list[str]) -> None:
+def test_damaged_object_fails_its_export_at_the_byte_where_its_block_begins(stack: Stack, lines: list[str]) -> None:
     assert verdicts(lines) == {"s3://bucket/sound.bam": "passed", "s3://versions/damaged.bam": "failed"}
     parts = [json.loads(line)["part"] for line in lines if '"content_part_verified"' in line]
     assert max(parts) > 0
+    events = {one.event["id"]: one.event["data"]["verification"] for one in stack.receive(2)}
+    assert events.keys() == {"sound:completed", "damaged:failed:OBJECT_MISMATCH"}
+    assert events["sound:completed"]["content"]["bytes_read"] == len(OBJECTS["sound"])
+    offset = events["damaged:failed:OBJECT_MISMATCH"]["content"]["fault"]["offset"]
+    # 30 of the 61 blocks of reads, and that of the header, are before the one that holds the middle.
+    assert OBJECTS["damaged"][:offset].count(b"BC\x02\0") == 31
 
 
 def test_role_of_the_worker_allows_what_it_does_and_nothing_else(stack: Stack, lines: list[str]) -> None:
     assert verdicts(lines)
+    assert rights_exceeded(stack) == set()
     given, used = rights_given(stack, "ContentCheckRole"), rights_used(stack.content_aws.calls)
-    assert {one for one in used if not any(covers(right, one) for right in given)} == set()
-    # The function does not list the bucket, and the mapping receives and deletes its messages.
+    # Its messages are received and deleted by the mapping alone, and it does not tell a missing key from a denied one.
     of_the_mapping = {"sqs:ReceiveMessage", "sqs:DeleteMessage"}
-    actions = {action for action, _ in used}
-    unused = {
-        (action, resource)
-        for action, resource in given
-        if not any(covers((action, resource), one) for one in used)
-        and not (action.startswith("s3:") and action in actions)
+    assert rights_unused(given, used) == EXCEPTIONS.keys() - {"s3:ListBucket"} | of_the_mapping
+
+
+def test_role_of_the_watch_uses_what_it_has_for_content_checks(stack: Stack, lines: list[str]) -> None:
+    assert verdicts(lines)
+    of_content = {
+        stack.deployment.physical_ids["ContentChecks"],
+        stack.deployment.physical_ids["ContentQueue"].rpartition("/")[2],
     }
-    assert {action for action, _ in unused} == EXCEPTIONS.keys() - {"s3:ListBucket"} | of_the_mapping
+    given = {right for right in rights_given(stack) if re.split("[:/]", right[1])[-1] in of_content}
+    assert {action for action, _ in given} == {"sqs:SendMessage", "dynamodb:GetItem", "dynamodb:UpdateItem"}
+    assert rights_unused(given, rights_used(stack.aws.calls)) == set()
 
 
 def test_worker_makes_no_call_that_needs_the_token(stack: Stack, lines: list[str]) -> None:
