@@ -11,7 +11,7 @@ _READS_PER_BLOCK = 200
 def bam(blocks: int = 0) -> bytes:
     """A BAM whose reads fill this many BGZF blocks, after that of its header and before the end-of-file marker."""
     header = b"BAM\x01" + struct.pack("<ii", 0, 0)
-    chance = random.Random(blocks)
+    chance = random.Random(blocks)  # noqa: S311 -- reads, not secrets
     reads = (b"".join(_read(chance) for _ in range(_READS_PER_BLOCK)) for _ in range(blocks))
     return b"".join(map(_bgzf_block, (header, *reads))) + _BGZF_END
 

@@ -14,10 +14,10 @@ from typing import Any
 from local import demo_files as files
 from local import demo_output as output
 from local.artifact import function_artifact, runtime_client
-from local.bam import bam
+from local.bam import bam, with_a_flipped_bit
 from local.export_jobs import AT_ONCE, Job, documented_completed, documented_failed
 from local.simulated_platform import Platform
-from local.stack import TOKEN, Stack, deliver_to
+from local.stack import CONTENT, MAIN, TOKEN, Stack, deliver_to
 
 PARAMETERS = {
     "MinPollSeconds": "1",
@@ -26,6 +26,7 @@ PARAMETERS = {
     # 18 s, for the export that never ends.
     "WatchTimeoutHours": "0.005",
     "DiscoveryMinutes": "2",
+    "ContentCheckMaxGiB": "1",
 }
 RECEIVE_SECONDS = 40
 BUCKET = "bucket"
@@ -37,6 +38,7 @@ KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-1111-1111-1111-1111111111
 OTHER_KEY = "arn:aws:kms:us-east-1:123456789012:key/22222222-2222-2222-2222-222222222222"
 # One with every check, and one that says what to do.
 SHOWN_EVENT = f"{documented_completed().id}:completed"
+DAMAGED = "bit-flipped"
 SHOWN_MAIL = f"{documented_failed().id}:failed:EXPORT_FAILED"
 
 
@@ -45,13 +47,14 @@ class Export:
     """An export of the demo.
 
     `end` is what the id of its event must have after the colon. `arrives` are the arguments of the `put_object` that
-    puts its object, if that is not the object the export asked for.
+    puts its object, if that is not the object the export asked for. `size` is that of the source file.
     """
 
     job: Job
     end: str
     shows: str
     arrives: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 1234
     group: str | None = None
     announced: bool = True
 
@@ -84,10 +87,12 @@ def exports() -> list[Export]:
     return [
         Export(completed, "completed", "the documented COMPLETED example"),
         Export(failed, "failed:EXPORT_FAILED", "the documented FAILED example"),
-        Export(slow, "completed", "PENDING, RUNNING, COMPLETED", arrives={"body": bam(), **as_asked}),
+        Export(slow, "completed", "PENDING, RUNNING, COMPLETED", arrives={"body": bam(), **as_asked}, size=len(bam())),
         Export(job("no-object", "S2.bam", delivers=False), "failed:OBJECT_MISSING", "COMPLETED without its object"),
         Export(job("cut-short", "S3.bam"), "failed:OBJECT_MISMATCH", "a truncated BAM",
-               arrives={"body": bam()[:-10], **as_asked}),
+               arrives={"body": bam()[:-10], **as_asked}, size=len(bam())),
+        Export(job(DAMAGED, "S7.bam"), "failed:OBJECT_MISMATCH", "one flipped bit in the middle of a BAM",
+               arrives={"body": with_a_flipped_bit(bam(3)), **as_asked}, size=len(bam(3))),
         Export(kms, "failed:OBJECT_MISMATCH", "encrypted under another KMS key", arrives=other_key),
         Export(job("never-ends", "S5.bam", steps=((0, "RUNNING"),)), "failed:TIMED_OUT", "RUNNING for too long"),
         member(job("run-42-1", "R1.vcf"), "completed"),
@@ -107,6 +112,7 @@ def main() -> None:
     files.write_files(results)
     output.show_table([export.job for export in all_exports], results)
     output.show_others(results, GROUP)
+    output.show_damage(DAMAGED, results)
     output.show_event(SHOWN_EVENT, results)
     output.show_mail(SHOWN_MAIL, results)
     output.show_files(time.monotonic() - started_at)
@@ -131,10 +137,11 @@ def faults(all_exports: Iterable[Export], results: files.Results) -> list[str]:
 
 
 def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Results:
-    print("Building the function (the first time takes a minute) ...", flush=True)
-    function_artifact()
+    print("Building the functions (the first time takes a minute) ...", flush=True)
+    for function in (MAIN, CONTENT):
+        function_artifact(function)
     runtime_client()
-    print("Starting an AWS emulator, a simulated API and the function in AWS's Lambda runtime client ...", flush=True)
+    print("Starting an AWS emulator, a simulated API and the functions in AWS's Lambda runtime client ...", flush=True)
     with Stack(_platform(all_exports), parameters=PARAMETERS, log=progress.log) as stack:
         stack.platform.deliver = _delivery(stack, all_exports)
         left_out = ", ".join(stack.deployment.left_out) or "nothing"
@@ -148,9 +155,8 @@ def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Resu
 def _platform(all_exports: Iterable[Export]) -> Platform:
     platform = Platform(TOKEN)
     platform.add_volume(VOLUME, bucket=BUCKET)
-    for job in (export.job for export in all_exports):
-        size = len(bam()) if job.location.endswith(".bam") else 1234
-        platform.add_file(job.file, name=job.location, size=size, project=PROJECT)
+    for export in all_exports:
+        platform.add_file(export.job.file, name=export.job.location, size=export.size, project=PROJECT)
     return platform
 
 

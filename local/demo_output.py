@@ -94,6 +94,14 @@ def show_others(results: Results, group: str) -> None:
         print(f"Dead-letter queue: the message with the invalid id. {letter.error}")
 
 
+def show_damage(export_id: str, results: Results) -> None:
+    """Print what the content check found in an export's object."""
+    for event in (event for event in results.events if event["subject"] == export_id):
+        for check in event["data"]["verification"]["checks"]:
+            if (check["name"], check["status"]) == ("content", "failed"):
+                print(f"Content of {event['data']['object']['uri']}: {check['actual']}.")
+
+
 def show_event(event_id: str, results: Results) -> None:
     """Print an event in full, as JSON."""
     for event in (event for event in results.events if event["id"] == event_id):
@@ -117,7 +125,7 @@ def show_files(seconds: float) -> None:
         ("events/", "every event, the group's too"),
         ("emails/", "the e-mail for each"),
         ("dead-letters.json", "the dead-letter queue"),
-        ("log.jsonl", "what the function logged"),
+        ("log.jsonl", "what the functions logged"),
     ):
         print(f"  {f'{folder}/{path}':32}  {what}")
 

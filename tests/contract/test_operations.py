@@ -56,12 +56,21 @@ def calls() -> Iterator[tuple[str, list[str], list[str]]]:
                 yield node.func.attr, names, [one.arg for one in node.keywords if one.arg]
 
 
-def alarm_of(namespace: str, metric: str, queue: str = "") -> list[str]:
+def dashboard_body() -> str:
+    """The dashboard with its optional widgets, as JSON with placeholders."""
+    body, optional = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    return str(body).replace("${ContentWidgets}", optional["ContentWidgets"]["Fn::If"][1]["Fn::Sub"])
+
+
+def alarm_of(namespace: str, metric: str, resource: str = "") -> list[str]:
     return [
         name
         for name, one in ALARMS.items()
         if (one["Namespace"], one["MetricName"]) == (namespace, metric)
-        and (not queue or one["Dimensions"][0]["Value"] == {"Fn::GetAtt": [queue, "QueueName"]})
+        and (
+            not resource
+            or one["Dimensions"][0]["Value"] in ({"Fn::GetAtt": [resource, "QueueName"]}, {"Ref": resource})
+        )
     ]
 
 
@@ -76,13 +85,13 @@ def test_metrics_and_their_units_are_the_code_s() -> None:
 
 def test_metrics_are_those_of_the_dashboard() -> None:
     own, of_aws = tables(PAGE, "Metrics")
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    shown = set(shown_on(body))
+    shown = set(shown_on(dashboard_body()))
     assert {quoted(row[0])[0] for row in own} == {one.name for one in shown if one.namespace == "CgcExportMonitor"}
     of = {
         "the export queue": ("QueueName", "${ExportQueue.QueueName}"),
         "the dead-letter queue": ("QueueName", "${DeadLetterQueue.QueueName}"),
         "the function": ("FunctionName", "${ExportMonitorFunction}"),
+        "the content check's function": ("FunctionName", "${ContentCheckFunction}"),
     }
     documented = {(quoted(name)[0], of[what]) for name, what, *_ in of_aws}
     assert documented == {(one.name, *one.dimensions) for one in shown if one.namespace != "CgcExportMonitor"}
@@ -92,10 +101,15 @@ def test_alarms_of_metrics_are_the_template_s() -> None:
     own, of_aws = tables(PAGE, "Metrics")
     for name, *_, alarm in own:
         assert quoted(alarm) == alarm_of("CgcExportMonitor", quoted(name)[0])
-    queues = {"the export queue": "ExportQueue", "the dead-letter queue": "DeadLetterQueue"}
+    resources = {
+        "the export queue": "ExportQueue",
+        "the dead-letter queue": "DeadLetterQueue",
+        "the function": "ExportMonitorFunction",
+        "the content check's function": "ContentCheckFunction",
+    }
     for name, what, _, alarm in of_aws:
-        namespace = "AWS/SQS" if what in queues else "AWS/Lambda"
-        assert quoted(alarm) == alarm_of(namespace, quoted(name)[0], queues.get(what, ""))
+        namespace = "AWS/SQS" if what.endswith("queue") else "AWS/Lambda"
+        assert quoted(alarm) == alarm_of(namespace, quoted(name)[0], resources[what])
 
 
 def test_alarms_are_the_template_s_with_what_fires_them_and_what_to_do() -> None:

@@ -91,7 +91,8 @@ def operations(function: Function) -> tuple[set[str], set[str]]:
     code = "".join(path.read_text() for path in modules_of(function.handler) if "adapters" in path.parts)
     kept = {xform_name(one) for names in function.aws_operations.values() for one in names}
     # botocore calls this one.
-    return kept - {"head_bucket"}, set(re.findall(r"client(?:\(\))?\.([a-z_]+)", code))
+    called = re.findall(r"client(?:\(\))?\.([a-z_]+)", code) + re.findall(r'get_paginator\("(\w+)"\)', code)
+    return kept - {"head_bucket"}, set(called) - {"get_paginator"}
 
 
 def test_artifact_keeps_the_operations_that_the_adapters_call() -> None:

@@ -1,4 +1,4 @@
-"""Compares the function's role with the calls that the function makes."""
+"""Compares a function's role with the calls that the function makes."""
 
 from ast import literal_eval
 from collections.abc import Iterable
@@ -30,9 +30,9 @@ def rights_used(calls: Iterable[Call]) -> set[Right]:
     return {(_action(call), _arn(call)) for call in calls}
 
 
-def rights_given(stack: Stack) -> set[Right]:
-    """Action and resource pattern of each allowing statement of the function's role, as deployed."""
-    iam, role = stack.client("iam"), stack.deployment.physical_ids["ExportMonitorRole"]
+def rights_given(stack: Stack, role_id: str = "ExportMonitorRole") -> set[Right]:
+    """Action and resource pattern of each allowing statement of a role, as deployed."""
+    iam, role = stack.client("iam"), stack.deployment.physical_ids[role_id]
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
     # The emulator gives a document as Python writes it, where IAM gives it as JSON.
     documents = [literal_eval(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]) for name in names]
@@ -51,10 +51,28 @@ def covers(given: Right, used: Right) -> bool:
     return given[0] == used[0] and fnmatchcase(used[1], given[1])
 
 
+def rights_unused(given: set[Right], used: set[Right]) -> set[str]:
+    """The actions given but not used. Of S3's it is the action that must be used, not each of its resources."""
+    actions = {action for action, _ in used}
+    return {
+        action
+        for action, resource in given
+        if not any(covers((action, resource), one) for one in used)
+        and not (action.startswith("s3:") and action in actions)
+    }
+
+
 def rights_exceeded(stack: Stack) -> set[Right]:
-    """The calls of the stack's function that its role does not allow."""
-    given = rights_given(stack)
-    return {used for used in rights_used(stack.aws.calls) if not any(covers(right, used) for right in given)}
+    """The calls of the stack's functions that their roles do not allow."""
+    calls_of = {"ExportMonitorRole": stack.aws.calls}
+    if stack.content_mapping:
+        calls_of["ContentCheckRole"] = stack.content_aws.calls
+    return {
+        used
+        for role, calls in calls_of.items()
+        for used in rights_used(calls)
+        if not any(covers(right, used) for right in rights_given(stack, role))
+    }
 
 
 def _action(call: Call) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+from local.bam import bam
 from local.demo import exports
 from local.demo_files import FOLDER
 from local.demo_output import WIDTH
@@ -19,6 +20,7 @@ DMqdv6gRq79...  _4_s3_file.jpg  failed     EXPORT_FAILED 9107  -                
 slow            S1.bam          completed                      s3://bucket/S1.bam      N passed, N skipped
 no-object       S2.bam          failed     OBJECT_MISSING      -                       failed: exists
 cut-short       S3.bam          failed     OBJECT_MISMATCH     s3://bucket/S3.bam      failed: size, integrity
+bit-flipped     S7.bam          failed     OBJECT_MISMATCH     s3://bucket/S7.bam      failed: content
 other-kms-key   S4.vcf          failed     OBJECT_MISMATCH     s3://bucket/S4.vcf      failed: kms_key
 never-ends      S5.bam          failed     TIMED_OUT           -                       -
 run-42-1        R1.vcf          completed                      s3://bucket/R1.vcf      N passed, N skipped
@@ -58,6 +60,9 @@ def check_output(output: str) -> None:
     assert TABLE in re.sub(r"\d+ (?=passed|skipped)", "N ", output)
     assert "2 completed, 1 failed, 0 missing" in output
     assert "Dead-letter queue: the message with the invalid id. export_id: must be" in output
+    damage = re.search(r"^Content of s3://bucket/S7\.bam: byte (\d+): ", output, re.MULTILINE)
+    assert damage
+    assert 0 < int(damage[1]) < len(bam(3)) / 2
     assert "  Subject: Export failed (EXPORT_FAILED): _4_s3_file.jpg\n" in output
     for line in lines[-4:]:
         assert (ROOT / line.split()[0]).exists()
