@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, permutations
 from typing import Any
@@ -277,6 +277,44 @@ def test_failing_service_keeps_the_message_and_is_counted(world: ContentWorld, a
     }
     world.s3.before_get = lambda _: None
     assert world.process(message) is False
+
+
+def test_message_stays_if_the_messages_that_follow_cannot_be_sent(world: ContentWorld) -> None:
+    target = world.put(samples()["reads.bam"].content)
+    world.answer(target)
+    [start] = world.receive()
+    taking = world.worker
+    world.worker = world.new_worker(messages=Full())
+    assert world.process(start) is True
+    [line] = world.report.logged("content_check_failed")
+    assert line["cause"] == "SQS did not take 5 messages of parts"
+    world.worker = taking
+    assert world.process(start) is False
+    world.drain()
+    assert isinstance(world.answer(target), ContentVerdict)
+    # The plan was recorded before, so that the object's beginning is read once.
+    assert world.s3.ranges.count("bytes=0-4095") == 1
+
+
+class Full:
+    """A queue that takes nothing."""
+
+    def send_all(self, bodies: Sequence[str]) -> list[str]:
+        return list(bodies)
+
+
+def test_verdict_of_another_worker_stands(world: ContentWorld) -> None:
+    content = samples()["members.gz"].content
+    target = planned(world, content, "members.gz")
+    [message] = world.receive()
+
+    def other_is_faster(_: dict[str, Any]) -> None:
+        world.checks.conclude(target, Unverifiable("S3 denies access to the object's bytes"), world.now)
+
+    world.s3.before_get = other_is_faster
+    assert world.process(message) is False
+    assert isinstance(world.answer(target), Unverifiable)
+    assert world.report.logged("content_verified") == []
 
 
 def test_part_is_not_read_where_no_time_is_left_for_it(world: ContentWorld) -> None:
