@@ -122,15 +122,16 @@ def measured_run(program: str, path: Path) -> Run:
 
 def run(program: str, path: Path) -> None:
     """Run one of the programs in this process and print what it took."""
-    cpu, memory = time.process_time(), _memory_bytes("VmRSS")
+    cpu, memory = time.process_time(), memory_bytes("VmRSS")
     if program in _IN_PYTHON:
         _IN_PYTHON[program](path)
     else:
         verify(path, program)
-    print(json.dumps(asdict(Run(time.process_time() - cpu, memory, _memory_bytes("VmHWM")))))
+    print(json.dumps(asdict(Run(time.process_time() - cpu, memory, memory_bytes("VmHWM")))))
 
 
-def _memory_bytes(field: str) -> int:
+def memory_bytes(field: str) -> int:
+    """A figure of this process, in bytes: VmRSS is its memory now, VmHWM the most it was."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 

@@ -41,9 +41,9 @@ class RecordedS3:
 class ContentWorld:
     """A worker, the watch's side of it, and the account; `now` is in epoch seconds. To be made within `mock_aws`."""
 
-    def __init__(self, part_bytes: int = 1 << 40) -> None:
+    def __init__(self, part_bytes: int) -> None:
         patch_moto()
-        self.part_bytes = part_bytes
+        self.settings = {"part_bytes": part_bytes}
         self.report = RecordingReporter()
         self.now = math.floor(time.time())
         self.time_left = 900.0
@@ -82,7 +82,12 @@ class ContentWorld:
             pause=lambda _: None,
         )
         app = bootstrap_content(self.environment(), self.report, overrides)
-        return replace(app.worker, verification=replace(app.worker.verification, part_bytes=self.part_bytes, **parts))
+        return replace(app.worker, verification=replace(app.worker.verification, **self.settings, **parts))
+
+    def use(self, **settings: int) -> None:
+        """Use a worker with these settings from now on."""
+        self.settings = settings
+        self.worker = self.new_worker()
 
     def put(self, content: bytes, key: str = "reads.bam") -> ContentTarget:
         put = self.s3.client.put_object(Bucket="bucket", Key=key, Body=content)
@@ -110,24 +115,28 @@ class ContentWorld:
             yield from messages
 
     def process(self, message: QueueMessage) -> bool:
-        """One invocation, and what the mapping does with its answer; whether the message stays. SystemExit is a crash."""
+        """One invocation, and what the mapping does with its answer; whether the message stays."""
         stays = True
         try:
-            budget = TimeBudget().start(self.now, lambda: self.time_left)
-            stays = self.worker.process(message, budget)
+            stays = self.worker.process(message, self.invocation(lambda: self.time_left))
         finally:
             if not stays:
                 self.queue.delete([message])
         return stays
 
+    def invocation(self, time_left: Callable[[], float]) -> TimeBudget:
+        return TimeBudget().start(self.now, time_left)
+
     def show_again(self, message: QueueMessage) -> None:
-        self.queue.change_visibility([(message, 0)])
         self.sqs.change_message_visibility(
             QueueUrl=self.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=0
         )
 
     def drain(self) -> Counter[int]:
-        """Process messages until there is none; a crash or failure shows its message again. How often parts were read."""
+        """Process messages until there is none, and show again those that stay; how often parts were read.
+
+        SystemExit is a crash.
+        """
         before = len(self.parts_read)
         for _ in range(200):
             [messages] = self.queue.receive([1])

@@ -2,7 +2,13 @@ import pytest
 
 from export_monitor.domain.content.eligibility import ContentPolicy
 from export_monitor.domain.poll_schedule import PollSchedule
-from export_monitor.settings import ContentSettings, SettingsError, read_settings
+from export_monitor.settings import (
+    ContentSettings,
+    ContentWorkerSettings,
+    SettingsError,
+    read_content_settings,
+    read_settings,
+)
 
 ENVIRONMENT = {
     "API_BASE_URL": "https://cgc-api.sbgenomics.com/v2/",
@@ -147,3 +153,30 @@ def test_horizon_has_room_for_a_look_at_an_object_that_was_missed_at_the_last_mo
 @pytest.mark.parametrize("url", ["http://localhost:8080/v2", "http://127.0.0.1/v2", "http://[::1]:80/v2"])
 def test_plain_http_is_taken_for_loopback(url: str) -> None:
     assert read_settings(ENVIRONMENT | {"API_BASE_URL": url}).api_base_url == url
+
+
+CONTENT_ENVIRONMENT = {
+    "EXPORT_BUCKETS": "one, two",
+    "CONTENT_QUEUE_URL": "https://content",
+    "DEAD_LETTER_QUEUE_URL": "https://dead-letters",
+    "CONTENT_CHECKS_TABLE_NAME": "checks",
+    "CONTENT_PART_MIB": "4096",
+}
+
+
+def test_content_settings_are_read_in_the_units_that_the_code_uses() -> None:
+    expected = ContentWorkerSettings(("one", "two"), "https://content", "https://dead-letters", "checks", 4 * 1024**3)
+    assert read_content_settings(CONTENT_ENVIRONMENT) == expected
+
+
+@pytest.mark.parametrize("value", ["0", "16385", "1.5", "-1"])
+def test_part_of_content_is_a_whole_number_of_mib(value: str) -> None:
+    with pytest.raises(SettingsError, match="CONTENT_PART_MIB: must be a whole number from 1 to 16384, digits only"):
+        read_content_settings(CONTENT_ENVIRONMENT | {"CONTENT_PART_MIB": value})
+
+
+def test_all_faults_of_content_settings_are_reported_at_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_content_settings({})
+    reported = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert sorted(reported) == sorted(CONTENT_ENVIRONMENT)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from export_monitor.domain.content.check import Replaced, Verdict
+from export_monitor.domain.content.check import Verdict
 from export_monitor.domain.content.formats import Unverifiable
 from export_monitor.domain.content.plan import Part
 from export_monitor.domain.content.results import ContentVerdict, PartResult
@@ -71,9 +71,6 @@ def uri(target: ContentTarget) -> str:
 
 
 def _outcome(verdict: Verdict) -> str:
-    match verdict:
-        case Unverifiable():
-            return "skipped"
-        case Replaced():
-            return "replaced"
-    return "failed" if verdict.fault else "passed"
+    if isinstance(verdict, ContentVerdict):
+        return "failed" if verdict.fault else "passed"
+    return "skipped" if isinstance(verdict, Unverifiable) else "replaced"

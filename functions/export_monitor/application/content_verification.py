@@ -78,6 +78,7 @@ class ContentVerification:
     objects: Objects
     report: ContentReporter
     part_bytes: int
+    recheck_bytes: int = RECHECK_BYTES
 
     def carry_out(self, asked: ContentMessage, message_id: str, budget: TimeBudget) -> None:
         """Do what is left of what a message asks for. Raises PartClaimedError."""
@@ -146,7 +147,7 @@ class ContentVerification:
             while verifier.result is None:
                 if reading.budget.for_work() <= 0:
                     raise UnavailableError("the invocation has no time left to read the part")
-                if unchecked >= RECHECK_BYTES:
+                if unchecked >= self.recheck_bytes:
                     unchecked = 0
                     if not reading.is_needed(self.checks.read(target)):
                         return None

@@ -256,3 +256,16 @@ def test_group_whose_message_sqs_does_not_take_is_not_begun() -> None:
         stub.add_client_error("send_message", "ServiceUnavailable")
         with pytest.raises(UnavailableError, match=r"SQS: .*ServiceUnavailable"):
             ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).send_group("run")
+
+
+def test_messages_are_sent_by_ten_and_a_failure_is_tried_again() -> None:
+    bodies = [f"body {number}" for number in range(11)]
+
+    def request(*numbers: int) -> dict[str, Any]:
+        return {"QueueUrl": URL, "Entries": [{"Id": str(one), "MessageBody": bodies[one]} for one in numbers]}
+
+    with stubbed("sqs") as (client, stub):
+        stub.add_response("send_message_batch", {"Successful": [], "Failed": [failure(3)]}, request(*range(10)))
+        stub.add_client_error("send_message_batch", "InternalError", expected_params=request(10))
+        stub.add_response("send_message_batch", {"Successful": [], "Failed": [failure(3)]}, request(3, 10))
+        assert ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL).send_all(bodies) == ["body 3"]

@@ -62,6 +62,7 @@ def test_traceback_is_in_the_line_itself() -> None:
     ("tell", "unit", "value"),
     [
         (lambda report: report.count("Metric"), "Count", 1),
+        (lambda report: report.measure_count("Metric", 70_000), "Count", 70_000),
         (lambda report: report.measure_seconds("Metric", 2.00049), "Seconds", 2.0),
         (lambda report: report.measure_bytes("Metric", 5 * 1024**4), "Bytes", 5 * 1024**4),
     ],

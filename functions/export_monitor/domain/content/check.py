@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from export_monitor.domain.content.formats import Format, Unverifiable
 from export_monitor.domain.content.joining import join
@@ -73,13 +73,11 @@ class ContentCheck:
 
 def verdict_to_text(verdict: Verdict) -> str:
     """The verdict as JSON."""
-    match verdict:
-        case ContentVerdict():
-            content = {"outcome": "verified", **asdict(verdict)}
-        case Unverifiable(reason):
-            content = {"outcome": "skipped", "reason": reason}
-        case Replaced():
-            content = {"outcome": "replaced"}
+    content: dict[str, Any] = {"outcome": "replaced"}
+    if isinstance(verdict, ContentVerdict):
+        content = {"outcome": "verified", **asdict(verdict)}
+    elif isinstance(verdict, Unverifiable):
+        content = {"outcome": "skipped", "reason": verdict.reason}
     return json.dumps(content, separators=(",", ":"))
 
 
