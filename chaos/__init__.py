@@ -8,7 +8,7 @@ exports     the kinds of exports, and how each must end
 schedule    the faults and their times
 injector    decides for each call whether it fails
 driver      announces the exports and runs their jobs
-workers     the function's processes, and a queue that delivers messages twice and with shifted times
+workers     the functions' processes, and a queue that delivers messages twice and with shifted times
 campaign    runs all of this until the queue is empty
 recorder    reads from AWS calls what was published and recorded
 oracle      the expected content of each event

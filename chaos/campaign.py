@@ -21,7 +21,7 @@ from local.aws_proxy import aws_proxy
 from local.event_source_mapping import EventSourceMapping
 from local.export_jobs import Job
 from local.simulated_platform import Platform
-from local.stack import TOKEN, Notification, Stack
+from local.stack import CONTENT, MAIN, TOKEN, Notification, Stack
 
 _HOUR = 3600
 Act = Callable[[], None]
@@ -53,18 +53,21 @@ class Campaign:
             stack = parts.enter_context(self._stack())
             driver = Driver(stack, self._injector, self._random, self._later)
             stack.platform.deliver = lambda job: driver.put_object(self._exports[job.id])
-            workers = [self._worker(stack, number, parts) for number in range(self._workers)]
-            mapping = self._mapping(stack, workers)
-            self._plan(driver, workers)
+            workers = [self._worker(stack, number, MAIN, parts) for number in range(self._workers)]
+            of_content = [self._worker(stack, self._workers + number, CONTENT, parts) for number in range(2)]
+            mappings = [self._mapping(stack, MAIN, workers), self._mapping(stack, CONTENT, of_content)]
+            self._plan(driver, [*workers, *of_content])
             self._injector.begin()
-            mapping.start()
-            parts.callback(mapping.stop)
+            for mapping in mappings:
+                mapping.start()
+                parts.callback(mapping.stop)
             left = self._until_over(stack, driver)
             self._hands.shutdown()
             driver.close()
-            mapping.stop()
+            for mapping in mappings:
+                mapping.stop()
             self._collect(stack)
-            return self._results(stack, driver, workers, left)
+            return self._results(stack, driver, [*workers, *of_content], left)
 
     # --- setup ---------------------------------------------------------------------------------------
 
@@ -79,6 +82,7 @@ class Campaign:
             "RefusalGraceHours": f"{times.refusal / _HOUR:.6f}",
             "ObjectGraceSeconds": f"{times.object_grace:g}",
             "NotFoundGraceSeconds": f"{times.unknown_grace:g}",
+            "ContentCheckMaxGiB": "1",
         }
         # The campaign has its own workers, each with its own proxy.
         return Stack(self._platform(), buckets=[BUCKET, OTHER_BUCKET], parameters=parameters, polls=False, workers=1)
@@ -95,12 +99,12 @@ class Campaign:
             platform.add_file(export.job.file, name=name, size=export.size, project=PROJECT)
         return platform
 
-    def _worker(self, stack: Stack, number: int, parts: ExitStack) -> Worker:
+    def _worker(self, stack: Stack, number: int, function: str, parts: ExitStack) -> Worker:
         proxy = parts.enter_context(aws_proxy(stack.emulator.endpoint_url))
         worker = Worker(
             number,
-            stack.deployment.function,
-            function_artifact(),
+            stack.deployment.functions[function].function,
+            function_artifact(function),
             runtime_client(),
             endpoint_url=proxy.endpoint_url,
             timeout_seconds=self._times.function,
@@ -111,18 +115,20 @@ class Campaign:
         proxy.reached = partial(self._recorder.reached, number)
         return worker
 
-    def _mapping(self, stack: Stack, workers: Sequence[Worker]) -> EventSourceMapping:
+    def _mapping(self, stack: Stack, function: str, workers: Sequence[Worker]) -> EventSourceMapping:
         # For direct invocations with start events.
         stack.aws.fault_for = partial(self._injector.fault_for, kill=stack.environments[-1].kill)
-        # Longer than an invocation; messages that could not be hidden return after it.
-        stack.client("sqs").set_queue_attributes(
-            QueueUrl=stack.deployment.outputs["ExportQueueUrl"],
-            Attributes={"VisibilityTimeout": str(int(self._times.function * 1.5))},
+        # Longer than an invocation; messages that could not be hidden return after it, and failed content checks.
+        queue, seconds = (
+            ("ExportQueue", 1.5 * self._times.function) if function == MAIN else ("ContentQueue", self._times.function)
         )
-        queue = UnreliableQueue(
-            stack.client("sqs"), self._injector.jump, lambda: self._injector.is_on("delivered twice")
+        sqs = stack.client("sqs")
+        sqs.set_queue_attributes(
+            QueueUrl=stack.deployment.physical_ids[queue], Attributes={"VisibilityTimeout": str(int(seconds))}
         )
-        return EventSourceMapping(stack.deployment.mapping, queue, workers, redeliver_immediately=True)
+        unreliable = UnreliableQueue(sqs, self._injector.jump, lambda: self._injector.is_on("delivered twice"))
+        mapping = stack.deployment.functions[function].mapping
+        return EventSourceMapping(mapping, unreliable, workers, redeliver_immediately=True)
 
     def _plan(self, driver: Driver, workers: Sequence[Worker]) -> None:
         times, random = self._times, self._random

@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from chaos.timing import Times
-from local.demo import KEY, bam
+from local.bam import bam, with_a_flipped_bit
+from local.demo import KEY
 from local.export_jobs import Job, error_body
 
 BUCKET = "bucket"
@@ -22,7 +23,7 @@ PLAIN = bytes(1234)
 
 _ASKED = {"sse_algorithm": "AES256", "aws_storage_class": "STANDARD"}
 _PUT_AS_ASKED = {"ServerSideEncryption": "AES256", "StorageClass": "STANDARD"}
-_CHECKS = ("exists", "size", "freshness", "encryption", "kms_key", "storage_class", "acl", "integrity")
+_CHECKS = ("exists", "size", "freshness", "encryption", "kms_key", "storage_class", "acl", "integrity", "content")
 _FOUND = frozenset({"exists", "size", "freshness"})
 _FULL = _FOUND | {"encryption", "storage_class"}
 
@@ -138,7 +139,17 @@ KINDS: dict[str, tuple[int, Changes]] = {
         2,
         lambda *_: {"properties": _KMS, "end": Conclude(passed=_FOUND | {"encryption", "kms_key"}), "put": _PUT_KMS},
     ),
-    "bam": (4, lambda export, _: {**_bam(export, bam()), "end": Conclude(passed=_FULL | {"integrity"})}),
+    "bam": (
+        4,
+        lambda export, _: {**_bam(export, bam(1)), "end": Conclude(passed=_FULL | {"integrity", "content"})},
+    ),
+    "damaged-bam": (
+        2,
+        lambda export, t: {
+            **_bam(export, with_a_flipped_bit(bam(3))),
+            "end": _mismatch(t, _FULL | {"integrity"}, "content"),
+        },
+    ),
     "cut-bam": (2, lambda export, t: {**_bam(export, bam()[:-10]), "end": _mismatch(t, _FULL, "integrity")}),
     "wrong-size": (2, lambda _, t: {"end": _mismatch(t, _FULL - {"size"}, "size"), "size": len(PLAIN) + 1}),
     "missing": (2, lambda _, t: _fails("OBJECT_MISSING", failed=frozenset({"exists"}), grace=t.object_grace)),

@@ -9,6 +9,7 @@ from chaos.run import Timeline
 from chaos.timing import Times
 from local.stack import Notification
 
+BGZF_BLOCK = bytes.fromhex("1f8b0804")
 # Timestamps in events have whole seconds.
 _SECOND = 1.0
 
@@ -111,9 +112,19 @@ def _about_the_checks(export: Export, data: Mapping[str, Any]) -> Iterator[str]:
         yield f"the checks are {statuses}, not {export.end.checks}"
     if shown["status"] != _verification(export):
         yield f"data.verification.status is {shown['status']}"
+    yield from _about_the_content(export, shown)
     for check in shown["checks"]:
         if check["status"] == "skipped" and not check.get("reason"):
             yield f"{check['name']} was skipped without a reason"
+
+
+def _about_the_content(export: Export, verification: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the damage, a flipped bit in the object's middle, is found in the BGZF block that holds it."""
+    fault = (verification.get("content") or {}).get("fault") or {}
+    middle = len(export.body or b"") // 2
+    block = export.body.rindex(BGZF_BLOCK, 0, middle) if export.body and "content" in export.end.failed else None
+    if fault.get("offset") != block:
+        yield f"data.verification.content has the fault {fault}, not one at {block}"
 
 
 def _about_the_failure(export: Export, data: Mapping[str, Any]) -> Iterator[str]:

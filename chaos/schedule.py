@@ -98,6 +98,7 @@ _REFUSING = ("S3 403", "API volume unknown")
 _KILLED_AT = (
     "GetSecretValue",
     "HeadObject",
+    "GetObject",
     "UpdateItem",
     "TransactWriteItems",
     "PublishBatch",
@@ -105,6 +106,7 @@ _KILLED_AT = (
     "ReceiveMessage",
     "DeleteMessageBatch",
     "SendMessage",
+    "SendMessageBatch",
 )
 Moment = Literal["before", "after"]
 

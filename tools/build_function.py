@@ -80,8 +80,17 @@ FUNCTIONS = {
         unused=("charset_normalizer", "idna", "requests"),
     ),
 }
-# Console scripts and files for type checkers and packagers: never imported.
-NOT_RUN = ("bin", "**/*.pyi", "**/py.typed", "**/tests", "**/__pycache__", "boto3/examples", "boto3/data")
+# Console scripts, files for type checkers and packagers, and time zones: never read.
+NOT_RUN = (
+    "bin",
+    "**/*.pyi",
+    "**/py.typed",
+    "**/tests",
+    "**/__pycache__",
+    "boto3/examples",
+    "boto3/data",
+    "dateutil/zoneinfo/*.tar.gz",
+)
 
 
 def install(into: Path, requirements: Path, target_python: str | None, platforms: list[str]) -> None:

@@ -28,7 +28,7 @@ BEGAN_AT = 1_800_000_000.0
 
 def export_of(kind: str) -> Export:
     exports = make_exports(len(KINDS), LONG, Random(1))
-    return next(one for one in exports if one.kind == kind)
+    return next(replace(one, group=None) for one in exports if one.kind == kind)
 
 
 def timeline_of(kind: str) -> Timeline:
@@ -81,7 +81,8 @@ def changed(right: Notification, data: dict[str, Any] | None = None, **envelope:
 
 RIGHT = received_of(SOUND)
 WATCH = RIGHT.event["data"]["watch"]
-SKIPPED = [{**check, "status": "skipped"} for check in RIGHT.event["data"]["verification"]["checks"]]
+VERIFICATION = RIGHT.event["data"]["verification"]
+SKIPPED = [{**check, "status": "skipped"} for check in VERIFICATION["checks"]]
 
 
 def test_run_without_a_broken_guarantee_passes() -> None:
@@ -114,6 +115,7 @@ def test_event_of_another_end_is_both_lost_and_wrong() -> None:
         changed(RIGHT, {"object": None}),
         changed(RIGHT, {"verification": None}),
         changed(RIGHT, {"verification": {"status": "passed", "checks": SKIPPED}}),
+        changed(RIGHT, {"verification": VERIFICATION | {"content": {"fault": {"offset": 5}}}}),
         changed(RIGHT, {"failure": {"reason": "OBJECT_MISSING"}}),
         changed(RIGHT, {"group": {"id": "another", "size": 2}}),
         changed(RIGHT, {"context": {"another": "context"}}),
