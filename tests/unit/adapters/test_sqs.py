@@ -31,6 +31,11 @@ def text(value: str, data_type: str = "String") -> dict[str, Any]:
     return {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": data_type}
 
 
+def failure(position: int) -> dict[str, Any]:
+    """What SQS says of an entry of a batch that failed."""
+    return {"Id": str(position), "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}
+
+
 def hidden(*entries: tuple[int, int, int]) -> dict[str, Any]:
     """The request that hides: position, number of the message, seconds."""
     return {
@@ -49,7 +54,7 @@ def change(delays: Sequence[tuple[int, float]], *answers: tuple[dict[str, Any], 
             if isinstance(answer, str):
                 stub.add_client_error("change_message_visibility_batch", answer, expected_params=request)
                 continue
-            failed = [{"Id": str(one), "SenderFault": True, "Code": "ReceiptHandleIsInvalid"} for one in answer]
+            failed = [failure(one) for one in answer]
             stub.add_response("change_message_visibility_batch", {"Successful": [], "Failed": failed}, request)
         queue = ExportQueue(SYNCHRONOUS, lambda: client, URL, DEAD_URL)
         return queue.change_visibility([(message(number), seconds) for number, seconds in delays])
@@ -163,7 +168,7 @@ class TestReceiveAndDelete:
             entries = [{"Id": str(number), "ReceiptHandle": f"r{number}"} for number in numbers]
             return {"QueueUrl": URL, "Entries": entries}
 
-        failed = {"Successful": [], "Failed": [{"Id": "1", "SenderFault": True, "Code": "ReceiptHandleIsInvalid"}]}
+        failed = {"Successful": [], "Failed": [failure(1)]}
         with stubbed("sqs") as (client, stub):
             stub.add_response("delete_message_batch", failed, request(*range(10)))
             stub.add_response("delete_message_batch", {"Successful": [], "Failed": []}, request(10))
