@@ -17,7 +17,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 INWARD = "Imports point inward"
 STEPS = "Use cases are built from steps"
 OUTSIDE = "Only adapters, the composition root and the handler know AWS, HTTP and a clock"
-ENVIRONMENT = "Only the handler reads the environment"
+ENVIRONMENT = "Only the handlers read the environment"
 
 
 def broken_contracts(folder: Path, module: str = "", line: str = "") -> set[str]:

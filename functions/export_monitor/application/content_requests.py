@@ -20,7 +20,7 @@ Failures: TypeAlias = dict[ContentTarget, Unavailable | Unexpected]
 ContentAnswer: TypeAlias = ContentVerdict | Unverifiable | Unavailable | Unexpected
 
 
-class Checks(Protocol):
+class CheckRequests(Protocol):
     """DynamoDB: see adapters.aws.dynamodb.content_checks. There is an answer for each version, in order."""
 
     def read_all(self, targets: Sequence[ContentTarget]) -> Sequence[ContentCheck | Unavailable | Unexpected]: ...
@@ -28,7 +28,7 @@ class Checks(Protocol):
     def note_requests(self, targets: Sequence[ContentTarget], now: float) -> Sequence[object]: ...
 
 
-class Messages(Protocol):
+class StartMessages(Protocol):
     """The content queue: see adapters.aws.sqs. Returns the bodies that could not be sent."""
 
     def send_all(self, bodies: Sequence[str]) -> Sequence[str]: ...
@@ -38,8 +38,8 @@ class Messages(Protocol):
 class ContentRequests:
     """Gives the verdicts that are there, and has every other version checked."""
 
-    checks: Checks
-    messages: Messages
+    checks: CheckRequests
+    messages: StartMessages
 
     def answers(self, targets: Sequence[ContentTarget], now: float) -> list[ContentAnswer]:
         """What is known of each version's content, in order; Unavailable where it is still being verified.

@@ -23,7 +23,7 @@ from export_monitor.domain.time_budget import TimeBudget
 RECHECK_BYTES = 512 << 20
 
 
-class Checks(Protocol):
+class CheckRecords(Protocol):
     """DynamoDB: see adapters.aws.dynamodb.content_checks. Every method raises UnavailableError."""
 
     def read(self, target: ContentTarget) -> ContentCheck: ...
@@ -34,13 +34,13 @@ class Checks(Protocol):
     def conclude(self, target: ContentTarget, verdict: Verdict, now: float) -> bool: ...
 
 
-class Messages(Protocol):
+class PartMessages(Protocol):
     """The content queue: see adapters.aws.sqs. Returns the bodies that could not be sent."""
 
     def send_all(self, bodies: Sequence[str]) -> Sequence[str]: ...
 
 
-class Objects(Protocol):
+class ObjectBytes(Protocol):
     """S3: see adapters.aws.content_objects. Raises CannotReadError and UnavailableError."""
 
     def first_bytes(self, target: ContentTarget) -> bytes: ...
@@ -73,9 +73,9 @@ class _Reading:
 class ContentVerification:
     """Does what the messages of the content queue ask for. Raises UnavailableError where a service fails."""
 
-    checks: Checks
-    messages: Messages
-    objects: Objects
+    checks: CheckRecords
+    messages: PartMessages
+    objects: ObjectBytes
     report: ContentReporter
     part_bytes: int
     recheck_bytes: int = RECHECK_BYTES
