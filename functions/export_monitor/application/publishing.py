@@ -40,7 +40,8 @@ class Conclusion:
     @property
     def claim(self) -> Claim:
         """The claim on publishing this."""
-        return Claim(self.watch.export_id, self.message.event_id, self.watch.message.message_id)
+        start, message_id = self.watch.start, self.watch.message.message_id
+        return Claim(start.export_id, self.message.event_id, message_id, start.republish)
 
 
 class PublishStatus(Enum):
