@@ -19,7 +19,7 @@ MAX_CONTEXT_DEPTH = 200
 
 _WATCHED_GROUP = "watched_group"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
+ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _export_id(detail: dict[str, Any]) -> str:
 
 def _checked_id(value: Any, field: str) -> str:
     if not isinstance(value, str) or not is_id(value):
-        raise StartEventError(field, _ID_RULE)
+        raise StartEventError(field, ID_RULE)
     return value
 
 

@@ -17,6 +17,7 @@ from export_monitor.adapters.aws.dynamodb.ledger import Ledger
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS, Table
 from export_monitor.adapters.timeouts import CallTimeoutError
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
+from export_monitor.domain.model import UnavailableError
 from tests.fakes import SYNCHRONOUS, SynchronousCalls, stubbed
 from tests.unit.adapters.exports_table import TABLE, exports
 from tests.unit.property.strategies import bounded
@@ -176,6 +177,27 @@ def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert sorted(published) == [claim.event_id for claim in claims]
+
+
+class TestStatus:
+    def test_every_event_has_the_time_of_its_last_publication(self, ledger: Ledger) -> None:
+        assert ledger.published("a") is None
+        ledger.claim([FAILED], NOW, DEADLINE)
+        assert ledger.published("a") == {}
+        ledger.record([FAILED], [], NOW)
+        ledger.record([again(COMPLETED, 2)], [], NOW + 5)
+        ledger.record([], [again(COMPLETED, 3)], NOW + 7)
+        assert ledger.published("a") == {"a:failed:OBJECT_MISSING": NOW, "a:completed": NOW + 5}
+        ledger.record([again(COMPLETED, 4)], [], NOW + 9)
+        assert ledger.published("a") == {"a:failed:OBJECT_MISSING": NOW, "a:completed": NOW + 9}
+
+    def test_event_that_an_earlier_version_published_has_no_time(self, ledger: Ledger, client: Any) -> None:
+        client.put_item(TableName=TABLE, Item={"export_id": {"S": "a"}, "published_event_ids": {"SS": ["a:completed"]}})
+        assert ledger.published("a") == {"a:completed": None}
+
+    def test_status_is_unavailable_while_dynamodb_does_not_answer(self) -> None:
+        with answering(("get_item", "InternalServerError")) as ledger, pytest.raises(UnavailableError):
+            ledger.published("a")
 
 
 KINDS = st.sampled_from(["completed", "failed:OBJECT_MISSING", "failed:TIMED_OUT"])

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from export_monitor.adapters.aws.calls import AWS_ERRORS
-from export_monitor.adapters.aws.dynamodb.export_table_schema import export_key, fault_attributes
+from export_monitor.adapters.aws.dynamodb.export_table_schema import (
+    export_key,
+    fault_attributes,
+    published_at_attribute,
+)
 from export_monitor.adapters.aws.dynamodb.table import (
     Table,
     Update,
@@ -77,6 +81,18 @@ class Ledger:
         updates |= {claim.export_id: self._already_published_update(claim, now) for claim in already_published}
         return self._table.write_all(updates)
 
+    def published(self, export_id: str) -> dict[str, float | None] | None:
+        """When each event of an export was last published, by the event's id; None if the export has no item.
+
+        Of an event that an earlier version of the app published, the time is None. Raises UnavailableError.
+        """
+        item = self._table.get(export_key(export_id))
+        if item is None:
+            return None
+        event_ids = item.get("published_event_ids", {}).get("SS", ())
+        times = {event_id: item.get(published_at_attribute(event_id)) for event_id in event_ids}
+        return {event_id: int(at["N"]) / 1000 if at else None for event_id, at in times.items()}
+
     def _claim_update(self, claim: Claim, now: float, until: float) -> Update:
         values = {
             ":now": milliseconds(now),
@@ -101,9 +117,15 @@ class Ledger:
         faults = [attribute for fault in FAULTS for attribute in fault_attributes(fault)]
         return self._table.update(
             export_key(claim.export_id),
-            f"SET expires_at = :expires REMOVE claimed_until, {', '.join(faults)} "
+            f"SET expires_at = :expires, {published_at_attribute(claim.event_id)} = :now "
+            f"REMOVE claimed_until, {', '.join(faults)} "
             "ADD published_event_ids :event, concluded_message_ids :message",
-            {":expires": expiry(now), ":event": {"SS": [claim.event_id]}, ":message": {"SS": [claim.message_id]}},
+            {
+                ":expires": expiry(now),
+                ":now": milliseconds(now),
+                ":event": {"SS": [claim.event_id]},
+                ":message": {"SS": [claim.message_id]},
+            },
         )
 
     def _already_published_update(self, claim: Claim, now: float) -> Update:
