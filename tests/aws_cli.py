@@ -47,9 +47,12 @@ def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | No
     client = session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
     names = {xform_name(name, "-"): name for name in client.meta.service_model.operation_names}
     given = vars(_parser(client.meta.service_model.operation_model(names[operation])).parse_args(options))
-    query, output = given.pop("query"), given.pop("output")
+    query, output, outfile = given.pop("query"), given.pop("output"), given.pop("outfile", None)
+    given.pop("cli_binary_format", None)
     answer = getattr(client, xform_name(names[operation]))(**given)
     answer.pop("ResponseMetadata", None)
+    if outfile:
+        Path(outfile).write_bytes(answer.pop("Payload").read())
     found = jmespath.search(query, answer)
     return json.dumps(found, indent=4, default=str) if output == "json" else _text(found)
 
@@ -78,6 +81,10 @@ def _parser(operation: OperationModel) -> _Parser:
     parser = _Parser(allow_abbrev=False)
     parser.add_argument("--query", default="@")
     parser.add_argument("--output", default="json", choices=("json", "text"))
+    if operation.has_streaming_output:
+        # The answer's payload goes to a file; the request's is text and not base64.
+        parser.add_argument("outfile")
+        parser.add_argument("--cli-binary-format", required=True, choices=("raw-in-base64-out",))
     for name, shape in (operation.input_shape.members if operation.input_shape else {}).items():
         option = f"--{_RENAMED.get(name) or xform_name(name, '-')}"
         if shape.type_name == "list":

@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 from moto import mock_aws
@@ -29,6 +31,7 @@ class World:
     folder: Path
     outputs: Mapping[str, str] = field(default_factory=dict)
     moves: list[Mapping[str, Any]] = field(default_factory=list)
+    invocations: list[tuple[str, Any]] = field(default_factory=list)
 
     def client(self, service: str) -> Any:
         return self.session.client(service)
@@ -68,6 +71,17 @@ def _answer_moves(world: World) -> Callable[..., Any]:
     return answer
 
 
+def _answer_invocations(world: World) -> Callable[..., Any]:
+    """moto invokes functions in Docker only: this answers with nothing, and keeps what was invoked with what."""
+
+    def answer(params: Mapping[str, Any], **_: Any) -> Any:
+        arn = unquote(params["url_path"].split("/")[3])
+        world.invocations.append((arn, json.loads(params["body"])))
+        return SimpleNamespace(status_code=200), {"StatusCode": 200, "Payload": BytesIO(b"{}")}
+
+    return answer
+
+
 @contextmanager
 def shell(folder: Path) -> Iterator[World]:
     """Deploy the template to moto; the shell's commands are put into the folder, and it runs there."""
@@ -78,6 +92,7 @@ def shell(folder: Path) -> Iterator[World]:
         world.outputs = deploy(SimpleNamespace(client=world.client), ROOT / "template.yaml", parameters).outputs
         for operation in ("StartMessageMoveTask", "ListMessageMoveTasks"):
             world.session.events.register(f"before-call.sqs.{operation}", _answer_moves(world))
+        world.session.events.register("before-call.lambda.Invoke", _answer_invocations(world))
         (folder / "sam").write_text("#!/bin/sh\n")
         (folder / "sam").chmod(0o755)
         with aws_cli.installed(folder, world.session):

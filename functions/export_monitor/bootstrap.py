@@ -28,6 +28,7 @@ from export_monitor.application.discovery import Discovery
 from export_monitor.application.enqueue import StartEventEnqueuer
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import Reporter
+from export_monitor.application.status import Status
 from export_monitor.application.topping_up import ToppingUp
 from export_monitor.application.watcher import ContentChecking, ExportWatcher
 from export_monitor.domain.crowding import Crowding
@@ -47,6 +48,7 @@ class App:
     batches: ToppingUp
     enqueuer: StartEventEnqueuer
     discovery: Discovery | None
+    status: Status
     budget: TimeBudget
 
 
@@ -93,6 +95,7 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
 
     topic = EventsTopic(calls, client("sns"), settings.events_topic_arn)
     exports = Table(calls, client("dynamodb"), settings.ledger_table_name)
+    ledger = Ledger(exports)
     group_ledger = GroupLedger(Table(calls, client("dynamodb"), settings.group_ledger_table_name))
     groups = Groups(group_ledger, queue, topic, report, settings.api_base_url)
     registry = WatchedExports(exports) if settings.discovery_minutes else None
@@ -102,7 +105,7 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
         queue=queue,
         faults=FaultLog(exports),
         groups=groups,
-        concluder=Concluder(Ledger(exports), topic, groups, report, settings.grace, settings.api_base_url),
+        concluder=Concluder(ledger, topic, groups, report, settings.grace, settings.api_base_url),
         report=report,
         grace=settings.grace,
         start_event_source=settings.start_event_source,
@@ -117,7 +120,8 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
     if registry:
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
         discovery = Discovery(api(share), registry, queue, report, settings.export_buckets)
-    return App(watcher, ToppingUp(watcher, queue, report, watcher.crowding), enqueuer, discovery, budget)
+    batches = ToppingUp(watcher, queue, report, watcher.crowding)
+    return App(watcher, batches, enqueuer, discovery, Status(group_ledger, ledger), budget)
 
 
 def _content_checking(

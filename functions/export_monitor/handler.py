@@ -1,4 +1,4 @@
-"""The Lambda handler: an SQS batch, a start event passed directly to the function, or the discovery schedule."""
+"""The Lambda handler: an SQS batch, a direct start event or status request, or the discovery schedule."""
 
 import os
 import time
@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger, Metrics
 from export_monitor.adapters.aws.sqs_records import queue_message
 from export_monitor.adapters.telemetry import Telemetry
 from export_monitor.bootstrap import App, bootstrap
+from export_monitor.domain.status_requests import is_status_request
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,6 +36,8 @@ def lambda_handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
     if app.discovery and event == DISCOVER:
         app.discovery.discover(budget)
         return {}
+    if is_status_request(event):
+        return dict(app.status.answer(event))
     if not _is_batch(event):
         return dict(app.enqueuer.enqueue(event))
     staying = app.batches.process_batch([queue_message(record) for record in event["Records"]], budget)

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import sevenbridges
 
+from export_monitor.domain.model import StartEvent
 from export_monitor.domain.start_events import parse_start_event
+from export_monitor.domain.status_requests import GroupStatusRequest, parse_status_request
 from local.emulator import REGION
 from tests.contract.schema_files import validator
 from tests.documented_commands import ROOT, Block, blocks, pages, targets
@@ -237,6 +239,22 @@ def test_redriving_moves_dead_letters_to_the_export_queue(world: World) -> None:
     started, listed = world.moves
     assert started["SourceArn"] == listed["SourceArn"] == attributes["QueueArn"]
     assert started["DestinationArn"] == world.outputs["ExportQueueArn"]
+
+
+def test_status_is_asked_of_the_function(world: World) -> None:
+    world.invocations.clear()
+    shown = world.run(READ_OUTPUTS, lines_with("aws lambda invoke"))
+    [(arn, event)] = world.invocations
+    assert arn == world.outputs["ExportMonitorFunctionArn"]
+    assert parse_status_request(event) == GroupStatusRequest("run-42")
+    # What the CLI prints, then the answer in its file.
+    assert shown == '{\n    "StatusCode": 200\n}\n{}'
+
+
+def test_missed_event_is_asked_for_again(world: World) -> None:
+    world.run(READ_OUTPUTS, lines_with("aws sqs send-message"))
+    [body] = world.take("ExportQueueUrl")
+    assert parse_start_event(body, "cgc.exports") == StartEvent("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", republish=True)
 
 
 def test_rotating_puts_the_new_token_into_the_secret(world: World) -> None:

@@ -197,6 +197,7 @@ def test_role_names_its_resources_one_by_one() -> None:
         "ReadBuckets": ["arn:aws:s3:::first-bucket", "arn:aws:s3:::second.bucket"],
         "Decrypt": EVERY_PART["KmsKeyArns"].split(","),
         "PublishOnce": ["Ledger"],
+        "ReadPublishedEvents": ["Ledger"],
         "ReadWatchedExports": ["Ledger"],
         "CountGroups": ["GroupLedger"],
         "RequestContentChecks": ["ContentQueue"],

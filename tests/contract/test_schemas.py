@@ -45,7 +45,8 @@ ODD_SIZES = [-1, 0, MAX_GROUP_SIZE, MAX_GROUP_SIZE + 1, 1.0, 2.5, 1e300, True, "
 SIZES = st.integers(1, MAX_GROUP_SIZE) | st.sampled_from(ODD_SIZES) | JSON
 GROUPS = st.fixed_dictionaries({}, optional={"id": IDS, "size": SIZES, "more": JSON}) | JSON
 CONTEXTS = st.dictionaries(st.text(max_size=8), JSON, max_size=3) | JSON
-FIELDS = {"export_id": IDS, "id": IDS, "context": CONTEXTS, "group": GROUPS, "state": JSON}
+FLAGS = st.booleans() | st.sampled_from(["true", 0, 1, None]) | JSON
+FIELDS = {"export_id": IDS, "id": IDS, "context": CONTEXTS, "group": GROUPS, "republish": FLAGS, "state": JSON}
 DETAILS = st.fixed_dictionaries({}, optional=FIELDS) | JSON
 LOOKALIKES = st.fixed_dictionaries(
     {"export_id": IDS}, optional={"detail-type": JSON, "Type": st.just("Notification"), "Message": JSON}

@@ -140,6 +140,54 @@ class TestPublishedOnce:
         assert calm.event_ids() == published
         assert calm.last_line["outcome"] == ("completed" if published else "already_published")
 
+    @pytest.mark.parametrize("first", [completed("a"), documented_failed(id="a")], ids=["completed", "failed"])
+    def test_event_is_published_again_once_for_each_message_that_asks_for_it(self, calm: World, first: Job) -> None:
+        calm.platform.add_job(first)
+        calm.look(calm.announced("a"))
+        [before] = calm.events()
+        calm.pass_time(29 * 24 * HOUR)
+        repeated = [calm.announced({"export_id": "a", "republish": True}) for _ in range(2)]
+        assert calm.look(*repeated) == []
+        # Redelivered, together and alone, to this worker and to another.
+        assert calm.look(*repeated) == []
+        calm.watch = calm.worker()
+        assert calm.look(repeated[0]) == []
+        assert calm.event_ids() == [before["id"]] * 2
+        # Only how soon the first one came is measured.
+        assert [name for name, _ in calm.report.measures].count("DetectionLagSeconds") == 1
+        assert calm.look(calm.announced("a")) == []
+        assert calm.events() == []
+
+    def test_start_event_that_does_not_ask_for_it_publishes_nothing_again(self, calm: World) -> None:
+        calm.platform.add_job(completed("a"))
+        calm.look(calm.announced("a"))
+        assert calm.event_ids() == ["a:completed"]
+        assert calm.look(calm.announced({"export_id": "a", "republish": False})) == []
+        assert calm.events() == []
+
+    def test_repeated_event_says_what_is_found_now(self, calm: World) -> None:
+        calm.platform.add_job(completed("a"))
+        calm.look(calm.announced("a"))
+        assert calm.event_ids() == ["a:completed"]
+        calm.platform.add_job(documented_failed(id="a"))
+        repeated = calm.announced({"export_id": "a", "republish": True})
+        assert calm.look(repeated) == []
+        assert calm.look(repeated) == []
+        assert calm.event_ids() == ["a:failed:EXPORT_FAILED"]
+
+    def test_crash_before_an_event_is_published_again_does_not_lose_it(self, calm: World) -> None:
+        calm.platform.add_job(completed("a"))
+        calm.look(calm.announced("a"))
+        assert calm.event_ids() == ["a:completed"]
+        repeated = calm.announced({"export_id": "a", "republish": True})
+        with pytest.raises(SystemExit):
+            with_parts(calm.worker(), topic=Vanishing()).process_batch([repeated], calm.invocation())
+        assert calm.look(repeated) == [repeated]
+        calm.pass_time(61)
+        assert calm.look(repeated) == []
+        assert calm.look(repeated) == []
+        assert calm.event_ids() == ["a:completed"]
+
     def test_event_that_sns_rejected_is_published_after_the_claim_has_ended(self, calm: World) -> None:
         calm.platform.add_job(completed("a"))
         message = calm.announced("a")

@@ -51,6 +51,23 @@ def jobs(world: World, *, done: str = "", failed: str = "", running: str = "") -
 
 
 class TestConcluded:
+    def test_event_that_is_published_again_counts_in_its_group_no_second_time(self, calm: World) -> None:
+        jobs(calm, done="a", failed="b", running="c")
+        assert len(calm.look(member(calm, "a"), member(calm, "b"), member(calm, "c"))) == 1
+        assert calm.event_ids() == ["a:completed", "b:failed:EXPORT_FAILED"]
+        group = {"id": "run", "size": 3}
+        for export_id in "ab":
+            assert calm.look(calm.announced({"export_id": export_id, "group": group, "republish": True})) == []
+        assert calm.event_ids() == ["a:completed", "b:failed:EXPORT_FAILED"]
+        jobs(calm, done="c")
+        assert calm.look(member(calm, "c")) == []
+        [event] = concluded(calm)
+        assert (event["data"]["completed"], event["data"]["failed"], event["data"]["missing"]) == (2, 1, 0)
+        # Nor once the group is concluded.
+        assert calm.look(calm.announced({"export_id": "a", "group": group, "republish": True})) == []
+        assert calm.event_ids() == ["a:completed"]
+        assert calm.report.logged("group_overflow") == []
+
     def test_group_of_three_is_concluded_once_when_the_last_has_ended(self, calm: World) -> None:
         jobs(calm, done="ab", failed="c")
         assert calm.look(member(calm, "a", age=100), member(calm, "c")) == []

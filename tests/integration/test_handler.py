@@ -11,8 +11,10 @@ from typing import Any
 import boto3
 import pytest
 
+from export_monitor.application.status import UnknownError
 from export_monitor.bootstrap import bootstrap
 from export_monitor.domain.start_events import StartEventError
+from export_monitor.domain.status_requests import StatusRequestError
 from export_monitor.settings import SettingsError
 from local.export_jobs import NEVER
 from local.sqs_event import sqs_record
@@ -148,6 +150,20 @@ def test_direct_event_that_cannot_be_parsed_raises_with_the_field(
     with pytest.raises(StartEventError, match=f"^{field}: "):
         handle(event)
     assert world.aws.messages_in_queue() == 0
+
+
+def test_status_of_an_export_is_the_answer_of_its_own_invocation(handle: Handle, world: World) -> None:
+    world.platform.add_job(completed("done"))
+    handle(batch(world, '{"export_id": "done"}'))
+    requests = len(world.platform.requests)
+    answer = handle({"status_of": {"export_id": "done"}})
+    assert [one["id"] for one in answer["published"]] == ["done:completed"]
+    with pytest.raises(UnknownError, match="unknown group run-42"):
+        handle({"status_of": {"group": "run-42"}})
+    with pytest.raises(StatusRequestError, match=r"^status_of: must be"):
+        handle({"status_of": []})
+    assert len(world.platform.requests) == requests
+    assert world.aws.messages_in_queue() == 1
 
 
 # Nothing was counted yet; the exception says what is wrong.

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from export_monitor.domain.model import Group, StartEvent
-from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event
+from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event, to_detail
 
 SOURCE = "cgc.exports"
-DETAIL = {"export_id": "5AfG_-9", "context": {"sample": "ü"}, "group": {"id": "run-42", "size": 250}}
-PARSED = StartEvent("5AfG_-9", {"sample": "ü"}, Group("run-42", 250))
+DETAIL = {"export_id": "5AfG_-9", "context": {"sample": "ü"}, "group": {"id": "run-42", "size": 250}, "republish": True}
+PARSED = StartEvent("5AfG_-9", {"sample": "ü"}, Group("run-42", 250), republish=True)
 
 
 def envelope(detail: Any = DETAIL, **changes: Any) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def nested(depth: int) -> dict[str, Any]:
         ('{"export_id": "a", "group": null}', "group: must be a JSON object"),
         ('{"export_id": "a", "group": {"size": 1}}', "group.id: must be 1 to 128"),
         ('{"export_id": "a", "group": {"id": "g", "size": 0}}', "group.size: must be a whole number"),
+        ('{"export_id": "a", "republish": "yes"}', "republish: must be true or false"),
         (json.dumps(envelope(**{"detail-type": "Export Ended"})), "detail-type: must be 'Export Started'"),
         (json.dumps(envelope(source="other")), "source: must be 'cgc.exports'"),
         (json.dumps(envelope(detail="text")), "detail: must be a JSON object"),
@@ -87,6 +88,15 @@ def test_other_fields_of_every_form_are_ignored() -> None:
     detail = DETAIL | {"state": "PENDING", "later": [1]}
     event = notification(json.dumps(envelope(detail, account="123456789012", later=1))) | {"Subject": "s"}
     assert parse_start_event(json.dumps(event), SOURCE) == PARSED
+
+
+@pytest.mark.parametrize(
+    ("detail", "republish"), [({}, False), ({"republish": False}, False), ({"republish": True}, True)]
+)
+def test_event_is_published_again_only_if_its_start_event_asks_for_it(detail: dict[str, Any], republish: bool) -> None:
+    start = parse_event({"export_id": "a"} | detail, SOURCE)
+    assert start.republish is republish
+    assert parse_event(to_detail(start), SOURCE) == start
 
 
 def test_id_of_an_envelope_is_not_taken_for_the_export_s() -> None:

@@ -40,7 +40,8 @@ class Conclusion:
     @property
     def claim(self) -> Claim:
         """The claim on publishing this."""
-        return Claim(self.watch.export_id, self.message.event_id, self.watch.message.message_id)
+        start, message_id = self.watch.start, self.watch.message.message_id
+        return Claim(start.export_id, self.message.event_id, message_id, start.republish)
 
 
 class PublishStatus(Enum):
@@ -118,7 +119,7 @@ def publish_once(
     if not budget.has_time_to_publish():
         # The claims took all the time, and they stand. A publication could not be recorded any more.
         return [PublishResult(one, PublishStatus.DEFERRED, after_claim, _NO_TIME) for one in conclusions]
-    return _publish_claimed(conclusions, rejected, ledger, topic, budget.now, after_claim)
+    return _publish_claimed(conclusions, rejected, ledger, topic, budget, after_claim)
 
 
 def _publish_claimed(
@@ -126,7 +127,7 @@ def _publish_claimed(
     rejected: dict[str, RejectedClaim],
     ledger: ClaimLedger,
     topic: Topic,
-    now: float,
+    budget: TimeBudget,
     after_claim: float,
 ) -> list[PublishResult]:
     claimed = [one for one in conclusions if one.watch.export_id not in rejected]
@@ -139,7 +140,7 @@ def _publish_claimed(
         [one.claim for one in conclusions if ended.get(one.watch.export_id) is status]
         for status in (PublishStatus.PUBLISHED, PublishStatus.ALREADY_PUBLISHED)
     )
-    unrecorded = attempt(lambda: ledger.record(published, already_published, now))
+    unrecorded = attempt(lambda: ledger.record(published, already_published, budget.current_time))
 
     def result(one: Conclusion) -> PublishResult:
         export_id = one.watch.export_id

@@ -78,7 +78,9 @@ def report_published(result: PollResult, published_at: float, report: Reporter) 
     """The watch has ended, and its event was published at this time (epoch seconds)."""
     evidence = result.evidence
     finished_at = evidence.job.finished_at if evidence.job else None
-    lag_seconds = None if finished_at is None else max(0.0, published_at - finished_at)
+    # An event that is sent again says nothing about how quickly its end was noticed.
+    is_measured = not result.watch.start.republish
+    lag_seconds = max(0.0, published_at - finished_at) if is_measured and finished_at is not None else None
     report.count("ExportsFailed" if result.failure else "ExportsCompleted")
     if lag_seconds is not None:
         report.measure_seconds("DetectionLagSeconds", lag_seconds)

@@ -1,16 +1,40 @@
 """Claims: before a worker publishes an event it claims the export, so that only one of several workers publishes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
+
+from export_monitor.domain.events import event_id
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's request to publish one event, which concludes one watch."""
+    """A worker's request to publish one event, which concludes one watch.
+
+    With `republish`, it is published even if it or the export's completion was published before.
+    """
 
     export_id: str
     event_id: str
     message_id: str
+    republish: bool = False
+
+    @property
+    def completed_event_id(self) -> str:
+        """The id of the event that says that the export has completed."""
+        return event_id(self.export_id, None)
+
+    @property
+    def barred_by(self) -> tuple[str, ...]:
+        """The ids of the events that must not have been published before."""
+        return () if self.republish else tuple(dict.fromkeys((self.event_id, self.completed_event_id)))
+
+    def ended_by(self, published: Collection[str]) -> str:
+        """The id of the event that concluded the watch, of those that were published for the export."""
+        # A completion that was published stands, unless the watch was to publish what is found now.
+        first = (self.event_id, self.completed_event_id)
+        candidates = (*(first if self.republish else reversed(first)), *sorted(published))
+        return next((event for event in candidates if event in published), self.event_id)
 
 
 class ClaimStatus(Enum):

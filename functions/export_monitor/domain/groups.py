@@ -56,7 +56,12 @@ class GroupProgress:
     completed: int
     failed: int
     first_requested_at: float
-    is_concluded: bool = False
+    concluded_at: float | None = None
+
+    @property
+    def is_concluded(self) -> bool:
+        """Whether the group's event was published."""
+        return self.concluded_at is not None
 
     @property
     def missing(self) -> int:

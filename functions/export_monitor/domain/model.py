@@ -45,11 +45,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class StartEvent:
-    """A parsed start event."""
+    """A parsed start event. `republish` asks for the event again even if it was published before."""
 
     export_id: str
     context: JsonObject = field(default_factory=dict)
     group: Group | None = None
+    republish: bool = False
 
 
 @dataclass(frozen=True, slots=True)

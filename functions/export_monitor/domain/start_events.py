@@ -19,7 +19,7 @@ MAX_CONTEXT_DEPTH = 200
 
 _WATCHED_GROUP = "watched_group"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
+ID_RULE = "must be 1 to 128 letters, digits, '-' or '_'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ def parse_event(event: Any, source: str) -> StartEvent:
         event = _unwrap_envelope(event, source)
     if not isinstance(event, dict):
         raise StartEventError("body", "must be a JSON object")
-    return StartEvent(export_id=_export_id(event), context=_context(event), group=_group(event))
+    return StartEvent(
+        export_id=_export_id(event), context=_context(event), group=_group(event), republish=_republish(event)
+    )
 
 
 def is_id(text: str) -> bool:
@@ -85,6 +87,8 @@ def to_detail(start: StartEvent) -> JsonObject:
         detail["context"] = start.context
     if start.group:
         detail["group"] = {"id": start.group.id, "size": start.group.size}
+    if start.republish:
+        detail["republish"] = True
     return detail
 
 
@@ -114,7 +118,7 @@ def _export_id(detail: dict[str, Any]) -> str:
 
 def _checked_id(value: Any, field: str) -> str:
     if not isinstance(value, str) or not is_id(value):
-        raise StartEventError(field, _ID_RULE)
+        raise StartEventError(field, ID_RULE)
     return value
 
 
@@ -147,3 +151,10 @@ def _group_size(size: Any) -> int:
     if not whole or not 1 <= size <= MAX_GROUP_SIZE:
         raise StartEventError("group.size", f"must be a whole number from 1 to {MAX_GROUP_SIZE}")
     return int(size)
+
+
+def _republish(detail: dict[str, Any]) -> bool:
+    republish = detail.get("republish", False)
+    if not isinstance(republish, bool):
+        raise StartEventError("republish", "must be true or false")
+    return republish

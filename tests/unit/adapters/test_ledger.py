@@ -1,5 +1,6 @@
 """The ledger: of several workers one publishes, and what was published stays known."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +10,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from export_monitor.adapters.aws.dynamodb.ledger import Ledger
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS, Table
 from export_monitor.adapters.timeouts import CallTimeoutError
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
+from export_monitor.domain.model import UnavailableError
 from tests.fakes import SYNCHRONOUS, SynchronousCalls, stubbed
 from tests.unit.adapters.exports_table import TABLE, exports
+from tests.unit.property.strategies import bounded
 
 NOW = 1_700_000_000.25
 DEADLINE = NOW + 45
@@ -116,6 +121,23 @@ class TestPublishedBefore:
         assert ledger.claim([again(COMPLETED, 2)], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
         assert ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE) == {}
 
+    @pytest.mark.parametrize("before", [COMPLETED, FAILED], ids=["completed", "failed"])
+    @pytest.mark.parametrize("event_id", ["a:completed", "a:failed:OBJECT_MISSING"])
+    def test_watch_that_asks_for_the_event_again_publishes_it_once(
+        self, ledger: Ledger, before: Claim, event_id: str
+    ) -> None:
+        ledger.claim([before], NOW, DEADLINE)
+        ledger.record([before], [], NOW)
+        repeated = Claim("a", event_id, "m2", republish=True)
+        assert ledger.claim([repeated], NOW, DEADLINE) == {}
+        # Another worker waits, as for every other claim.
+        assert ledger.claim([replace(repeated, message_id="m3")], NOW, DEADLINE)["a"].status is ClaimStatus.IN_PROGRESS
+        ledger.record([repeated], [], NOW)
+        rejected = ledger.claim([repeated], NOW, DEADLINE)["a"]
+        assert (rejected.status, rejected.published) == (ClaimStatus.ALREADY_PUBLISHED, event_id)
+        # Each message publishes once.
+        assert ledger.claim([replace(repeated, message_id="m3")], NOW, DEADLINE) == {}
+
     def test_end_of_a_repeated_watch_leaves_the_claim_of_another_alone(self, ledger: Ledger) -> None:
         ledger.claim([again(COMPLETED, 3)], NOW, DEADLINE)
         ledger.record([], [again(FAILED, 2)], NOW)
@@ -155,6 +177,54 @@ def test_ten_redeliveries_to_four_workers_are_published_once(client: Any, size: 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert sorted(published) == [claim.event_id for claim in claims]
+
+
+class TestStatus:
+    def test_every_event_has_the_time_of_its_last_publication(self, ledger: Ledger) -> None:
+        assert ledger.published("a") is None
+        ledger.claim([FAILED], NOW, DEADLINE)
+        assert ledger.published("a") == {}
+        ledger.record([FAILED], [], NOW)
+        ledger.record([again(COMPLETED, 2)], [], NOW + 5)
+        ledger.record([], [again(COMPLETED, 3)], NOW + 7)
+        assert ledger.published("a") == {"a:failed:OBJECT_MISSING": NOW, "a:completed": NOW + 5}
+        ledger.record([again(COMPLETED, 4)], [], NOW + 9)
+        assert ledger.published("a") == {"a:failed:OBJECT_MISSING": NOW, "a:completed": NOW + 9}
+
+    def test_event_that_an_earlier_version_published_has_no_time(self, ledger: Ledger, client: Any) -> None:
+        client.put_item(TableName=TABLE, Item={"export_id": {"S": "a"}, "published_event_ids": {"SS": ["a:completed"]}})
+        assert ledger.published("a") == {"a:completed": None}
+
+    def test_status_is_unavailable_while_dynamodb_does_not_answer(self) -> None:
+        with answering(("get_item", "InternalServerError")) as ledger, pytest.raises(UnavailableError):
+            ledger.published("a")
+
+
+KINDS = st.sampled_from(["completed", "failed:OBJECT_MISSING", "failed:TIMED_OUT"])
+# Which of the messages ask for their event again.
+REPUBLISH = {"m1": False, "m2": True, "m3": False, "m4": True}
+_numbers = itertools.count()
+
+
+@settings(bounded(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(sorted(REPUBLISH)), KINDS), max_size=12))
+def test_message_publishes_once_and_repeats_an_event_only_if_it_asks_for_it(
+    ledger: Ledger, deliveries: list[tuple[str, str]]
+) -> None:
+    export_id = f"e{next(_numbers)}"
+    published: set[str] = set()
+    concluded: set[str] = set()
+    for message, kind in deliveries:
+        claim = Claim(export_id, f"{export_id}:{kind}", message, REPUBLISH[message])
+        rejected = ledger.claim([claim], NOW, DEADLINE)
+        is_known = not published.isdisjoint({claim.event_id, f"{export_id}:completed"})
+        assert bool(rejected) == (message in concluded or (is_known and not claim.republish))
+        if rejected:
+            assert rejected[export_id].status is ClaimStatus.ALREADY_PUBLISHED
+            assert rejected[export_id].published in published
+        ledger.record([] if rejected else [claim], [claim] if rejected else [], NOW)
+        published |= set() if rejected else {claim.event_id}
+        concluded.add(message)
 
 
 BOTH = (Claim("a", "a:completed", "m1"), Claim("b", "b:completed", "m2"))

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.once
 SOURCE = "cgc.exports"
 BASE = "https://cgc-api.sbgenomics.com/v2"
 DETAIL = {"export_id": "5AfG_-9", "id": "b", "context": {"a": "ü", "b": [1]}, "group": {"id": "run", "size": 250}}
-FIELDS = r"body|Message|detail-type|source|detail|export_id|id|context|group|group\.id|group\.size"
+DETAIL |= {"republish": True}
+FIELDS = r"body|Message|detail-type|source|detail|export_id|id|context|group|group\.id|group\.size|republish"
 ERROR = re.compile(rf"({FIELDS}): (must be .+|is needed.*)")
 
 
@@ -54,6 +55,7 @@ def parsed(body: str) -> StartEvent | None:
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,128}", start.export_id)
     assert len(json.dumps(start.context, ensure_ascii=False, separators=(",", ":")).encode()) <= 8192
     assert strict_json.depth(start.context) <= 200
+    assert type(start.republish) is bool
     if start.group:
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,128}", start.group.id)
         assert type(start.group.size) is int

@@ -3,6 +3,7 @@
 export_id              the key; the item `discovery#` holds only `list_offset`: where reading the list stopped early
 claimed_until          until when (epoch milliseconds) one invocation has the sole right to publish for the export
 published_event_ids    the ids of the published events
+published_…_at         when an event was last published (epoch milliseconds); absent if that was before it was recorded
 concluded_message_ids  the ids of the messages whose watches are concluded
 fault_…_first_seen_at, fault_…_last_seen_at
                        when a fault was first and last seen (epoch seconds); removed when a watch concludes
@@ -15,6 +16,11 @@ from typing import Any
 def export_key(export_id: str) -> dict[str, Any]:
     """The key of an export's item."""
     return {"export_id": {"S": export_id}}
+
+
+def published_at_attribute(event_id: str) -> str:
+    """The name of the attribute that holds when an event was last published."""
+    return f"published_{event_id.partition(':')[2].replace(':', '_')}_at"
 
 
 def fault_attributes(fault: str) -> tuple[str, str]:

@@ -48,11 +48,8 @@ class GroupLedger:
 
     def progress(self, group_id: str) -> GroupProgress | None:
         """How far a group has come; None if it was not registered."""
-        client = self._table.client()
-        get = partial(client.get_item, TableName=self._table.name, Key=_group_key(group_id), ConsistentRead=True)
-        with raise_unavailable():
-            answer = self._table.calls.call(get)
-        return _progress(group_id, answer["Item"]) if "Item" in answer else None
+        item = self._table.get(_group_key(group_id))
+        return _progress(group_id, item) if item else None
 
     def register(self, group: Group, first_requested_at: float, now: float) -> None:
         """Register a group. If it is registered already, keep its size and the earliest announcement."""
@@ -209,5 +206,5 @@ def _progress(group_id: str, item: dict[str, Any]) -> GroupProgress:
         completed=int(item["completed_count"]["N"]),
         failed=int(item["failed_count"]["N"]),
         first_requested_at=int(item["first_requested_at"]["N"]) / 1000,
-        is_concluded="concluded_at" in item,
+        concluded_at=int(item["concluded_at"]["N"]) / 1000 if "concluded_at" in item else None,
     )

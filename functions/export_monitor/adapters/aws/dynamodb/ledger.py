@@ -1,10 +1,14 @@
 """Who may publish for an export, and what was published. The attributes are described in export_table_schema."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from export_monitor.adapters.aws.calls import AWS_ERRORS
-from export_monitor.adapters.aws.dynamodb.export_table_schema import export_key, fault_attributes
+from export_monitor.adapters.aws.dynamodb.export_table_schema import (
+    export_key,
+    fault_attributes,
+    published_at_attribute,
+)
 from export_monitor.adapters.aws.dynamodb.table import (
     Table,
     Update,
@@ -15,7 +19,6 @@ from export_monitor.adapters.aws.dynamodb.table import (
     milliseconds,
 )
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
-from export_monitor.domain.events import event_id
 from export_monitor.domain.grace import FAULTS
 
 # botocore does not retry a transaction that conflicts with another one.
@@ -78,31 +81,51 @@ class Ledger:
         updates |= {claim.export_id: self._already_published_update(claim, now) for claim in already_published}
         return self._table.write_all(updates)
 
+    def published(self, export_id: str) -> dict[str, float | None] | None:
+        """When each event of an export was last published, by the event's id; None if the export has no item.
+
+        Of an event that an earlier version of the app published, the time is None. Raises UnavailableError.
+        """
+        item = self._table.get(export_key(export_id))
+        if item is None:
+            return None
+        event_ids = item.get("published_event_ids", {}).get("SS", ())
+        times = {event_id: item.get(published_at_attribute(event_id)) for event_id in event_ids}
+        return {event_id: int(at["N"]) / 1000 if at else None for event_id, at in times.items()}
+
     def _claim_update(self, claim: Claim, now: float, until: float) -> Update:
         values = {
             ":now": milliseconds(now),
             ":until": milliseconds(until),
             ":expires": expiry(now),
-            ":event": {"S": claim.event_id},
-            ":completed": {"S": _completed_event_id(claim)},
             ":message": {"S": claim.message_id},
         }
+        barred_by = {f":event{number}": {"S": event} for number, event in enumerate(claim.barred_by)}
+        conditions = (
+            "(attribute_not_exists(claimed_until) OR claimed_until < :now)",
+            "NOT contains(concluded_message_ids, :message)",
+            *(f"NOT contains(published_event_ids, {name})" for name in barred_by),
+        )
         return self._table.update(
             export_key(claim.export_id),
             "SET claimed_until = :until, expires_at = :expires",
-            values,
-            "(attribute_not_exists(claimed_until) OR claimed_until < :now) "
-            "AND NOT contains(published_event_ids, :event) AND NOT contains(published_event_ids, :completed) "
-            "AND NOT contains(concluded_message_ids, :message)",
+            values | barred_by,
+            " AND ".join(conditions),
         )
 
     def _record_update(self, claim: Claim, now: float) -> Update:
         faults = [attribute for fault in FAULTS for attribute in fault_attributes(fault)]
         return self._table.update(
             export_key(claim.export_id),
-            f"SET expires_at = :expires REMOVE claimed_until, {', '.join(faults)} "
+            f"SET expires_at = :expires, {published_at_attribute(claim.event_id)} = :now "
+            f"REMOVE claimed_until, {', '.join(faults)} "
             "ADD published_event_ids :event, concluded_message_ids :message",
-            {":expires": expiry(now), ":event": {"SS": [claim.event_id]}, ":message": {"SS": [claim.message_id]}},
+            {
+                ":expires": expiry(now),
+                ":now": milliseconds(now),
+                ":event": {"SS": [claim.event_id]},
+                ":message": {"SS": [claim.message_id]},
+            },
         )
 
     def _already_published_update(self, claim: Claim, now: float) -> Update:
@@ -116,19 +139,9 @@ class Ledger:
 def _rejection(claim: Claim, item: dict[str, Any], now: float) -> RejectedClaim:
     event_ids = item.get("published_event_ids", {}).get("SS", ())
     message_ids = item.get("concluded_message_ids", {}).get("SS", ())
-    if claim.message_id in message_ids or claim.event_id in event_ids or _completed_event_id(claim) in event_ids:
-        return RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published=_published_event_id(claim, event_ids))
+    if claim.message_id in message_ids or not set(event_ids).isdisjoint(claim.barred_by):
+        return RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published=claim.ended_by(event_ids))
     if "claimed_until" not in item:
         # DynamoDB did not return the item, so it is not known whether a claim or a record caused the rejection.
         return RejectedClaim(ClaimStatus.IN_PROGRESS)
     return RejectedClaim(ClaimStatus.IN_PROGRESS, max(0.0, int(item["claimed_until"]["N"]) / 1000 - now))
-
-
-def _published_event_id(claim: Claim, event_ids: Collection[str]) -> str:
-    """The id of the event that concluded a watch."""
-    candidates = (_completed_event_id(claim), claim.event_id, *sorted(event_ids))
-    return next((event for event in candidates if event in event_ids), claim.event_id)
-
-
-def _completed_event_id(claim: Claim) -> str:
-    return event_id(claim.export_id, None)

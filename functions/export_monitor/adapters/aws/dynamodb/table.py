@@ -45,6 +45,13 @@ class Table:
             update |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         return update
 
+    def get(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """An item as it is now; None if there is none. Raises UnavailableError."""
+        client = self.client()
+        with raise_unavailable():
+            answer = self.calls.call(partial(client.get_item, TableName=self.name, Key=key, ConsistentRead=True))
+        return answer.get("Item")
+
     def write(self, updates: Sequence[Update]) -> list[CancellationReason]:
         """Write all updates or none; return a cancellation reason for each.
 

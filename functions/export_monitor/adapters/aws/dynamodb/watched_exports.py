@@ -42,10 +42,7 @@ class WatchedExports:
 
     def list_offset(self) -> int | None:
         """The offset at which discovery stopped early; None if it read the whole list."""
-        client = self._table.client()
-        get = partial(client.get_item, TableName=self._table.name, Key=export_key(_DISCOVERY), ConsistentRead=True)
-        with raise_unavailable():
-            item = self._table.calls.call(get).get("Item", {})
+        item = self._table.get(export_key(_DISCOVERY)) or {}
         return int(item["list_offset"]["N"]) if "list_offset" in item else None
 
     def remember_list_offset(self, offset: int | None) -> None:
