@@ -36,7 +36,7 @@ def test_delay_is_published_once_and_the_watch_goes_on(late: World) -> None:
     [envelope] = late.aws.published()
     event = json.loads(envelope["Message"])
     validator("cgc.export.delayed.v1").validate(event)
-    assert (event["id"], event["data"]["delay"]) == ("a:delayed", {"state": "RUNNING", "waiting_for": "the job to end"})
+    assert (event["id"], event["data"]["delay"]) == ("a:delayed", {"state": "PENDING", "waiting_for": "the job to end"})
     assert (event["data"]["context"], event["data"]["group"]) == ({"k": 1}, {"id": "run", "size": 2})
     assert event["data"]["watch"]["concluded_at"] is None
     attributes = {name: one["Value"] for name, one in envelope["MessageAttributes"].items()}
