@@ -24,6 +24,7 @@ from export_monitor.adapters.sevenbridges.session import ApiSession, Transport
 from export_monitor.adapters.sevenbridges.transport import HttpTransport
 from export_monitor.application.concluding import Concluder
 from export_monitor.application.content_requests import ContentRequests
+from export_monitor.application.delays import DelayNotifier
 from export_monitor.application.discovery import Discovery
 from export_monitor.application.enqueue import StartEventEnqueuer
 from export_monitor.application.groups import Groups
@@ -114,6 +115,9 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
         pause=overrides.pause,
         content=_content_checking(settings.content, calls, client) if settings.content else None,
         crowding=Crowding(),
+        delays=DelayNotifier(ledger, topic, report, settings.api_base_url, settings.delayed_after)
+        if settings.delayed_after
+        else None,
     )
     enqueuer = StartEventEnqueuer(queue, settings.start_event_source, report)
     discovery = None

@@ -41,6 +41,7 @@ class Settings:
     ledger_table_name: str
     group_ledger_table_name: str
     discovery_minutes: int
+    delayed_after: float
     grace: GracePolicy
     content: "ContentSettings | None"
 
@@ -68,6 +69,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     max_poll = reader.read("MAX_POLL_SECONDS", _number(1, 3600))
     timeout_hours = reader.read("WATCH_TIMEOUT_HOURS", _number(0.001, 168))
     refusal_hours = reader.read("REFUSAL_GRACE_HOURS", _number(0, 72))
+    delayed_hours = reader.read("DELAYED_AFTER_HOURS", _number(0, 168))
     object_grace = reader.read("OBJECT_GRACE_SECONDS", _number(0, 3600))
     not_found_grace = reader.read("NOT_FOUND_GRACE_SECONDS", _number(0, 3600))
     discovery_minutes = reader.read("DISCOVERY_MINUTES", _whole_number(range(2, 1441), or_zero=True))
@@ -103,6 +105,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ledger_table_name=texts["LEDGER_TABLE_NAME"],
         group_ledger_table_name=texts["GROUP_LEDGER_TABLE_NAME"],
         discovery_minutes=discovery_minutes,
+        delayed_after=delayed_hours * _HOUR,
         grace=GracePolicy(
             schedule=PollSchedule(min_poll, max_poll, horizon, _phase_seconds(texts["EXPORT_QUEUE_URL"])),
             timeout=timeout_hours * _HOUR,

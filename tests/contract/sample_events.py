@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from export_monitor.adapters.sevenbridges.responses import parse_denial, parse_job
+from export_monitor.application.delays import waiting_for
+from export_monitor.application.reporting import PollResult
 from export_monitor.domain.assessment import Snapshot, assess
 from export_monitor.domain.canned_acls import EVERYONE
 from export_monitor.domain.content.results import ContentVerdict, Fault
-from export_monitor.domain.events import SnsMessage, build_message
-from export_monitor.domain.grace import Conclude, GracePolicy, decide
+from export_monitor.domain.events import DELAYED_TYPE, Delay, SnsMessage, build_delayed_message, build_message
+from export_monitor.domain.grace import Conclude, GracePolicy, Wait, decide
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import (
     Denied,
@@ -126,6 +128,23 @@ ENDINGS: Mapping[tuple[str, str], Snapshot] = {
     ("cgc.export.failed.v1", "TIMED_OUT-after-completion"): Snapshot(COMPLETED, Unavailable("HTTP 503"), FILE),
 }
 
+# Delayed exports by the name of the example.
+DELAYED: Mapping[str, Snapshot] = {
+    "running": Snapshot(RUNNING),
+    "no-answer": Snapshot(Unavailable("HTTP 503")),
+    "object-missing": Snapshot(COMPLETED, VOLUME, FILE, ObjectNotFound("bucket", ("output.vcf",))),
+}
+
+
+def delayed(name: str, **detail: Any) -> SnsMessage:
+    """The message of a delayed export, as the app makes it."""
+    watch = example_watch(COMPLETED.id, **detail)
+    now = watch.message.sent_at + 86400
+    verdict, evidence = assess(DELAYED[name], now)
+    result = PollResult(watch, now, verdict, evidence, Wait(900, "it goes on"))
+    delay = Delay(evidence.job.state if evidence.job else None, waiting_for(result))
+    return build_delayed_message(watch, evidence, delay, now, API)
+
 
 def example(schema: str, name: str) -> Any:
     """The exemplary event of this name."""
@@ -160,6 +179,8 @@ GROUPS: Mapping[str, tuple[GroupProgress, list[FailedMember]]] = {
 def examples() -> dict[Path, Any]:
     """The published events by the files of the examples."""
     events = {key: example(*key) for key in ENDINGS}
+    for name in DELAYED:
+        events[DELAYED_TYPE, name] = published(delayed(name, group={"id": "run-42", "size": 250}))
     for name, group in GROUPS.items():
         events[CONCLUDED_TYPE, name] = published(concluded_message(*group, ENDED, API))
     return {DIRECTORY / "examples" / "valid" / schema / f"{name}.json": one for (schema, name), one in events.items()}

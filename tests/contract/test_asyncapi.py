@@ -8,10 +8,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from export_monitor.domain.events import DELAYED_TYPE
 from export_monitor.domain.groups import CONCLUDED_TYPE, concluded_message
 from export_monitor.domain.model import ExportJob
 from local.template import template
-from tests.contract.sample_events import API, COMPLETED, ENDED, ENDINGS, GROUPS, ending, example_watch
+from tests.contract.sample_events import API, COMPLETED, DELAYED, ENDED, ENDINGS, GROUPS, delayed, ending, example_watch
 from tests.contract.schema_files import CONTENTS, example_files
 from tools import events_page
 from tools.schema_changes import last_release
@@ -43,6 +44,8 @@ def emitted(name: str) -> dict[str, dict[str, str | int]]:
     """The attributes of each exemplary message of a type; those of exports once alone and once in a group."""
     if name == CONCLUDED_TYPE:
         return {key: concluded_message(*group, ENDED, API).attributes for key, group in GROUPS.items()}
+    if name == DELAYED_TYPE:
+        return {f"{key}{len(detail)}": delayed(key, **detail).attributes for key in DELAYED for detail in ({}, GROUP)}
     found = {}
     for (schema, key), answers in ENDINGS.items():
         export_id = answers.job.id if isinstance(answers.job, ExportJob) else COMPLETED.id

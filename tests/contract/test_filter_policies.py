@@ -28,6 +28,7 @@ from tests.contract.sample_events import (
     FILE,
     GROUPS,
     Snapshot,
+    delayed,
     ending,
     example_watch,
     job_answer,
@@ -44,15 +45,16 @@ WITHOUT_A_JOB = {"failed/EXPORT_NOT_FOUND", "failed/EXPORT_FORBIDDEN"}
 ALONE = {"failed/documented-job", "failed/another-error-code"}
 IN_A_GROUP = {f"failed/{name}" for schema, name in ENDINGS if "failed" in schema} - ALONE
 GROUP_EVENTS = {f"group.concluded/{name}" for name in GROUPS}
-EVERY_EVENT = COMPLETED | IN_A_GROUP | ALONE | GROUP_EVENTS
+LATE = {"delayed/alone", "delayed/in-a-group"}
+EVERY_EVENT = COMPLETED | IN_A_GROUP | ALONE | GROUP_EVENTS | LATE
 
 PASSING: Mapping[str, set[str]] = {
     "every-event": EVERY_EVENT,
     "only-failures": IN_A_GROUP | ALONE,
-    "only-problems": ALONE | {"group.concluded/failed", "group.concluded/incomplete"},
+    "only-problems": ALONE | {"delayed/alone", "group.concluded/failed", "group.concluded/incomplete"},
     "only-verified": {"completed/documented-job", "completed/content-verified", "completed/another-volume"},
     "only-groups": GROUP_EVENTS,
-    "only-one-volume": (COMPLETED | IN_A_GROUP | ALONE) - WITHOUT_A_JOB - {"completed/another-volume"},
+    "only-one-volume": (COMPLETED | IN_A_GROUP | ALONE | LATE) - WITHOUT_A_JOB - {"completed/another-volume"},
     "only-one-error-code": {"failed/documented-job"},
 }
 
@@ -80,6 +82,7 @@ def messages() -> dict[str, SnsMessage]:
     error = {"code": 9104, "status": 404, "message": "No such volume.", "more_info": None}
     rejected = job_answer(documented_failed(id="rejected"), error=error)
     named["failed/another-error-code"] = of_an_export(Snapshot(rejected, file=FILE))
+    named |= {"delayed/alone": delayed("running"), "delayed/in-a-group": delayed("running", **group)}
     for name, (progress, failures) in GROUPS.items():
         named[f"group.concluded/{name}"] = concluded_message(progress, failures, ENDED, API)
     return named

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.events import COMPLETED_TYPE, FAILED_TYPE
+from export_monitor.domain.events import COMPLETED_TYPE, DELAYED_TYPE, FAILED_TYPE
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import Group
 from export_monitor.domain.start_events import MAX_GROUP_SIZE
@@ -26,7 +26,7 @@ from tests.contract.sample_events import (
 from tests.contract.schema_files import CONTENTS, example_files, example_id, validator
 
 NOW = 1466018264.0
-PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE, CONCLUDED_TYPE}
+PUBLISHED = {COMPLETED_TYPE, FAILED_TYPE, DELAYED_TYPE, CONCLUDED_TYPE}
 # The exemplary events by their files.
 EXAMPLES = examples()
 

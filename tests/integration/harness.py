@@ -29,6 +29,7 @@ class World:
     platform: Platform
     base_url: str
     share: int = 100
+    delayed_after_hours: float = 0
     report: RecordingReporter = field(default_factory=RecordingReporter)
     monotonic: Clock = field(default_factory=Clock)
     now: float = field(default_factory=time.time)
@@ -45,6 +46,7 @@ class World:
     def app(self) -> App:
         """The app of another execution environment."""
         environment = self.aws.environment(self.base_url, requests_per_minute=2 * self.share)
+        environment["DELAYED_AFTER_HOURS"] = str(self.delayed_after_hours)
         overrides = Overrides(
             client=lambda service, _: self.aws.client(service),
             calls=SYNCHRONOUS,

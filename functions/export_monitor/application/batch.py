@@ -64,6 +64,10 @@ class Batch:
             self.report.warning("message_dead_lettered", message_id=message.message_id, error=error)
             self.complete(message)
 
+    def is_retried(self, message: QueueMessage) -> bool:
+        """Whether a message stays in the queue."""
+        return any(one.message_id == message.message_id for one, _ in self._retried)
+
     @property
     def retried(self) -> int:
         """How many messages stay in the queue."""

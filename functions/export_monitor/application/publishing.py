@@ -1,4 +1,4 @@
-"""Publishes each final event once: claim, publish, record.
+"""Publishes each event of an export once: claim, publish, record.
 
 After a crash before publishing, the claim expires and the redelivered message starts over. A crash or a lost answer
 between publishing and recording is the only way to a second copy of an event, and the copy has the same id.
@@ -137,7 +137,11 @@ def _publish_claimed(
         if claim.status is ClaimStatus.ALREADY_PUBLISHED:
             ended[export_id] = PublishStatus.ALREADY_PUBLISHED
     published, already_published = (
-        [one.claim for one in conclusions if ended.get(one.watch.export_id) is status]
+        [
+            one.claim
+            for one in conclusions
+            if ended.get(one.watch.export_id) is status and _is_recorded(one.claim, status)
+        ]
         for status in (PublishStatus.PUBLISHED, PublishStatus.ALREADY_PUBLISHED)
     )
     unrecorded = attempt(lambda: ledger.record(published, already_published, budget.current_time))
@@ -155,6 +159,11 @@ def _publish_claimed(
         return PublishResult(one, ended[export_id], event_id=event_id)
 
     return [result(one) for one in conclusions]
+
+
+def _is_recorded(claim: Claim, status: PublishStatus) -> bool:
+    # A delay that was published before concludes nothing.
+    return claim.concludes or status is PublishStatus.PUBLISHED
 
 
 def _failed(one: Conclusion, failure: Unpublished, after_claim: float) -> PublishResult:

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 
 from export_monitor.application.batch import Batch, Queue
 from export_monitor.application.concluding import Concluder
+from export_monitor.application.delays import DelayNotifier
 from export_monitor.application.gathering import Api, Contents, Objects, gather, with_content
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import PollResult, Reporter, report_waiting
@@ -76,7 +77,8 @@ class ExportWatcher:
     """Polls the exports and groups of a batch.
 
     `registry` is None where discovery is off. `random` returns numbers from 0 to 1 that spread waits for a rate limit.
-    `pause` sleeps for a number of seconds. `content` is None where contents are not checked.
+    `pause` sleeps for a number of seconds. `content` is None where contents are not checked, and
+    `delays` where delays are not published.
     """
 
     api: Api
@@ -92,6 +94,7 @@ class ExportWatcher:
     crowding: Crowding
     registry: WatchRegistry | None = None
     content: ContentChecking | None = None
+    delays: DelayNotifier | None = None
     random: Callable[[], float] = random_module.random
 
     def process_batch(self, messages: Sequence[QueueMessage], budget: TimeBudget) -> list[str]:
@@ -204,6 +207,7 @@ class ExportWatcher:
         """Retry the watches that wait, and conclude the others."""
         observations = {one.observation for one in assessed if one.observation}
         first_seen_at = self._first_seen_at(observations, now) if observations else {}
+        results: list[PollResult] = []
         concluded: list[PollResult] = []
         for one in assessed:
             with batch.retry_on_error([one.watch.message]):
@@ -212,12 +216,16 @@ class ExportWatcher:
                     raise first_seen.error
                 decision = self._decision(one, first_seen, now)
                 result = PollResult(one.watch, now, one.verdict, one.evidence, decision)
+                results.append(result)
                 if isinstance(decision, Wait):
                     batch.retry_at(one.watch.message, now + decision.seconds)
                     report_waiting(result, decision.seconds, decision.cause, self.report)
                 else:
                     concluded.append(result)
         self.concluder.conclude(concluded, batch)
+        if self.delays:
+            # Last, so that they hold up no final event.
+            self.delays.notify(results, batch)
 
     def _decision(self, one: Assessed, first_seen: float | Unavailable | None, now: float) -> Wait | Conclude:
         if isinstance(first_seen, Unavailable):

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from export_monitor.domain.events import event_id
+from export_monitor.domain.events import delayed_event_id, event_id
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's request to publish one event, which concludes one watch.
+    """A worker's request to publish one event of a watch. All events but a delay conclude the watch.
 
-    With `republish`, it is published even if it or the export's completion was published before.
+    With `republish`, an event that concludes it is published even if it, or the export's completion, was before.
     """
 
     export_id: str
@@ -25,9 +25,16 @@ class Claim:
         return event_id(self.export_id, None)
 
     @property
+    def concludes(self) -> bool:
+        """Whether the event concludes its watch."""
+        return self.event_id != delayed_event_id(self.export_id)
+
+    @property
     def barred_by(self) -> tuple[str, ...]:
         """The ids of the events that must not have been published before."""
-        return () if self.republish else tuple(dict.fromkeys((self.event_id, self.completed_event_id)))
+        if self.republish:
+            return () if self.concludes else (self.event_id,)
+        return tuple(dict.fromkeys((self.event_id, self.completed_event_id)))
 
     def ended_by(self, published: Collection[str]) -> str:
         """The id of the event that concluded the watch, of those that were published for the export."""

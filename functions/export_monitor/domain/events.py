@@ -6,7 +6,7 @@ JSON Schema. An SNS message is all that SNS counts against its size limit.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeGuard
 
 from export_monitor.domain.advice import advice
@@ -17,6 +17,7 @@ from export_monitor.domain.verdicts import CheckResult, Evidence, Failure, Verif
 
 COMPLETED_TYPE = "cgc.export.completed.v1"
 FAILED_TYPE = "cgc.export.failed.v1"
+DELAYED_TYPE = "cgc.export.delayed.v1"
 
 # SNS's limit in bytes for a message with its attributes and subject, and for a whole PublishBatch.
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -57,6 +58,33 @@ class Unpublished:
 def event_id(export_id: str, failure: Failure | None) -> str:
     """The id of an event: always the same for the same outcome of the same export."""
     return f"{export_id}:failed:{failure.reason}" if failure else f"{export_id}:completed"
+
+
+def delayed_event_id(export_id: str) -> str:
+    """The id of the event that says that an export is delayed."""
+    return f"{export_id}:delayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Why a watch goes on: the last state that the API gave (None if it gave none), and what the watch waits for."""
+
+    state: str | None
+    waiting_for: str
+
+
+def build_delayed_message(watch: Watch, evidence: Evidence, delay: Delay, now: float, api_base_url: str) -> SnsMessage:
+    """The message that says that a watch is delayed, shortened if it exceeds SNS's size limit."""
+    seen = replace(evidence, object=None, verification=None)
+
+    def event(job: JsonObject) -> dict[str, Any]:
+        event = _event(watch, seen, job, None, now, api_base_url)
+        data = event["data"] | {"watch": event["data"]["watch"] | {"concluded_at": None}, "delay": asdict(delay)}
+        kind = {"id": delayed_event_id(watch.export_id), "type": DELAYED_TYPE, "time": format_rfc3339(now)}
+        return event | kind | {"data": data}
+
+    messages = (_message(watch, seen, event(job)) for job, _ in _shrinking_payloads(evidence.job, None))
+    return next(message for message in messages if message.size_bytes <= MAX_MESSAGE_BYTES)
 
 
 def build_message(

@@ -14,6 +14,8 @@ def subject_line(event: JsonObject) -> str:
     """The outcome and the file, in the characters that SNS accepts in a subject."""
     failure = event["data"]["failure"]
     name = _file_name(event["data"])
+    if "delay" in event["data"]:
+        return _subject(f"Export delayed: {name}")
     subject = f"Export failed ({failure['reason']}): {name}" if failure else f"Export completed: {name}"
     return _subject(subject)
 
@@ -24,6 +26,7 @@ def email_text(event: JsonObject) -> str:
     failure = data["failure"]
     paragraphs = [
         [_headline(data), *([failure["message"]] if failure else [])],
+        list(_delay(data)),
         [f"What to do: {failure['advice']}"] if failure else [],
         list(_facts(event)),
         list(_checks(data["verification"])),
@@ -34,11 +37,25 @@ def email_text(event: JsonObject) -> str:
 
 def _headline(data: JsonObject) -> str:
     name, failure, verification = _file_name(data), data["failure"], data["verification"]
+    if "delay" in data:
+        return (
+            f"The export of {name} is delayed: it was announced at {data['watch']['requested_at']} and has not ended."
+        )
     if failure:
         return f"The export of {name} has failed ({failure['reason']})."
     if verification and verification["status"] == "passed":
         return f"The export of {name} has completed. Its object was checked: it exists, and no check failed."
     return f"The export of {name} has completed. Its object was not checked; the reason is below."
+
+
+def _delay(data: JsonObject) -> Iterator[str]:
+    if "delay" in data:
+        yield f"Waiting for: {data['delay']['waiting_for']}"
+        yield f"State on the platform: {data['delay']['state'] or 'unknown'}"
+        yield (
+            "What to do: delete nothing and start nothing again. Check the export on the platform, and fix what it "
+            "waits for if that is yours to fix. The app keeps watching it, and sends another event when it has ended."
+        )
 
 
 def _facts(event: JsonObject) -> Iterator[str]:

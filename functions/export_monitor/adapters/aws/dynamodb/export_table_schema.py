@@ -2,6 +2,7 @@
 
 export_id              the key; the item `discovery#` holds only `list_offset`: where reading the list stopped early
 claimed_until          until when (epoch milliseconds) one invocation has the sole right to publish for the export
+delay_claimed_until    the same for the event that says that the export is delayed, so that it holds up no other event
 published_event_ids    the ids of the published events
 published_…_at         when an event was last published (epoch milliseconds); absent if that was before it was recorded
 concluded_message_ids  the ids of the messages whose watches are concluded

@@ -101,19 +101,28 @@ class Ledger:
             ":message": {"S": claim.message_id},
         }
         barred_by = {f":event{number}": {"S": event} for number, event in enumerate(claim.barred_by)}
+        # A delay waits for both kinds of claims, a conclusion only for its own.
+        claimed = ("claimed_until",) if claim.concludes else ("delay_claimed_until", "claimed_until")
         conditions = (
-            "(attribute_not_exists(claimed_until) OR claimed_until < :now)",
+            *(f"(attribute_not_exists({one}) OR {one} < :now)" for one in claimed),
             "NOT contains(concluded_message_ids, :message)",
             *(f"NOT contains(published_event_ids, {name})" for name in barred_by),
         )
         return self._table.update(
             export_key(claim.export_id),
-            "SET claimed_until = :until, expires_at = :expires",
+            f"SET {claimed[0]} = :until, expires_at = :expires",
             values | barred_by,
             " AND ".join(conditions),
         )
 
     def _record_update(self, claim: Claim, now: float) -> Update:
+        if not claim.concludes:
+            return self._table.update(
+                export_key(claim.export_id),
+                f"SET expires_at = :expires, {published_at_attribute(claim.event_id)} = :now "
+                "REMOVE delay_claimed_until ADD published_event_ids :event",
+                {":expires": expiry(now), ":now": milliseconds(now), ":event": {"SS": [claim.event_id]}},
+            )
         faults = [attribute for fault in FAULTS for attribute in fault_attributes(fault)]
         return self._table.update(
             export_key(claim.export_id),
