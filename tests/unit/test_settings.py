@@ -108,6 +108,7 @@ def test_each_stack_has_a_phase_of_its_own() -> None:
         ("WATCH_TIMEOUT_HOURS", "1e", "must be a number from 0.001 to 168"),
         ("WATCH_TIMEOUT_HOURS", "٣", "must be a number from 0.001 to 168"),
         ("REFUSAL_GRACE_HOURS", "-1", "must be a number from 0 to 72"),
+        ("DELAYED_AFTER_HOURS", "168.1", "must be a number from 0 to 168"),
         ("NOT_FOUND_GRACE_SECONDS", "9" * 400, "must be a number from 0 to 3600"),
         ("EXPORT_BUCKETS", " , ", "must name at least one bucket"),
         ("LEDGER_TABLE_NAME", "", "is missing or empty"),

@@ -79,13 +79,11 @@ class DelayNotifier:
 
 def waiting_for(result: PollResult) -> str:
     """What a watch waits for, in words."""
-    if not isinstance(result.decision, Wait):
-        return "its event to be published"
-    match result.verdict:
+    match result.verdict if isinstance(result.decision, Wait) else None:
         case Unfinished():
             return "the job to end"
         case Failing(failure):
             return f"this to be fixed: {failure.message}"
         case Undetermined(unavailable):
             return f"an answer: {unavailable.message}"
-    return result.decision.cause
+    return "its final event to be published"
