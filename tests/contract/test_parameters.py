@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from export_monitor.settings import SettingsError, read_settings
+from export_monitor.application.content_worker import LAST_RECEIVE
+from export_monitor.settings import SettingsError, read_content_settings, read_settings
 from local.artifact import ROOT
 from local.translation import parameter_values
 from tools.translated_template import EVERY_PART
@@ -76,6 +77,29 @@ def test_whole_number_is_taken_by_template_and_function_alike_and_in_digits_alon
         *("50.5", "2.0", "0.0", "5e1", "+50", "-50", "050", "00", "0x32", "\u0665\u0660", "fifty"),
     ):
         assert (taken_by_template(name, form), taken_by_function(name, form)) == (False, False)
+
+
+def test_part_of_content_is_taken_by_template_and_worker_alike() -> None:
+    variables = TEMPLATE["Resources"]["ContentCheckFunction"]["Properties"]["Environment"]["Variables"]
+    environment = dict.fromkeys(variables, "text")
+    for number in (0, 1, 999, 4096, 9999, 16383, 16384, 16385, 20000):
+        fits = 1 <= number <= 16384
+        assert taken_by_template("ContentPartMiB", str(number)) == fits
+        if fits:
+            assert read_content_settings(environment | {"CONTENT_PART_MIB": str(number)}).part_bytes == number << 20
+    for form in ("", "1.5", "1e3", "+5", "05"):
+        assert not taken_by_template("ContentPartMiB", form)
+
+
+def test_content_workers_are_a_whole_number_that_lambda_takes() -> None:
+    for number in range(300):
+        assert taken_by_template("ContentCheckConcurrency", str(number)) == (2 <= number <= 100)
+    assert not taken_by_template("ContentCheckConcurrency", "2.5")
+
+
+def test_worker_dead_letters_a_message_before_sqs_would() -> None:
+    redrive = TEMPLATE["Resources"]["ContentQueue"]["Properties"]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == LAST_RECEIVE
 
 
 def test_every_parameter_that_is_a_number_of_the_function_is_tested_here() -> None:
