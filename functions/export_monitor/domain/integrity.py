@@ -82,7 +82,7 @@ def detect_format(head_and_tail: HeadAndTail) -> str:
 
 def is_bgzf(first: bytes) -> bool:
     """Whether the first gzip member has an extra field, no other optional field, and in it BGZF's subfield BC."""
-    return _block_bytes(first) is not None
+    return block_bytes(first) is not None
 
 
 def has_eof_marker(head_and_tail: HeadAndTail) -> bool:
@@ -105,7 +105,7 @@ def _cram_marker(first: bytes) -> bytes | None:
     return _CRAM_2_END if version[0] == 2 else _CRAM_3_END
 
 
-def _block_bytes(block: bytes) -> int | None:
+def block_bytes(block: bytes) -> int | None:
     """The length in bytes of the BGZF block that starts here, with header and trailer; None if none starts here."""
     if not block.startswith(_GZIP_WITH_EXTRA) or len(block) < _GZIP_HEADER_BYTES:
         return None
@@ -126,7 +126,7 @@ def _inflated(first: bytes) -> bytes | None:
     """The first bytes that the BGZF blocks inflate to, past empty ones; None if `first` ends before any data."""
     inflated = b""
     while len(inflated) < _INFLATED_BYTES and len(first) >= _BGZF_HEADER_BYTES:
-        end = _block_bytes(first)
+        end = block_bytes(first)
         if end is None or end <= _deflated_from(first):
             return inflated
         deflated, room = first[_deflated_from(first) :], _INFLATED_BYTES - len(inflated)

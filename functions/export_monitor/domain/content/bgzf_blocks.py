@@ -8,7 +8,7 @@ from collections.abc import Generator
 from export_monitor.domain.content.byte_stream import ByteStream
 from export_monitor.domain.content.inflating import RAW_DEFLATE, InflateLibrary
 from export_monitor.domain.content.units import Broken, Sound
-from export_monitor.domain.integrity import _block_bytes, has_eof_marker
+from export_monitor.domain.integrity import block_bytes, has_eof_marker
 from export_monitor.domain.model import HeadAndTail
 
 # The most that a block takes, and the most that it inflates to.
@@ -30,7 +30,7 @@ def verify_block(stream: ByteStream, library: InflateLibrary) -> Generator[None,
     yield from stream.wait_for(min(_FIXED_HEADER_BYTES, stream.left))
     header_bytes = min(_header_bytes(stream.peek(_FIXED_HEADER_BYTES)), stream.left)
     yield from stream.wait_for(header_bytes)
-    length = _block_bytes(bytes(stream.peek(header_bytes)))
+    length = block_bytes(bytes(stream.peek(header_bytes)))
     if length is None:
         return NO_BLOCK
     if length > stream.left:
@@ -86,7 +86,7 @@ def _chain_end(data: bytes, at: int, limit: int, library: InflateLibrary) -> int
     view = memoryview(data)
     while at < limit:
         header_bytes = _header_bytes(view[at : at + _FIXED_HEADER_BYTES])
-        length = _block_bytes(data[at : at + header_bytes])
+        length = block_bytes(data[at : at + header_bytes])
         if length is None or isinstance(verified(view[at : at + length], header_bytes, library), Broken):
             break
         at += length
