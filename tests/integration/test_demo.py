@@ -89,6 +89,6 @@ def test_demo_ends_by_itself_with_an_event_for_each_export() -> None:
     check_files()
     [shown_in_readme] = [block.text for block in blocks(ROOT / "README.md") if "no-object" in block.text]
     assert shown_in_readme in output
-    assert len(shown_in_readme.splitlines()) == 3
+    assert len(shown_in_readme.splitlines()) == 4
     # docs/demo.svg shows this demo: `make demo-svg` draws it again.
     assert facts(lines_of(PICTURE.read_text("utf-8"))) == facts(shown_part(output))
