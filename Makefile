@@ -39,9 +39,13 @@ SEEDS ?= 7
 chaos: $(VENV)/local.installed ## run a fault campaign on this machine, or one for each of SEEDS="1 2 3"
 	@$(BIN)/python -m chaos --seed $(SEEDS)
 
+# Where Python 3.13 is found, it runs every test, and the other Python those that it may run differently. For coverage,
+# that one runs all but those marked `once`.
+ON_THE_OTHER_PYTHON = -m "not once" $(if $(COVERAGE),,tests/unit tests/contract)
+
 test: ## run every test, also on Python 3.13 if found
 	@$(SIDE_BY_SIDE) $(FOR_TESTS)
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(if $(PYTHON_3_13),-m "not once") $(COVERAGE)
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(if $(PYTHON_3_13),$(ON_THE_OTHER_PYTHON)) $(COVERAGE)
 ifneq ($(PYTHON_3_13),)
 	$(VENV_3_13)/bin/python -m pytest -q -n 4 --dist loadfile
 endif

@@ -91,7 +91,7 @@ class _Connection(StreamRequestHandler):
                 return
 
     def _read(self) -> Request | None:
-        """The next request; None if the client closed the connection."""
+        """The next request; None if the client closed the connection, perhaps in the middle of one."""
         first = self.rfile.readline().decode("latin-1").split(" ")
         headers = {}
         while line := self.rfile.readline().strip():
@@ -102,7 +102,10 @@ class _Connection(StreamRequestHandler):
         if headers.get("expect") == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # Official clients send a body with GET too; unread, it would be parsed as the next request.
-        return Request(first[0], first[1], headers, self.rfile.read(int(headers.get("content-length") or 0)))
+        length = int(headers.get("content-length") or 0)
+        content = self.rfile.read(length)
+        # A client that was killed while it sent has asked for nothing.
+        return Request(first[0], first[1], headers, content) if len(content) == length else None
 
     def _send(self, reply: Reply) -> None:
         headers = dict(reply.headers)

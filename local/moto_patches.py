@@ -58,7 +58,7 @@ def _put_back(table: Any, keys: tuple[Any, Any], item: Any) -> None:
 
 
 def _make_writes_atomic(backend: Any) -> None:
-    """Serialize DynamoDB's writes: in AWS each is atomic."""
+    """Serialize DynamoDB's writes, and reads with them: in AWS each is atomic, and no read sees half a transaction."""
     lock = threading.RLock()
 
     def taking_turns(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,7 +69,7 @@ def _make_writes_atomic(backend: Any) -> None:
 
         return locked
 
-    for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
+    for name in ("put_item", "update_item", "delete_item", "transact_write_items", "get_item", "query"):
         setattr(backend, name, taking_turns(getattr(backend, name)))
 
 

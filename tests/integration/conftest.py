@@ -22,6 +22,8 @@ QUICK = {
     "ObjectGraceSeconds": "0",
     "NotFoundGraceSeconds": "0",
     "DiscoveryMinutes": "2",
+    # Longer than any test watches an export.
+    "DelayedAfterHours": "1",
     "KmsKeyArns": f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
 

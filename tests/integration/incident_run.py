@@ -15,15 +15,23 @@ from tests.integration.steps import completed, failing
 
 def invoke_with_an_odd_record(stack: Stack) -> Invocation:
     """An invocation by hand with a record that SQS never sends: it can neither be parsed nor dead-lettered."""
+    return _invoke_by_hand(stack, "not understood", messageAttributes={"trace": {}})
+
+
+def invoke_with_a_late_export(stack: Stack, export_id: str) -> Invocation:
+    """An invocation by hand with the message of a watch that is two hours old."""
+    return _invoke_by_hand(stack, json.dumps({"export_id": export_id}), age_seconds=7200)
+
+
+def _invoke_by_hand(stack: Stack, body: str, age_seconds: float = 0, **more: object) -> Invocation:
     record = {
         "eventSource": "aws:sqs",
         "messageId": "made-by-hand",
         "receiptHandle": "none",
-        "body": "not understood",
-        "attributes": {"SentTimestamp": str(int(time.time() * 1000)), "ApproximateReceiveCount": "1"},
-        "messageAttributes": {"trace": {}},
+        "body": body,
+        "attributes": {"SentTimestamp": str(int((time.time() - age_seconds) * 1000)), "ApproximateReceiveCount": "1"},
     }
-    return stack.invoke({"Records": [record]})
+    return stack.invoke({"Records": [record | more]})
 
 
 def direct(stack: Stack, export_id: str) -> Invocation:
@@ -72,6 +80,7 @@ def run_eventfully(stack: Stack) -> dict[str, str]:
     direct(stack, "announced")
     direct(stack, "../not-understood")
     invoke_with_an_odd_record(stack)
+    invoke_with_a_late_export(stack, "slow")
     # A new process, which knows nothing of the rate limit, once all waiting messages are due.
     stack.environments[0].kill()
     platform.tokens = set()
