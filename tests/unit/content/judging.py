@@ -40,7 +40,7 @@ class Judge:
 
     part_bytes: int = WHOLE
     chunk_bytes: int = 1 << 23
-    library: InflateLibrary | None = None
+    inflate: InflateLibrary | None = None
     key: str = ""
     reads: Counter[int] = field(default_factory=Counter)
 
@@ -55,7 +55,7 @@ class Judge:
         while isinstance(joined, tuple):
             for part in wanted:
                 self.reads[part.number] += 1
-                result = read(content, part, self.chunk_bytes, self.library, self.key)
+                result = read(content, part, self.chunk_bytes, self.inflate, self.key)
                 results[part.number] = from_item(result.to_item())
             joined = join(found, parts, results)
             wanted = joined if isinstance(joined, tuple) else ()

@@ -47,7 +47,7 @@ def with_more_in_its_header(block: bytes) -> bytes:
 )
 def test_fault_has_its_reason_and_place(broken: bytes, reason: str, part_bytes: int, library: InflateLibrary) -> None:
     content = BLOCK * 3 + broken
-    assert Judge(part_bytes, library=library).fault(content) == Fault(len(BLOCK * 3), reason)
+    assert Judge(part_bytes, inflate=library).fault(content) == Fault(len(BLOCK * 3), reason)
 
 
 @LIBRARIES
@@ -57,7 +57,7 @@ def test_block_that_inflates_to_more_than_it_may_is_not_inflated_to_its_end(libr
     assert len(deflated) < 65_500
     for stated in (65_536, 60 << 20):
         trailer = bytes(4) + stated.to_bytes(4, "little")
-        fault = Judge(library=library).fault(BLOCK + resized(EOF_BLOCK[:18] + deflated + trailer))
+        fault = Judge(inflate=library).fault(BLOCK + resized(EOF_BLOCK[:18] + deflated + trailer))
         assert fault
         assert fault.offset == len(BLOCK)
 
@@ -66,7 +66,7 @@ def test_block_that_inflates_to_more_than_it_may_is_not_inflated_to_its_end(libr
 @pytest.mark.parametrize("part_bytes", [WHOLE, 200])
 def test_header_may_have_more_subfields(part_bytes: int, library: InflateLibrary) -> None:
     content = (with_more_in_its_header(BLOCK) + BLOCK) * 9 + EOF_BLOCK
-    judge = Judge(part_bytes, library=library)
+    judge = Judge(part_bytes, inflate=library)
     assert judge.fault(content) is None
     assert max(judge.reads.values()) == 1
 

@@ -33,7 +33,7 @@ def member(flags: int, fields: bytes, data: bytes = b"data") -> bytes:
 def test_optional_fields_are_passed_over(flags: int, fields: bytes, chunk_bytes: int, library: InflateLibrary) -> None:
     content = MEMBER + member(flags, fields) + MEMBER
     expected = ContentVerdict("gzip", len(content), 3, 504, None)
-    assert Judge(chunk_bytes=chunk_bytes, library=library).verdict(content) == expected
+    assert Judge(chunk_bytes=chunk_bytes, inflate=library).verdict(content) == expected
 
 
 def test_name_may_be_long() -> None:
@@ -69,14 +69,14 @@ def test_zeros_after_the_last_member_are_no_fault(count: int) -> None:
 )
 def test_fault_has_its_reason_and_place(broken: bytes, reason: str, library: InflateLibrary) -> None:
     for chunk_bytes in (7, 1 << 20):
-        judge = Judge(chunk_bytes=chunk_bytes, library=library)
+        judge = Judge(chunk_bytes=chunk_bytes, inflate=library)
         assert judge.fault(MEMBER + broken) == Fault(len(MEMBER), reason)
 
 
 @LIBRARIES
 def test_data_that_shrank_a_thousand_times_is_inflated_in_pieces(library: InflateLibrary) -> None:
     content = gzip.compress(bytes(30 << 20)) + MEMBER
-    assert Judge(library=library).verdict(content) == ContentVerdict("gzip", len(content), 2, (30 << 20) + 250, None)
+    assert Judge(inflate=library).verdict(content) == ContentVerdict("gzip", len(content), 2, (30 << 20) + 250, None)
 
 
 @LIBRARIES
@@ -91,7 +91,7 @@ def test_any_members_in_any_chunks_are_sound(
 ) -> None:
     content = b"".join(gzip.compress(data, level) for data in datas)
     expected = ContentVerdict("gzip", len(content), len(datas), sum(map(len, datas)), None)
-    assert Judge(chunk_bytes=chunk_bytes, library=library).verdict(content) == expected
+    assert Judge(chunk_bytes=chunk_bytes, inflate=library).verdict(content) == expected
     assert zlib.decompress(content, 31) == datas[0]
 
 

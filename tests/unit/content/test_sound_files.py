@@ -21,7 +21,7 @@ def test_every_unit_of_a_sound_file_is_verified(name: str, library: InflateLibra
     found = f"CRAM {name[6:9]}" if "cram" in name else found
     expected = ContentVerdict(found, len(sample.content), len(sample.bounds) - 1, inflated, None)
     for part_bytes in (WHOLE, 100_000, 20_000, 1000):
-        assert Judge(part_bytes, library=library).verdict(sample.content) == expected
+        assert Judge(part_bytes, inflate=library).verdict(sample.content) == expected
 
 
 @LIBRARIES
