@@ -24,7 +24,7 @@ export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local chaos test check format lint types import-contracts validate scan build audit docs schema-compat demo-svg e2e cost bench bench-publish clean
+.PHONY: help demo local chaos test check format lint types import-contracts validate scan build audit docs schema-compat release-check release demo-svg e2e cost bench bench-publish clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -88,6 +88,12 @@ docs: $(VENV)/dev.installed ## write docs/events.md from docs/asyncapi.yaml and 
 
 schema-compat: $(VENV)/dev.installed ## compare the schemas with the last released ones
 	$(BIN)/python -m tools.schema_changes
+
+release-check: $(VENV)/dev.installed ## check that everything names the release's version; TAG=v… checks the tag too
+	$(BIN)/python -m tools.release check $(TAG)
+
+release: build $(VENV)/dev.installed ## pack the built functions and their template for deployment without a clone
+	$(BIN)/python -m tools.release pack
 
 demo-svg: $(VENV)/local.installed ## draw docs/demo.svg from the demo's output
 	@$(BIN)/python -m tools.demo_picture

@@ -18,6 +18,7 @@ from export_monitor.domain.model import StartEvent
 from export_monitor.domain.start_events import parse_start_event
 from export_monitor.domain.status_requests import GroupStatusRequest, parse_status_request
 from local.emulator import REGION
+from local.template import template
 from tests.contract.schema_files import validator
 from tests.documented_commands import ROOT, Block, blocks, pages, targets
 from tests.shell import SECRET, World, shell
@@ -31,6 +32,9 @@ NOT_RUN = {
     "sam build": "it is what `make build` does, with the SAM CLI that the tests do not install",
     "sam deploy": "it asks, and needs an AWS account",
     "sam delete": "it needs an AWS account",
+    "aws cloudformation package": "it uploads what `sam build` built; `make release` is tested",
+    "aws cloudformation deploy": "it needs an AWS account, which translates the template",
+    "aws s3 cp packaged": "it uploads what the command before it wrote",
 }
 # What is no command: by page and language, a test that holds it, or why none does.
 OTHER = {
@@ -43,6 +47,8 @@ OTHER = {
         "logs-insights",
     ): "tests/integration/test_content_operation.py::test_queries_name_what_the_worker_logs",
     ("docs/architecture.md", "mermaid"): "a picture, for people",
+    ("docs/terraform-and-cdk.md", "hcl"): f"{THIS}::test_snippets_name_what_the_template_has",
+    ("docs/terraform-and-cdk.md", "python"): f"{THIS}::test_snippets_name_what_the_template_has",
     ("docs/architecture.md", ""): "a picture, for people",
 }
 
@@ -113,8 +119,8 @@ def test_first_event_takes_two_commands_and_a_deployed_stack_three_more() -> Non
 
 def test_deploying_takes_a_secret_whose_arn_the_template_accepts(world: World) -> None:
     printed = json.loads(world.run(lines_with("sam deploy")))
-    template = (ROOT / "template.yaml").read_text("utf-8").partition("TokenSecretArn:")[2]
-    pattern = template.partition('AllowedPattern: "')[2].partition('"')[0]
+    declaration = (ROOT / "template.yaml").read_text("utf-8").partition("TokenSecretArn:")[2]
+    pattern = declaration.partition('AllowedPattern: "')[2].partition('"')[0]
     assert re.fullmatch(pattern, printed["ARN"])
     secret = world.client("secretsmanager").get_secret_value(SecretId="cgc-token")
     assert secret["SecretString"] == "a-new-token"
@@ -184,10 +190,25 @@ def test_diagram_names_what_the_template_has() -> None:
     [diagram] = of_readme("mermaid")
     kinds = {"EventBridge": "AWS::Events::Rule", "SQS": "AWS::SQS::Queue", "Lambda": "AWS::Serverless::Function",
              "SNS": "AWS::SNS::Topic", "DynamoDB": "AWS::DynamoDB::Table"}  # fmt: skip
-    template = (ROOT / "template.yaml").read_text("utf-8")
+    text = (ROOT / "template.yaml").read_text("utf-8")
     for name, kind in kinds.items():
         assert name in diagram
-        assert f"Type: {kind}\n" in template
+        assert f"Type: {kind}\n" in text
+
+
+@pytest.mark.parametrize("language", ["hcl", "python"])
+def test_snippets_name_what_the_template_has(language: str) -> None:
+    [snippet] = [
+        block.text for block in BLOCKS if (block.page, block.language) == ("docs/terraform-and-cdk.md", language)
+    ]
+    if language == "python":
+        compile(snippet, "snippet", "exec")
+    declared = template()
+    required = {name for name, parameter in declared["Parameters"].items() if "Default" not in parameter}
+    assert {name for name in declared["Parameters"] if re.search(rf"\b{name}\b", snippet)} == required
+    outputs = re.findall(r"utputs[.\[\"]+(\w+)", snippet)
+    assert outputs
+    assert set(outputs) <= declared["Outputs"].keys()
 
 
 READ_OUTPUTS = lines_with("output")
