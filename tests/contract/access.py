@@ -120,10 +120,11 @@ class Policies:
             principal, policies = _OTHERS.get(call.who, (call.who, []))
         context = {"aws:SecureTransport": "true"}
         if call.source:
-            context |= {"aws:SourceArn": self.arns.get(call.source, call.source), "aws:SourceAccount": ACCOUNT_ID}
+            source = self._arn(call.source)
+            context |= {"aws:SourceArn": source, "aws:SourceAccount": source.split(":")[4]}
         elif call.who != "anonymous":
             context |= {"aws:PrincipalArn": principal, "aws:PrincipalAccount": principal.split(":")[4]}
-        resource = self.arns.get(call.resource, call.resource)
+        resource = self._arn(call.resource)
         of_resource = self.queues.get(call.resource) or self.topics.get(call.resource)
         return {
             "request": {
@@ -135,3 +136,6 @@ class Policies:
             "identityPolicies": [{"name": str(number), "policy": one} for number, one in enumerate(policies)],
             "resourcePolicy": json.loads(of_resource) if of_resource else _KEY_POLICY if ":kms:" in resource else None,
         }
+
+    def _arn(self, resource: str) -> str:
+        return resource if resource.startswith("arn:") else self.arns[resource]
