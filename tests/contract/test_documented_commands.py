@@ -59,7 +59,12 @@ def lines_with(words: str) -> str:
 
 
 def block_with(words: str) -> Block:
-    [block] = [block for block in BLOCKS if is_of_a_shell(block) and words in block.commands()]
+    """The one block with a command of these words, which may go on to the end of its first option."""
+    [block] = [
+        block
+        for block in BLOCKS
+        if is_of_a_shell(block) and any(words.startswith(one) for one in block.commands()) and words in block.text
+    ]
     return block
 
 
