@@ -69,7 +69,8 @@ def alarm_of(namespace: str, metric: str, resource: str = "") -> list[str]:
         if (one["Namespace"], one["MetricName"]) == (namespace, metric)
         and (
             not resource
-            or one["Dimensions"][0]["Value"] in ({"Fn::GetAtt": [resource, "QueueName"]}, {"Fn::GetAtt": [resource, "TopicName"]}, {"Ref": resource})
+            or one["Dimensions"][0]["Value"]
+            in ({"Fn::GetAtt": [resource, "QueueName"]}, {"Fn::GetAtt": [resource, "TopicName"]}, {"Ref": resource})
         )
     ]
 

@@ -176,9 +176,10 @@ def test_dashboard_is_there(deployed: Deployed) -> None:
     assert json.loads(boto3.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
 
 
-@pytest.mark.parametrize("output", [
-    "ExportQueueUrl", "DeadLetterQueueUrl", "UndeliveredEventsQueueUrl", "ExportEventsTopicArn", "AlarmsTopicArn"
-])
+@pytest.mark.parametrize(
+    "output",
+    ["ExportQueueUrl", "DeadLetterQueueUrl", "UndeliveredEventsQueueUrl", "ExportEventsTopicArn", "AlarmsTopicArn"],
+)
 def test_queues_and_topics_reject_plain_http(deployed: Deployed, output: str) -> None:
     address = deployed.outputs[output]
     if output.endswith("Arn"):

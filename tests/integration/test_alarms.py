@@ -251,7 +251,9 @@ def test_short_outage_fires_no_alarm(stack: Stack, alarms: Mapping[str, Alarm], 
     assert state(alarms[name], datapoints) == "OK"
 
 
-@pytest.mark.parametrize("name", ["TokenRejectedAlarm", "AccessDeniedAlarm", "FailedDeliveriesAlarm", "UnexpectedErrorsAlarm"])
+@pytest.mark.parametrize(
+    "name", ["TokenRejectedAlarm", "AccessDeniedAlarm", "FailedDeliveriesAlarm", "UnexpectedErrorsAlarm"]
+)
 def test_alarm_lasts_from_poll_to_poll_and_ends_within_an_hour_of_the_last(
     alarms: Mapping[str, Alarm], name: str
 ) -> None:
