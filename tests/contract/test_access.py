@@ -20,6 +20,7 @@ OBJECT, BUCKET = "arn:aws:s3:::first-bucket/S1/output.bam", "arn:aws:s3:::first-
 START_TOPIC = EVERY_PART["StartEventTopicArns"].split(",")[1]
 ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:any"
 ANOTHER_RULE = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/another"
+ANOTHER_TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:another"
 OF_ANOTHER_ACCOUNT = {
     EVENTS: f"arn:aws:events:{REGION}:999999999999:rule/any",
     SNS: f"arn:aws:sns:{REGION}:999999999999:any",
@@ -117,6 +118,7 @@ DENIED = [
     ),
     *(Call(EVENTS, SEND, queue, "StartEventRule") for queue in ("ContentQueue", "UndeliveredEventsQueue")),
     *(Call(EVENTS, SEND, queue, ANOTHER_RULE) for queue in QUEUES),
+    *(Call(SNS, SEND, queue, ANOTHER_TOPIC) for queue in QUEUES),
     *(Call(SNS, SEND, queue, START_TOPIC) for queue in QUEUES[1:]),
     *(Call(SNS, SEND, queue, topic) for queue in QUEUES[:3] for topic in TOPICS),
     # Without TLS nothing passes, whoever asks.

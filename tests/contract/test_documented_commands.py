@@ -286,7 +286,7 @@ def test_queue_of_a_subscriber_is_shown_with_its_policy_or_is_gone(world: World)
     assert shown["QueueArn"].endswith(":checked")
     assert json.loads(shown["Policy"]) == policy
     world.client("sqs").delete_queue(QueueUrl=url)
-    with pytest.raises(AssertionError, match="NonExistentQueue|QueueDoesNotExist"):
+    with pytest.raises(AssertionError, match=r"NonExistentQueue|QueueDoesNotExist"):
         world.run(command, SUBSCRIBER_QUEUE_URL=url)
 
 
