@@ -17,7 +17,10 @@ TEMPLATES := template.yaml examples/consumer/template.yaml
 
 # Install in parallel: each installation mostly waits for the network.
 SIDE_BY_SIDE := $(MAKE) --silent --no-print-directory --jobs 4
-FOR_TESTS := $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed)
+# Tests evaluate the policies with it, where npm is found.
+POLICY_ENGINE := .build/policy-engine
+FOR_TESTS := $(VENV)/dev.installed $(if $(PYTHON_3_13),$(VENV_3_13)/dev.installed) \
+	$(if $(shell command -v npm),$(POLICY_ENGINE)/installed)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SAM_CLI_TELEMETRY := 0
@@ -128,6 +131,12 @@ $(VENV)/%: INTERPRETER = $(PYTHON)
 	@echo "Installing into $(@D) …"
 	@test -x $(@D)/bin/python || $(INTERPRETER) -m venv $(@D)
 	@$(@D)/bin/pip install --quiet $(if $(filter installed,$(@F)),--no-compile) -r $(firstword $^)
+	@touch $@
+
+$(POLICY_ENGINE)/installed: tests/policy_engine/package.json tests/policy_engine/package-lock.json
+	@echo "Installing into $(@D) …"
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # --- called by `sam build`, for Lambda's Python 3.13 on arm64 -----------------------------------------------------

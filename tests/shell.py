@@ -49,7 +49,7 @@ class World:
             timeout=60,
             check=False,
         )
-        assert (done.returncode, done.stderr) == (0, ""), script
+        assert (done.returncode, done.stderr) == (0, ""), f"{script}\n{done.stderr}"
         return done.stdout
 
     def take(self, output: str) -> list[str]:

@@ -19,6 +19,7 @@ EVERY_PART: Mapping[str, str] = {
     "StartEventTopicArns": "arn:aws:sns:us-east-1:123456789012:starts,arn:aws:sns:eu-west-1:210987654321:others",
     "KmsKeyArns": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "NotificationEmail": "someone@example.org",
+    "SubscriberAccountIds": "210987654321,111122223333",
     "DiscoveryMinutes": "10",
     "ContentCheckMaxGiB": "100",
 }

@@ -65,7 +65,14 @@ def lines_with(words: str) -> str:
 
 
 def block_with(words: str) -> Block:
-    [block] = [block for block in BLOCKS if is_of_a_shell(block) and words in block.commands()]
+    """The one block with a command of these words, which may go on with its first options, without quotes."""
+    [block] = [
+        block
+        for block in BLOCKS
+        if is_of_a_shell(block)
+        and any(words == one or words.startswith(f"{one} -") for one in block.commands())
+        and words in block.text.replace('"', "")
+    ]
     return block
 
 
@@ -244,7 +251,7 @@ def test_dead_letters_are_shown_with_their_errors(world: World) -> None:
     url = world.outputs["DeadLetterQueueUrl"]
     error = {"error": {"DataType": "String", "StringValue": "body: must be JSON"}}
     world.client("sqs").send_message(QueueUrl=url, MessageBody="rubbish", MessageAttributes=error)
-    shown = json.loads(world.run(lines_with("aws sqs receive-message"), DEAD_LETTER_QUEUE_URL=url))
+    shown = json.loads(world.run(lines_with("aws sqs receive-message --queue-url"), DEAD_LETTER_QUEUE_URL=url))
     [message] = shown["Messages"]
     assert message["Body"] == "rubbish"
     assert message["MessageAttributes"]["error"]["StringValue"] == "body: must be JSON"
@@ -272,10 +279,63 @@ def test_status_is_asked_of_the_function(world: World) -> None:
     assert shown == '{\n    "StatusCode": 200\n}\n{}'
 
 
-def test_missed_event_is_asked_for_again(world: World) -> None:
+def subscribed_queue(world: World, name: str) -> tuple[str, str]:
+    """The URL of a queue of that name, and the ARN of its subscription to the events."""
+    url = world.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    subscription = world.client("sns").subscribe(
+        TopicArn=world.outputs["ExportEventsTopicArn"],
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:{REGION}:123456789012:{name}",
+        ReturnSubscriptionArn=True,
+    )
+    return url, subscription["SubscriptionArn"]
+
+
+def test_subscriptions_are_listed_with_what_leads_to_the_one_that_failed(world: World) -> None:
+    _, subscription = subscribed_queue(world, "failed")
+    listed = json.loads(world.run(READ_OUTPUTS, lines_with("aws sns list-subscriptions-by-topic")))
+    assert ["123456789012", "sqs", f"arn:aws:sqs:{REGION}:123456789012:failed", subscription] in listed
+
+
+def test_queue_of_a_subscriber_is_shown_with_its_policy_or_is_gone(world: World) -> None:
+    url, _ = subscribed_queue(world, "checked")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [deny]}
+    world.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    command = lines_with("aws sqs get-queue-attributes --queue-url $SUBSCRIBER_QUEUE_URL")
+    shown = json.loads(world.run(command, SUBSCRIBER_QUEUE_URL=url))["Attributes"]
+    assert shown["QueueArn"].endswith(":checked")
+    assert json.loads(shown["Policy"]) == policy
+    world.client("sqs").delete_queue(QueueUrl=url)
+    with pytest.raises(AssertionError, match=r"NonExistentQueue|QueueDoesNotExist"):
+        world.run(command, SUBSCRIBER_QUEUE_URL=url)
+
+
+def test_subscription_that_nobody_needs_is_removed(world: World) -> None:
+    _, subscription = subscribed_queue(world, "unneeded")
+    world.run(lines_with("aws sns unsubscribe"), SUBSCRIPTION_ARN=subscription)
+    left = world.client("sns").list_subscriptions()["Subscriptions"]
+    assert subscription not in [one["SubscriptionArn"] for one in left]
+
+
+def test_each_missed_event_is_asked_for_again(world: World) -> None:
+    ids = ["5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "another-1"]
+    (world.folder / "missed.txt").write_text("\n".join(ids) + "\n")
     world.run(READ_OUTPUTS, lines_with("aws sqs send-message"))
-    [body] = world.take("ExportQueueUrl")
-    assert parse_start_event(body, "cgc.exports") == StartEvent("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", republish=True)
+    asked = [parse_start_event(body, "cgc.exports") for body in world.take("ExportQueueUrl")]
+    assert asked == [StartEvent(one, republish=True) for one in ids]
+
+
+def test_undelivered_e_mail_is_read_with_its_error_then_deleted(world: World) -> None:
+    url = world.outputs["UndeliveredEventsQueueUrl"]
+    error = {"ErrorMessage": {"DataType": "String", "StringValue": "the mailbox is full"}}
+    world.client("sqs").send_message(QueueUrl=url, MessageBody="an e-mail", MessageAttributes=error)
+    # What the first command prints, then the second's nothing.
+    shown, _ = json.JSONDecoder().raw_decode(world.run(READ_OUTPUTS, lines_with("aws sqs purge-queue")))
+    [message] = shown["Messages"]
+    assert message["MessageAttributes"]["ErrorMessage"]["StringValue"] == "the mailbox is full"
+    left = world.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert left["ApproximateNumberOfMessages"] == left["ApproximateNumberOfMessagesNotVisible"] == "0"
 
 
 def test_rotating_puts_the_new_token_into_the_secret(world: World) -> None:

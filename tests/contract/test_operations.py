@@ -69,7 +69,8 @@ def alarm_of(namespace: str, metric: str, resource: str = "") -> list[str]:
         if (one["Namespace"], one["MetricName"]) == (namespace, metric)
         and (
             not resource
-            or one["Dimensions"][0]["Value"] in ({"Fn::GetAtt": [resource, "QueueName"]}, {"Ref": resource})
+            or one["Dimensions"][0]["Value"]
+            in ({"Fn::GetAtt": [resource, "QueueName"]}, {"Fn::GetAtt": [resource, "TopicName"]}, {"Ref": resource})
         )
     ]
 
@@ -88,6 +89,8 @@ def test_metrics_are_those_of_the_dashboard() -> None:
     shown = set(shown_on(dashboard_body()))
     assert {quoted(row[0])[0] for row in own} == {one.name for one in shown if one.namespace == "CgcExportMonitor"}
     of = {
+        "the undelivered events' queue": ("QueueName", "${UndeliveredEventsQueue.QueueName}"),
+        "the events topic": ("TopicName", "${ExportEventsTopic.TopicName}"),
         "the export queue": ("QueueName", "${ExportQueue.QueueName}"),
         "the dead-letter queue": ("QueueName", "${DeadLetterQueue.QueueName}"),
         "the function": ("FunctionName", "${ExportMonitorFunction}"),
@@ -102,13 +105,15 @@ def test_alarms_of_metrics_are_the_template_s() -> None:
     for name, *_, alarm in own:
         assert quoted(alarm) == alarm_of("CgcExportMonitor", quoted(name)[0])
     resources = {
+        "the undelivered events' queue": "UndeliveredEventsQueue",
+        "the events topic": "ExportEventsTopic",
         "the export queue": "ExportQueue",
         "the dead-letter queue": "DeadLetterQueue",
         "the function": "ExportMonitorFunction",
         "the content check's function": "ContentCheckFunction",
     }
     for name, what, _, alarm in of_aws:
-        namespace = "AWS/SQS" if what.endswith("queue") else "AWS/Lambda"
+        namespace = {"queue": "AWS/SQS", "topic": "AWS/SNS"}.get(what.rpartition(" ")[2], "AWS/Lambda")
         assert quoted(alarm) == alarm_of(namespace, quoted(name)[0], resources[what])
 
 

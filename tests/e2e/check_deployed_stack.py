@@ -165,9 +165,9 @@ def alarms(deployed: Deployed) -> list[Any]:
     return [one for page in pages for one in page["MetricAlarms"] if topic_arn in one["AlarmActions"]]
 
 
-def test_nine_alarms_exist_and_none_has_fired(deployed: Deployed) -> None:
+def test_alarms_exist_and_none_has_fired(deployed: Deployed) -> None:
     found = alarms(deployed)
-    assert len(found) == 9
+    assert len(found) == (12 if deployed.variables["CONTENT_QUEUE_URL"] else 11)
     assert not [(one["AlarmName"], one["StateReason"]) for one in found if one["StateValue"] == "ALARM"]
 
 
@@ -176,7 +176,10 @@ def test_dashboard_is_there(deployed: Deployed) -> None:
     assert json.loads(boto3.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])["widgets"]
 
 
-@pytest.mark.parametrize("output", ["ExportQueueUrl", "DeadLetterQueueUrl", "ExportEventsTopicArn", "AlarmsTopicArn"])
+@pytest.mark.parametrize(
+    "output",
+    ["ExportQueueUrl", "DeadLetterQueueUrl", "UndeliveredEventsQueueUrl", "ExportEventsTopicArn", "AlarmsTopicArn"],
+)
 def test_queues_and_topics_reject_plain_http(deployed: Deployed, output: str) -> None:
     address = deployed.outputs[output]
     if output.endswith("Arn"):

@@ -53,6 +53,11 @@ def dead_letters_of(stack: Stack) -> Datapoints:
     return of_queue(stack, "DeadLetterQueueUrl", name, "ApproximateNumberOfMessages")
 
 
+def undelivered_of(stack: Stack) -> Datapoints:
+    name = "ApproximateNumberOfMessagesVisible"
+    return of_queue(stack, "UndeliveredEventsQueueUrl", name, "ApproximateNumberOfMessages")
+
+
 def in_flight_of(stack: Stack) -> Datapoints:
     name = "ApproximateNumberOfMessagesNotVisible"
     return of_queue(stack, "ExportQueueUrl", name, name)
@@ -172,6 +177,21 @@ def more_exports_in_flight_than_can_be_had_here(stack: Stack) -> Datapoints:
     return {metric: [Datapoint(time.time(), 96_001)] for metric in in_flight_of(stack)}
 
 
+def an_event_that_sns_cannot_deliver(stack: Stack) -> Datapoints:
+    """The emulator has no metrics of SNS: this is the one that AWS documents for a subscriber's queue that is gone."""
+    name = stack.deployment.outputs["ExportEventsTopicArn"].rpartition(":")[2]
+    metric = Metric("AWS/SNS", "NumberOfNotificationsFailed", dimensions({"TopicName": name}))
+    return {metric: [Datapoint(time.time(), 1)]}
+
+
+def an_e_mail_that_sns_cannot_deliver(stack: Stack) -> Datapoints:
+    url = stack.deployment.outputs["UndeliveredEventsQueueUrl"]
+    stack.client("sqs").send_message(QueueUrl=url, MessageBody="an e-mail")
+    datapoints = undelivered_of(stack)
+    stack.client("sqs").purge_queue(QueueUrl=url)
+    return datapoints
+
+
 SITUATIONS: Mapping[Situation, str] = {
     a_message_that_cannot_be_parsed: "DeadLetterAlarm",
     a_token_that_the_api_rejects: "TokenRejectedAlarm",
@@ -179,6 +199,8 @@ SITUATIONS: Mapping[Situation, str] = {
     each_quarter_of_an_hour(one_poll_in_which_the_api_fails): "ApiErrorsAlarm",
     each_quarter_of_an_hour(one_poll_in_which_s3_fails): "S3ErrorsAlarm",
     an_event_that_sns_keeps_rejecting: "PublishFailuresAlarm",
+    an_event_that_sns_cannot_deliver: "FailedDeliveriesAlarm",
+    an_e_mail_that_sns_cannot_deliver: "UndeliveredEventsAlarm",
     an_unexpected_error: "UnexpectedErrorsAlarm",
     an_invocation_that_is_killed: "FunctionErrorsAlarm",
     a_direct_start_event_that_is_rejected: "FunctionErrorsAlarm",
@@ -204,7 +226,7 @@ def test_no_alarm_fires_in_a_quiet_run(stack: Stack, platform: Platform, alarms:
     while not any("UnfinishedPolls" in line for line in stack.logs()):
         invocations.append(stack.mapping.run_once())
     platform.add_job(completed("quiet-later"))
-    datapoints = in_flight_of(stack) | dead_letters_of(stack) | errors_of(stack, invocations)
+    datapoints = in_flight_of(stack) | dead_letters_of(stack) | undelivered_of(stack) | errors_of(stack, invocations)
     run_until_drained(stack, stack.mapping)
     datapoints |= emitted(log_of(stack))
     assert {"ExportsCompleted", "ExportsFailed", "UnfinishedPolls"} <= {metric.name for metric in datapoints}
@@ -229,7 +251,9 @@ def test_short_outage_fires_no_alarm(stack: Stack, alarms: Mapping[str, Alarm], 
     assert state(alarms[name], datapoints) == "OK"
 
 
-@pytest.mark.parametrize("name", ["TokenRejectedAlarm", "AccessDeniedAlarm", "UnexpectedErrorsAlarm"])
+@pytest.mark.parametrize(
+    "name", ["TokenRejectedAlarm", "AccessDeniedAlarm", "FailedDeliveriesAlarm", "UnexpectedErrorsAlarm"]
+)
 def test_alarm_lasts_from_poll_to_poll_and_ends_within_an_hour_of_the_last(
     alarms: Mapping[str, Alarm], name: str
 ) -> None:

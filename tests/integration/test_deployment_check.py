@@ -67,7 +67,7 @@ def test_healthy_stack_passes_and_nothing_is_left_behind(stack: Stack) -> None:
     job = stack.platform.add_job(documented_completed(steps=AT_ONCE))
     done = checked(stack, export_id=job.id)
     assert done.returncode == 0, done.stdout
-    assert "9 passed" in done.stdout
+    assert "10 passed" in done.stdout
     assert what_is_there(stack) == before
 
 

@@ -139,7 +139,7 @@ def test_metrics_have_the_units_that_their_names_say(eventful: dict[Metric, list
     assert units == {name: {UNITS.get(name, "Count")} for name in units}
 
 
-def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
+def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_topic_and_function(
     deployed: Stack, alarms: Mapping[str, Alarm], on_dashboard: set[Metric]
 ) -> None:
     queue, letters, function = (
@@ -147,12 +147,16 @@ def test_metrics_of_aws_s_are_those_of_the_stack_s_own_queues_and_function(
         deployed.deployment.outputs["DeadLetterQueueUrl"].rpartition("/")[2],
         deployed.deployment.function.name,
     )
+    undelivered = deployed.deployment.outputs["UndeliveredEventsQueueUrl"].rpartition("/")[2]
+    topic = deployed.deployment.outputs["ExportEventsTopicArn"].rpartition(":")[2]
     watched = {alarm.metric for alarm in alarms.values()}
     of_aws = {metric for metric in watched | on_dashboard if metric.namespace != NAMESPACE}
     assert {(metric.namespace, metric.name, *metric.dimensions) for metric in of_aws} == {
         ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", ("QueueName", queue)),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", queue)),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", letters)),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName", undelivered)),
+        ("AWS/SNS", "NumberOfNotificationsFailed", ("TopicName", topic)),
         ("AWS/Lambda", "Duration", ("FunctionName", function)),
         ("AWS/Lambda", "Errors", ("FunctionName", function)),
         ("AWS/Lambda", "Throttles", ("FunctionName", function)),
