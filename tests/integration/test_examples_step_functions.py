@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.core.exceptions import JsonRESTError
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from samtranslator.yaml_helper import yaml_parse
 
 from export_monitor.domain.start_events import parse_start_event
@@ -220,9 +222,15 @@ def test_token_that_nobody_waits_for_is_dropped(machines: Machines, path: Path, 
 
 
 @pytest.mark.parametrize("path", [COMPLETED_BODY, FAILED_BODY], ids=example_id)
-def test_any_other_fault_leaves_the_message_in_the_queue(machines: Machines, path: Path) -> None:
-    # A token is a text: the request is refused.
-    body = json.dumps(with_context(path, {"task_token": 5}))
+def test_any_other_fault_leaves_the_message_in_the_queue(
+    machines: Machines, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttle(*_: Any, **__: Any) -> None:
+        raise JsonRESTError("ThrottlingException", "Rate exceeded")
+
+    for operation in ("send_task_success", "send_task_failure"):
+        monkeypatch.setattr(StepFunctionsParserBackend, operation, throttle)
+    body = json.dumps(with_context(path, {"task_token": "any"}))
     assert machines.answer(body) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
 
 
