@@ -13,7 +13,7 @@ VENV_SAM := .venv-sam
 VENV_CHECKOV := .venv-checkov
 VENV_AUDIT := .venv-audit
 
-TEMPLATES := template.yaml examples/consumer/template.yaml
+TEMPLATES := template.yaml $(wildcard examples/*/template.yaml)
 
 # Install in parallel: each installation mostly waits for the network.
 SIDE_BY_SIDE := $(MAKE) --silent --no-print-directory --jobs 4

@@ -27,22 +27,29 @@ EVERY_PART_OF_CONSUMER: Mapping[str, str] = {
     "ExportEventsTopicArn": "arn:aws:sns:us-east-1:123456789012:events",
     "AlarmsTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms",
 }
+# The consumers without code, by the names of their folders.
+EVERY_PART_WITHOUT_CODE: Mapping[str, Mapping[str, str]] = {
+    "to-event-bus": EVERY_PART_OF_CONSUMER,
+    "to-chat": {**EVERY_PART_OF_CONSUMER, "ReportBucketName": "reports"},
+    "to-step-functions": EVERY_PART_OF_CONSUMER,
+}
 CODE_URI = "s3://deployment/function.zip"
 
 
 def main() -> None:
     """Read the command line, translate, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to write monitor.json and consumer.json")
+    parser.add_argument("folder", type=Path, help="where to write a file for each template")
     options = parser.parse_args()
     # SAM's translator warns that it cannot report its usage statistics.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     options.folder.mkdir(parents=True, exist_ok=True)
-    for name, template, parameters in (
-        ("monitor", ROOT / "template.yaml", EVERY_PART),
-        ("consumer", ROOT / "examples" / "consumer" / "template.yaml", EVERY_PART_OF_CONSUMER),
+    examples = {"consumer": EVERY_PART_OF_CONSUMER, **EVERY_PART_WITHOUT_CODE}
+    for name, folder, parameters in (
+        ("monitor", ROOT, EVERY_PART),
+        *((name, ROOT / "examples" / name, parameters) for name, parameters in examples.items()),
     ):
-        written = json.dumps(translate(template, parameters, CODE_URI), indent=2)
+        written = json.dumps(translate(folder / "template.yaml", parameters, CODE_URI), indent=2)
         (options.folder / f"{name}.json").write_text(written)
 
 

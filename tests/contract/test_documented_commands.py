@@ -13,15 +13,19 @@ from typing import Any
 
 import pytest
 import sevenbridges
+from moto.events.models import EventPattern
+from samtranslator.yaml_helper import yaml_parse
 
 from export_monitor.domain.model import StartEvent
 from export_monitor.domain.start_events import parse_start_event
 from export_monitor.domain.status_requests import GroupStatusRequest, parse_status_request
 from local.emulator import REGION
 from local.template import template
-from tests.contract.schema_files import validator
+from tests.contract.schema_files import example_files, validator
+from tests.contract.test_consumers_without_code import on_the_bus
 from tests.documented_commands import ROOT, Block, blocks, pages, targets
 from tests.shell import SECRET, World, shell
+from tools.translated_template import EVERY_PART_WITHOUT_CODE
 
 THIS = "tests/contract/test_documented_commands.py"
 # The blocks that a test below runs are named there by one of their commands.
@@ -46,6 +50,7 @@ OTHER = {
         "docs/content-check.md",
         "logs-insights",
     ): "tests/integration/test_content_operation.py::test_queries_name_what_the_worker_logs",
+    ("docs/airflow.md", "python"): f"{THIS}::test_python_for_airflow_is_python",
     ("docs/architecture.md", "mermaid"): "a picture, for people",
     ("docs/terraform-and-cdk.md", "hcl"): f"{THIS}::test_snippets_name_what_the_template_has",
     ("docs/terraform-and-cdk.md", "python"): f"{THIS}::test_snippets_name_what_the_template_has",
@@ -342,3 +347,34 @@ def test_rotating_puts_the_new_token_into_the_secret(world: World) -> None:
     world.run(lines_with("aws secretsmanager put-secret-value"), TOKEN_SECRET_ARN=SECRET)
     secret = world.client("secretsmanager").get_secret_value(SecretId=SECRET)
     assert secret["SecretString"] == "a-new-token"
+
+
+@pytest.mark.parametrize("text", [block.text for block in BLOCKS if block.page == "docs/airflow.md"])
+def test_python_for_airflow_is_python(text: str) -> None:
+    compile(text, "docs/airflow.md", "exec")
+
+
+@pytest.mark.parametrize("name", EVERY_PART_WITHOUT_CODE)
+def test_commands_of_a_consumer_without_code_ask_for_what_its_template_needs(world: World, name: str) -> None:
+    folder = world.folder / "examples" / name
+    folder.mkdir(parents=True)
+    deploying, asking, *others = [one for one in blocks(ROOT / "examples" / name / "README.md") if is_of_a_shell(one)]
+    assert list(deploying.commands()) == ["cd examples", "sam deploy"]
+    world.run(deploying.text)
+    template = yaml_parse((ROOT / "examples" / name / "template.yaml").read_text("utf-8"))
+    needed = [parameter for parameter, declared in template["Parameters"].items() if "Default" not in declared]
+    assert world.run(asking.text).split() == [world.outputs[output] for output in needed if output in world.outputs]
+    assert all(f"OutputKey=='{output}'" in asking.text for output in needed)
+    for other in others:
+        world.run(other.text)
+
+
+def test_rule_that_the_page_makes_matches_only_failures_of_its_project(world: World) -> None:
+    [_, _, rule] = [block for block in blocks(ROOT / "examples/to-event-bus/README.md") if is_of_a_shell(block)]
+    world.run(rule.text)
+    described = world.client("events").describe_rule(Name="failed-exports-of-my-project")
+    pattern = EventPattern.load(described["EventPattern"])
+    events = [json.loads(path.read_text("utf-8")) for path in example_files() if path.parent.name.startswith("cgc.")]
+    matched = [one for one in events if pattern.matches_event(on_the_bus(json.dumps(one)))]
+    wanted = [one for one in events if "failed.v1" in one["type"] and one["data"]["file"]]
+    assert matched == wanted != []

@@ -69,11 +69,11 @@ def test_receives_that_the_schedule_counts_on_are_the_queue_s() -> None:
 
 
 def test_what_holds_data_goes_with_the_stack_and_stays_where_an_update_replaces_it() -> None:
-    consumer = yaml_parse((ROOT / "examples/consumer/template.yaml").read_text())
+    examples = [yaml_parse(path.read_text()) for path in (ROOT / "examples").glob("*/template.yaml")]
     kinds = {"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
     policies = {
         (one["Type"], one.get("DeletionPolicy"), one.get("UpdateReplacePolicy"))
-        for template in (template(), consumer)
+        for template in (template(), *examples)
         for one in template["Resources"].values()
         if one["Type"] in kinds
     }
