@@ -68,7 +68,7 @@ ALLOWED = [
     Call(WORKER, "dynamodb:UpdateItem", "ContentChecks"),
     decrypting(WORKER, "s3"),
     # Subscribers.
-    *(subscribing("subscriber", protocol) for protocol in ("sqs", "lambda", "firehose")),
+    *(subscribing("subscriber", protocol) for protocol in ("sqs", "lambda", "https")),
     *(subscribing("administrator", protocol) for protocol in ("sqs", "https", "email")),
     # Alarms, and e-mail that could not be delivered.
     Call(CLOUDWATCH, "sns:Publish", "AlarmsTopic", ALARM),
@@ -92,12 +92,8 @@ DENIED = [
         Call(who, "sns:Publish", "AlarmsTopic")
         for who in (ROLE, WORKER, "colleague", "subscriber", "stranger", "anonymous")
     ),
-    # Subscribing needs a policy of one's own, and from elsewhere an account that is named and an endpoint in AWS.
+    # Subscribing needs a policy of one's own, and from elsewhere an account that is named.
     *(subscribing(who, "sqs") for who in ("colleague", "stranger", "anonymous")),
-    *(
-        subscribing("subscriber", protocol)
-        for protocol in ("email", "email-json", "sms", "http", "https", "application")
-    ),
     *(subscribing(who, "sqs", "AlarmsTopic") for who in ("subscriber", "stranger", "anonymous")),
     *(
         Call("subscriber", action, "ExportEventsTopic")
