@@ -12,11 +12,12 @@ def patch_moto() -> None:
     """Patch moto in this process, for the emulator and for mocked clients."""
     from moto.dynamodb.models import DynamoDBBackend  # noqa: PLC0415 -- the emulator's parent has no use for moto
     from moto.dynamodb.models.table import Table  # noqa: PLC0415 -- likewise
-    from moto.sqs.models import SQSBackend  # noqa: PLC0415 -- likewise
+    from moto.sqs.models import Queue, SQSBackend  # noqa: PLC0415 -- likewise
 
     _undo_transactions_by_item(DynamoDBBackend, Table)
     _make_writes_atomic(DynamoDBBackend)
     _keep_messages(SQSBackend)
+    _have_no_message_groups(Queue)
 
 
 def _undo_transactions_by_item(backend: Any, table: Any) -> None:
@@ -76,3 +77,8 @@ def _make_writes_atomic(backend: Any) -> None:
 def _keep_messages(backend: Any) -> None:
     """Disable the expiry of SQS messages: to check it, moto counts the whole queue each time."""
     backend.is_message_valid_based_on_retention_period = lambda *_: True
+
+
+def _have_no_message_groups(queue: Any) -> None:
+    """Tell no groups of a FIFO queue, which nothing here has: moto reads them from a set that other threads change."""
+    queue.pending_message_groups = frozenset()
