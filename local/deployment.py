@@ -165,6 +165,11 @@ def _queue_policy(emulator: Emulator, _name: str, properties: Properties) -> Non
         emulator.client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
 
 
+def _bucket_policy(emulator: Emulator, _name: str, properties: Properties) -> None:
+    policy = json.dumps(properties["PolicyDocument"])
+    emulator.client("s3").put_bucket_policy(Bucket=properties["Bucket"], Policy=policy)
+
+
 def _topic_policy(emulator: Emulator, _name: str, properties: Properties) -> None:
     policy = json.dumps(properties["PolicyDocument"])
     for topic_arn in properties["Topics"]:
@@ -192,6 +197,7 @@ def _alarm(emulator: Emulator, name: str, properties: Properties) -> None:
 
 _CREATE: dict[str, Callable[[Emulator, str, Properties], None]] = {
     "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::S3::BucketPolicy": _bucket_policy,
     "AWS::SNS::Subscription": _subscription,
     "AWS::SNS::TopicPolicy": _topic_policy,
     "AWS::SQS::QueuePolicy": _queue_policy,
