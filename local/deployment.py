@@ -165,9 +165,8 @@ def _queue_policy(emulator: Emulator, _name: str, properties: Properties) -> Non
         emulator.client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
 
 
-def _bucket_policy(emulator: Emulator, _name: str, properties: Properties) -> None:
-    policy = json.dumps(properties["PolicyDocument"])
-    emulator.client("s3").put_bucket_policy(Bucket=properties["Bucket"], Policy=policy)
+def _bucket_policy(_emulator: Emulator, _name: str, _properties: Properties) -> None:
+    """Nothing: the emulator ignores a policy's conditions, so a denial of plain http would deny every request."""
 
 
 def _topic_policy(emulator: Emulator, _name: str, properties: Properties) -> None:
