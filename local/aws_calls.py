@@ -24,6 +24,7 @@ _S3_CALLS = {
     ("GET", "acl"): "GetObjectAcl",
     ("GET", ""): "GetObject",
     ("HEAD", ""): "HeadObject",
+    ("PUT", ""): "PutObject",
 }
 
 

@@ -165,6 +165,10 @@ def _queue_policy(emulator: Emulator, _name: str, properties: Properties) -> Non
         emulator.client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
 
 
+def _bucket_policy(_emulator: Emulator, _name: str, _properties: Properties) -> None:
+    """Nothing: the emulator ignores a policy's conditions, so a denial of plain http would deny every request."""
+
+
 def _topic_policy(emulator: Emulator, _name: str, properties: Properties) -> None:
     policy = json.dumps(properties["PolicyDocument"])
     for topic_arn in properties["Topics"]:
@@ -192,6 +196,7 @@ def _alarm(emulator: Emulator, name: str, properties: Properties) -> None:
 
 _CREATE: dict[str, Callable[[Emulator, str, Properties], None]] = {
     "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::S3::BucketPolicy": _bucket_policy,
     "AWS::SNS::Subscription": _subscription,
     "AWS::SNS::TopicPolicy": _topic_policy,
     "AWS::SQS::QueuePolicy": _queue_policy,

@@ -144,6 +144,7 @@ class AwsAccount:
             made_of = {key: table[key] for key in ("BillingMode", "AttributeDefinitions", "KeySchema")}
             self.client("dynamodb").create_table(TableName=name, **made_of)
         create_bucket_with_acls(self.client("s3"), "bucket")
+        self.client("s3").create_bucket(Bucket="reports")
         secrets = self.client("secretsmanager")
         self.secret_arn = secrets.create_secret(Name="cgc", SecretString=TOKEN)["ARN"]
 
@@ -161,6 +162,7 @@ class AwsAccount:
             "ExportEventsTopic": self.topic_arn,
             "Ledger": "ledger",
             "GroupLedger": "groups",
+            "ReportBucket": "reports",
         }
         return function_environment(
             resources,
@@ -175,6 +177,11 @@ class AwsAccount:
         self.client("s3").put_object(
             Bucket="bucket", Key=job.location, Body=bytes(1234), ACL="public-read", ServerSideEncryption="AES256"
         )
+
+    def report(self, group_id: str, name: str = "report.csv") -> bytes:
+        """The report of a group: the CSV or the page."""
+        answer = self.client("s3").get_object(Bucket="reports", Key=f"groups/{group_id}/{name}")
+        return bytes(answer["Body"].read())
 
     def receive(self) -> dict[str, Any]:
         """The next message of the watched queue, with all its attributes."""

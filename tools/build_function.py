@@ -57,6 +57,7 @@ FUNCTIONS = {
                 "GetObjectAcl",
                 "HeadBucket",
                 "HeadObject",
+                "PutObject",
             },
             "secretsmanager": {"GetSecretValue"},
             "sns": {"PublishBatch"},

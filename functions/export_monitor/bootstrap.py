@@ -14,10 +14,12 @@ from export_monitor.adapters.aws.dynamodb.group_ledger import GroupLedger
 from export_monitor.adapters.aws.dynamodb.ledger import Ledger
 from export_monitor.adapters.aws.dynamodb.table import Table
 from export_monitor.adapters.aws.dynamodb.watched_exports import WatchedExports
+from export_monitor.adapters.aws.reports import ReportBucket
 from export_monitor.adapters.aws.s3 import ExportedObjects
 from export_monitor.adapters.aws.secrets import ApiToken
 from export_monitor.adapters.aws.sns import EventsTopic
 from export_monitor.adapters.aws.sqs import ExportQueue
+from export_monitor.adapters.report_page import render
 from export_monitor.adapters.sevenbridges.client import CgcApi
 from export_monitor.adapters.sevenbridges.rate_limiter import RateLimiter
 from export_monitor.adapters.sevenbridges.session import ApiSession, Transport
@@ -27,6 +29,7 @@ from export_monitor.application.content_requests import ContentRequests
 from export_monitor.application.delays import DelayNotifier
 from export_monitor.application.discovery import Discovery
 from export_monitor.application.enqueue import StartEventEnqueuer
+from export_monitor.application.group_report import GroupReports
 from export_monitor.application.groups import Groups
 from export_monitor.application.reporting import Reporter
 from export_monitor.application.status import Status
@@ -98,7 +101,9 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
     exports = Table(calls, client("dynamodb"), settings.ledger_table_name)
     ledger = Ledger(exports)
     group_ledger = GroupLedger(Table(calls, client("dynamodb"), settings.group_ledger_table_name))
-    groups = Groups(group_ledger, queue, topic, report, settings.api_base_url)
+    store = ReportBucket(calls, client("s3"), settings.report_bucket)
+    reports = GroupReports(group_ledger, store, render)
+    groups = Groups(group_ledger, queue, topic, reports, report, settings.api_base_url)
     registry = WatchedExports(exports) if settings.discovery_minutes else None
     watcher = ExportWatcher(
         api=api(settings.requests_per_minute_and_worker),
@@ -125,7 +130,7 @@ def bootstrap(environment: Mapping[str, str], report: Reporter, overrides: Overr
         share = min(_DISCOVERY_REQUESTS, _DISCOVERY_REQUESTS_PER_MINUTE * settings.discovery_minutes)
         discovery = Discovery(api(share), registry, queue, report, settings.export_buckets)
     batches = ToppingUp(watcher, queue, report, watcher.crowding)
-    return App(watcher, batches, enqueuer, discovery, Status(group_ledger, ledger), budget)
+    return App(watcher, batches, enqueuer, discovery, Status(group_ledger, ledger, settings.report_bucket), budget)
 
 
 def _content_checking(

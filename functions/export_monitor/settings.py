@@ -40,6 +40,7 @@ class Settings:
     events_topic_arn: str
     ledger_table_name: str
     group_ledger_table_name: str
+    report_bucket: str
     discovery_minutes: int
     delayed_after: float
     grace: GracePolicy
@@ -85,6 +86,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             "EXPORT_EVENTS_TOPIC_ARN",
             "LEDGER_TABLE_NAME",
             "GROUP_LEDGER_TABLE_NAME",
+            "REPORT_BUCKET",
         )
     }
     # An invalid value is None.
@@ -104,6 +106,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         events_topic_arn=texts["EXPORT_EVENTS_TOPIC_ARN"],
         ledger_table_name=texts["LEDGER_TABLE_NAME"],
         group_ledger_table_name=texts["GROUP_LEDGER_TABLE_NAME"],
+        report_bucket=texts["REPORT_BUCKET"],
         discovery_minutes=discovery_minutes,
         delayed_after=delayed_hours * _HOUR,
         grace=GracePolicy(

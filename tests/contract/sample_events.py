@@ -17,6 +17,7 @@ from export_monitor.domain.canned_acls import EVERYONE
 from export_monitor.domain.content.results import ContentVerdict, Fault
 from export_monitor.domain.events import DELAYED_TYPE, Delay, SnsMessage, build_delayed_message, build_message
 from export_monitor.domain.grace import Conclude, GracePolicy, Wait, decide
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import (
     Denied,
@@ -169,10 +170,17 @@ CONFLICT = FailedMember(
     location="_4_s3_file.jpg",
 )
 UNKNOWN = FailedMember("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2", "EXPORT_NOT_FOUND", "Job not found.", 9008)
-GROUPS: Mapping[str, tuple[GroupProgress, list[FailedMember]]] = {
-    "completed": (GroupProgress(Group("run-42", 250), 250, 0, STARTED), []),
-    "failed": (GroupProgress(Group("run-42", 250), 248, 2, STARTED), [CONFLICT, UNKNOWN]),
-    "incomplete": (GroupProgress(Group("run-42", 250), 247, 1, STARTED), [UNKNOWN]),
+
+
+def a_report(rows: int) -> WrittenReport:
+    """The report of the group in a stack that is called cgc-export-monitor."""
+    return WrittenReport("cgc-export-monitor-reportbucket-1a2b3c4d5e6f", "run-42", rows, "9f86d081" * 8)
+
+
+GROUPS: Mapping[str, tuple[GroupProgress, list[FailedMember], WrittenReport]] = {
+    "completed": (GroupProgress(Group("run-42", 250), 250, 0, STARTED), [], a_report(250)),
+    "failed": (GroupProgress(Group("run-42", 250), 248, 2, STARTED), [CONFLICT, UNKNOWN], a_report(250)),
+    "incomplete": (GroupProgress(Group("run-42", 250), 247, 1, STARTED), [UNKNOWN], a_report(248)),
 }
 
 

@@ -83,8 +83,8 @@ def messages() -> dict[str, SnsMessage]:
     rejected = job_answer(documented_failed(id="rejected"), error=error)
     named["failed/another-error-code"] = of_an_export(Snapshot(rejected, file=FILE))
     named |= {"delayed/alone": delayed("running"), "delayed/in-a-group": delayed("running", **group)}
-    for name, (progress, failures) in GROUPS.items():
-        named[f"group.concluded/{name}"] = concluded_message(progress, failures, ENDED, API)
+    for name, group in GROUPS.items():
+        named[f"group.concluded/{name}"] = concluded_message(*group, ENDED, API)
     return named
 
 

@@ -18,6 +18,7 @@ VALID = EVERY_PART | {
     "ApiRequestsPerMinute": "100",
     "ContentCheckConcurrency": "10",
     "ContentPartMiB": "4096",
+    "ReportRetentionDays": "365",
 }
 PATTERNS = {name: one["AllowedPattern"] for name, one in template()["Parameters"].items() if "AllowedPattern" in one}
 # What means something to IAM (a wildcard, a policy variable) or ends a JSON string, and what never shows.

@@ -105,3 +105,9 @@ def test_worker_dead_letters_a_message_before_sqs_would() -> None:
 def test_every_parameter_that_is_a_number_of_the_function_is_tested_here() -> None:
     texts = {"ApiBaseUrl", "TokenSecretArn", "StartEventSource"}
     assert {*NUMBERS, *WHOLE_NUMBERS, *texts} == VARIABLES.keys()
+
+
+def test_days_of_reports_are_a_whole_number_from_1_to_3650() -> None:
+    for number in range(4000):
+        assert taken_by_template("ReportRetentionDays", str(number)) == (1 <= number <= 3650)
+    assert not taken_by_template("ReportRetentionDays", "2.5")

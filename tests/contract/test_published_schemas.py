@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from export_monitor.domain.checks import CHECKS
 from export_monitor.domain.events import COMPLETED_TYPE, DELAYED_TYPE, FAILED_TYPE
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import CONCLUDED_TYPE, FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import Group
 from export_monitor.domain.start_events import MAX_GROUP_SIZE
@@ -58,16 +59,17 @@ def test_there_is_an_example_for_each_reason_and_every_example_is_tested() -> No
 
 
 @st.composite
-def groups(draw: st.DrawFn) -> tuple[GroupProgress, list[FailedMember]]:
+def groups(draw: st.DrawFn) -> tuple[GroupProgress, list[FailedMember], WrittenReport]:
     failures = draw(st.lists(MEMBERS, max_size=5))
     completed, missing = draw(st.integers(0, 100)), draw(st.integers(0, 100))
     size = max(1, completed + missing + len(failures))
-    return GroupProgress(Group(draw(IDS), size), size - missing - len(failures), len(failures), draw(TIMES)), failures
+    progress = GroupProgress(Group(draw(IDS), size), size - missing - len(failures), len(failures), draw(TIMES))
+    return progress, failures, WrittenReport("a-bucket", progress.group.id, size - missing, "0" * 64)
 
 
 @given(groups(), TIMES)
 def test_every_event_of_a_group_is_as_its_schema_says(
-    group: tuple[GroupProgress, list[FailedMember]], now: float
+    group: tuple[GroupProgress, list[FailedMember], WrittenReport], now: float
 ) -> None:
     check(published(concluded_message(*group, now, "https://cgc-api.sbgenomics.com/v2")))
 

@@ -145,6 +145,7 @@ def test_role_names_its_resources_one_by_one() -> None:
         "ReadPublishedEvents": ["Ledger"],
         "ReadWatchedExports": ["Ledger"],
         "CountGroups": ["GroupLedger"],
+        "WriteReports": [{"Fn::Sub": "${ReportBucket.Arn}/groups/*"}],
         "RequestContentChecks": ["ContentQueue"],
         "FollowContentChecks": ["ContentChecks"],
         "Publish": ["ExportEventsTopic"],
@@ -171,10 +172,37 @@ def test_without_content_checks_nothing_of_them_is_there() -> None:
 
 
 def test_roles_may_not_change_a_bucket_or_its_objects() -> None:
-    actions = {action for one in every_policy(WHOLE) if one["Effect"] == "Allow" for action in texts(one["Action"])}
+    statements = [one for one in every_policy(WHOLE) if one["Effect"] == "Allow" and one.get("Sid") != "WriteReports"]
+    actions = {action for one in statements for action in texts(one["Action"])}
     of_s3 = {action for action in actions if action.startswith("s3:")}
     assert of_s3
     assert all(re.match(r"s3:(Get|List)", action) for action in of_s3)
+
+
+def test_function_may_write_reports_and_nothing_else() -> None:
+    [writes] = [one for one in role_statements() if one["Sid"] == "WriteReports"]
+    assert writes["Action"] == "s3:PutObject"
+    assert writes["Resource"] == {"Fn::Sub": "${ReportBucket.Arn}/groups/*"}
+
+
+@STACKS
+def test_report_bucket_is_private_encrypted_versioned_and_kept(resources: Mapping[str, Any]) -> None:
+    bucket = resources["ReportBucket"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    properties = bucket["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    [encryption] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    expiry = properties["LifecycleConfiguration"]["Rules"][0]
+    assert expiry["ExpirationInDays"] == expiry["NoncurrentVersionExpiration"]["NoncurrentDays"] == "365"
+    policy = resources["ReportBucketPolicy"]
+    assert policy["DeletionPolicy"] == "Retain"
+    [denied] = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert denied["Resource"] == [{"Fn::GetAtt": ["ReportBucket", "Arn"]}, {"Fn::Sub": "${ReportBucket.Arn}/*"}]
 
 
 def test_roles_are_lambda_s_and_have_no_policy_of_someone_else_s() -> None:

@@ -65,7 +65,7 @@ def test_every_right_of_the_roles_is_explained() -> None:
 
 
 def test_everything_that_keeps_data_is_documented_with_its_encryption() -> None:
-    keeps = {"AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
+    keeps = {"AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::S3::Bucket"}
     documented = {name for what, *_ in rows("Encryption") for name in quoted(what)}
     assert documented - {"ExportMonitorFunction", "ContentCheckFunction"} == {
         name for name, one in RESOURCES.items() if one["Type"] in keeps

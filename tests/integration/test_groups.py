@@ -1,5 +1,8 @@
 """Groups: one event when the watches of all members have ended, by the real parts over moto and the simulated API."""
 
+import csv
+import hashlib
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from export_monitor.domain.groups import FailedMember, MemberResult
+from export_monitor.domain.events import compact_json
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
+from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
 from local.export_jobs import NEVER, documented_failed
 from tests.integration.harness import FINAL_DEADLINE, HOUR, Refusing, World, completed, with_parts
+from tests.unit.builders import a_row
 
 CONCLUDED = "cgc.export.group.concluded.v1"
 
@@ -237,8 +242,182 @@ class TestIncomplete:
         assert calm.events() == []
 
 
+STEPS = ["progress", "register", "record_results", "claim"]
+STEPS_OF_A_CLOSED_GROUP = ["rows", "csv", "html", "publish", "record"]
+
+
+def versions(world: World, name: str) -> list[bytes]:
+    """The contents of all versions of a report's object."""
+    s3, key = world.aws.client("s3"), f"groups/run/{name}"
+    listed = s3.list_object_versions(Bucket="reports", Prefix=key).get("Versions", [])
+    return [s3.get_object(Bucket="reports", Key=key, VersionId=one["VersionId"])["Body"].read() for one in listed]
+
+
+def rows_of(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+
+class TestReport:
+    def test_report_has_what_was_published(self, calm: World) -> None:
+        jobs(calm, done="a", failed="b", running="c")
+        group = {"id": "run", "size": 3}
+        calm.look(*(calm.announced({"export_id": one, "group": group, "context": {"of": one}}) for one in "cba"))
+        published = {event["subject"]: event for event in calm.events()}
+        jobs(calm, done="c")
+        calm.pass_time(HOUR)
+        calm.look(calm.announced({"export_id": "c", "group": group, "context": {"of": "c"}}))
+        events = calm.events()
+        published |= {event["subject"]: event for event in events}
+        content = calm.aws.report("run")
+        rows = rows_of(content)
+        assert [row["export_id"] for row in rows] == ["a", "b", "c"]
+        for row in rows:
+            data = published[row["export_id"]]["data"]
+            failure, found = data["failure"] or {}, data["object"] or {}
+            assert published[row["export_id"]]["type"] == f"cgc.export.{row['outcome']}.v1"
+            expected = {
+                "reason": failure.get("reason"), "code": failure.get("code"), "message": failure.get("message"),
+                "advice": failure.get("advice"), "concluded_at": data["watch"]["concluded_at"],
+                "file_id": data["export"]["source"]["file"], "location": data["export"]["destination"]["location"],
+                "volume": data["export"]["destination"]["volume"], "s3_uri": found.get("uri"),
+                "etag": found.get("etag"), "encryption": found.get("encryption"), "version_id": found.get("version_id"),
+                "storage_class": found.get("storage_class"), "started_on": data["export"]["started_on"],
+                "finished_on": data["export"]["finished_on"], "context": compact_json(data["context"]),
+                "verification": (data["verification"] or {}).get("status"), "failed_checks": "",
+            }  # fmt: skip
+            assert {name: row[name] for name in expected} == {
+                name: "" if value is None else str(value) for name, value in expected.items()
+            }
+        report = published["run"]["data"]["report"]
+        assert report == {
+            "csv": "s3://reports/groups/run/report.csv",
+            "html": "s3://reports/groups/run/report.html",
+            "rows": 3,
+            "csv_sha256": hashlib.sha256(content).hexdigest(),
+        }
+        assert b"run" in calm.aws.report("run", "report.html")
+        head = calm.aws.client("s3").head_object(Bucket="reports", Key="groups/run/report.html")
+        assert head["ContentType"] == "text/html; charset=utf-8"
+
+    def test_export_that_was_published_before_has_the_row_of_what_was_found_then(self, calm: World) -> None:
+        jobs(calm, done="a")
+        calm.look(calm.announced({"export_id": "a", "context": {"of": "then"}}))
+        [event] = calm.events()
+        calm.pass_time(HOUR)
+        calm.aws.client("s3").delete_object(Bucket="bucket", Key="output.vcf")
+        message = calm.announced({"export_id": "a", "context": {"of": "now"}, "group": {"id": "run", "size": 1}})
+        calm.look(message)
+        calm.pass_time(121)
+        calm.look(message)
+        [row] = rows_of(calm.aws.report("run"))
+        assert (row["outcome"], row["reason"], row["verification"]) == ("completed", "", "passed")
+        assert row["etag"] == event["data"]["object"]["etag"]
+        assert row["concluded_at"] == event["data"]["watch"]["concluded_at"]
+        assert json.loads(row["context"]) == {"of": "now"}
+
+    @pytest.mark.parametrize(("event_id", "reason"), [("a:completed", ""), ("a:failed:TIMED_OUT", "TIMED_OUT")])
+    def test_export_of_an_earlier_version_has_the_recorded_outcome(
+        self, calm: World, event_id: str, reason: str
+    ) -> None:
+        jobs(calm, done="a")
+        message = calm.announced({"export_id": "a", "group": {"id": "run", "size": 1}})
+        item = {
+            "export_id": {"S": "a"},
+            "published_event_ids": {"SS": ["a:delayed", event_id]},
+            "concluded_message_ids": {"SS": [message.message_id]},
+            "published_completed_at": {"N": "1466018261000"},
+        }
+        calm.aws.client("dynamodb").put_item(TableName="ledger", Item=item)
+        calm.look(message)
+        [row] = rows_of(calm.aws.report("run"))
+        assert (row["outcome"], row["reason"]) == ("failed" if reason else "completed", reason)
+        # What the object is now says nothing about then.
+        assert (row["location"], row["etag"], row["verification"]) == ("output.vcf", "", "")
+        assert (row["concluded_at"] == "2016-06-15T19:17:41Z") is (not reason)
+
+    def test_republished_end_that_was_not_counted_before_a_crash_is_reported_as_it_was(self, world: World) -> None:
+        jobs(world, done="a")
+        world.look(world.announced("a"))
+        world.aws.client("s3").delete_object(Bucket="bucket", Key="output.vcf")
+        message = world.announced({"export_id": "a", "republish": True, "group": {"id": "run", "size": 1}})
+        world.look(message)
+        world.pass_time(121)
+        process_and_die(world, [message], "record_results", "before")
+        jobs(world, done="a")
+        world.pass_time(61)
+        world.look(message)
+        [row] = rows_of(world.aws.report("run"))
+        assert row["reason"] == "OBJECT_MISSING"
+
+    def test_group_that_is_announced_again_after_its_completion_keeps_its_report(self, calm: World) -> None:
+        jobs(calm, done="ab")
+        calm.look(member(calm, "a", size=1))
+        before = calm.aws.report("run"), calm.watch.groups.ledger.progress("run")
+        calm.pass_time(HOUR)
+        calm.look(member(calm, "a", size=1, age=2 * HOUR), member(calm, "b", size=1))
+        assert (calm.aws.report("run"), calm.watch.groups.ledger.progress("run")) == before
+        assert len(concluded(calm)) == 1
+
+    def test_empty_group_has_a_report_without_rows(self, calm: World) -> None:
+        jobs(calm, running="a")
+        calm.look(member(calm, "a", size=2))
+        [message] = group_messages(calm)
+        calm.pass_time(FINAL_DEADLINE + 1)
+        calm.look(replace(message, sent_at=calm.now - FINAL_DEADLINE))
+        [event] = concluded(calm)
+        assert (event["data"]["report"]["rows"], event["data"]["missing"]) == (0, 2)
+        assert rows_of(calm.aws.report("run")) == []
+
+    def test_report_that_cannot_be_written_holds_the_event_back(self, calm: World) -> None:
+        s3 = calm.aws.client("s3")
+        s3.delete_bucket(Bucket="reports")
+        jobs(calm, done="a")
+        message = member(calm, "a", size=1)
+        assert calm.look(message) == [message]
+        assert calm.event_ids() == ["a:completed"]
+        assert calm.report.counts["PublishFailures"] == 1
+        assert "NoSuchBucket" in calm.report.logged("group_update_failed")[0]["cause"]
+        s3.create_bucket(Bucket="reports")
+        calm.pass_time(61)
+        assert calm.look(message) == []
+        assert calm.event_ids() == ["run:concluded"]
+
+
 class TestCrashes:
-    @pytest.mark.parametrize("step", ["progress", "register", "record_results", "claim", "failures", "record"])
+    @pytest.mark.parametrize("step", STEPS_OF_A_CLOSED_GROUP)
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_report_that_is_written_again_after_a_crash_is_the_same(self, world: World, step: str, moment: str) -> None:
+        enabled = {"Status": "Enabled"}
+        world.aws.client("s3").put_bucket_versioning(Bucket="reports", VersioningConfiguration=enabled)
+        jobs(world, done="a", failed="b")
+        world.look(member(world, "a", size=3, age=HOUR), member(world, "b", size=3))
+        [message] = group_messages(world)
+        world.events()
+        world.pass_time(FINAL_DEADLINE)
+        message = replace(message, sent_at=world.now - FINAL_DEADLINE)
+        process_and_die(world, [message], step, moment)
+        # A member that comes now is too late, and an earlier start changes nothing any more.
+        jobs(world, done="c")
+        world.pass_time(HOUR)
+        world.look(member(world, "c", size=3, age=2 * FINAL_DEADLINE))
+        assert world.report.logged("group_overflow") == [{"group_id": "run", "export_ids": ["c"]}]
+        world.look(message)
+        events = concluded(world)
+        assert len({json.dumps(event, sort_keys=True) for event in events}) == 1
+        for name in ("report.csv", "report.html"):
+            contents = versions(world, name)
+            assert len(set(contents)) == 1
+            # Written again by the second worker, where the first one had got so far.
+            is_written_twice = step != "rows" and (step, moment) not in {("csv", "before"), ("record", "after")}
+            assert name != "report.csv" or (len(contents) == 2) is is_written_twice, step
+        assert events[0]["data"]["missing"] == 1
+        sha256 = hashlib.sha256(versions(world, "report.csv")[0]).hexdigest()
+        assert events[0]["data"]["report"]["csv_sha256"] == sha256
+        status = world.app().status.answer({"status_of": {"group": "run"}})
+        assert status["report"] == events[0]["data"]["report"]
+        assert status["concluded_at"] == events[0]["data"]["concluded_at"] == events[0]["time"]
+
+    @pytest.mark.parametrize("step", [*STEPS, *STEPS_OF_A_CLOSED_GROUP])
     @pytest.mark.parametrize("moment", ["before", "after"])
     def test_crash_at_any_step_loses_no_group_and_counts_no_member_twice(
         self, world: World, step: str, moment: str
@@ -253,7 +432,7 @@ class TestCrashes:
             world.pass_time(61)
         events = concluded(world)
         # A crash between publishing and recording is the one way to a second one.
-        assert len(events) == (2 if (step, moment) == ("record", "before") else 1)
+        assert len(events) == (2 if (step, moment) in {("publish", "after"), ("record", "before")} else 1)
         for event in events:
             assert [event["data"][name] for name in ("completed", "failed", "missing")] == [1, 1, 0]
             assert [one["export_id"] for one in event["data"]["failures"]] == ["b"]
@@ -293,21 +472,48 @@ class Mortal:
         return call
 
 
+@dataclass
+class MortalStore:
+    """The store of reports, whose process dies before or after it writes an object whose key ends with `step`."""
+
+    store: Any
+    step: str
+    moment: str
+
+    @property
+    def bucket(self) -> str:
+        return str(self.store.bucket)
+
+    def write(self, key: str, *arguments: Any) -> str:
+        dies = key.endswith(f".{self.step}")
+        if dies and self.moment == "before":
+            raise SystemExit
+        sha256 = self.store.write(key, *arguments)
+        if dies:
+            raise SystemExit
+        return str(sha256)
+
+
 def process_and_die(world: World, messages: list[QueueMessage], step: str, moment: str) -> None:
-    """Process a batch until the worker dies at this step of the groups' ledger."""
-    ledger = Mortal(world.watch.groups.ledger, lambda *call: call == (step, moment))
-    dying = with_parts(world.watch, groups=replace(world.watch.groups, ledger=ledger, _registered={}))  # type: ignore[arg-type]
+    """Process a batch until the worker dies at this step of the groups' ledger, of their reports or of the topic."""
+
+    def mortal(part: Any) -> Any:
+        return Mortal(part, lambda *call: call == (step, moment))
+
+    groups = world.watch.groups
+    reports = replace(groups.reports, rows=mortal(groups.ledger), store=MortalStore(groups.reports.store, step, moment))  # type: ignore[type-var, attr-defined]
+    topic = mortal(groups.topic)
+    groups = replace(groups, ledger=mortal(groups.ledger), reports=reports, topic=topic, _registered={})
+    dying = with_parts(world.watch, groups=groups)
     with pytest.raises(SystemExit):
         dying.process_batch(messages, world.invocation())
 
 
 def test_members_counted_by_four_workers_at_once_and_again_are_counted_exactly(world: World) -> None:
-    members = [
-        MemberResult(f"e{n}", FailedMember(f"e{n}", "TIMED_OUT", "m") if n % 10 == 0 else None) for n in range(200)
-    ]
+    members = [a_row(f"e{n}", reason="TIMED_OUT", message="m") if n % 10 == 0 else a_row(f"e{n}") for n in range(200)]
     world.watch.groups.ledger.register(Group("run", 200), world.now, world.now)
 
-    def count(batch: list[MemberResult]) -> None:
+    def count(batch: list[ReportRow]) -> None:
         groups = world.worker().groups
         while True:
             # Workers that keep meeting others give up, and their messages come again.

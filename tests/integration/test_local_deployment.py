@@ -47,7 +47,13 @@ def test_every_resource_of_the_template_is_deployed(aws, stack):
     assert all(alarm["AlarmDescription"] and alarm["AlarmActions"] for alarm in alarms)
     subscriptions = aws.client("sns").list_subscriptions()["Subscriptions"]
     assert {one["Endpoint"] for one in subscriptions} == {PARAMETERS["NotificationEmail"]}
-    made = {"AWS::CloudWatch::Alarm", "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"}
+    made = {
+        "AWS::CloudWatch::Alarm",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::Subscription",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::QueuePolicy",
+    }
     assert stack.physical_ids.keys() >= {one for one, resource_type in declared.items() if resource_type not in made}
 
 

@@ -41,7 +41,10 @@ def test_group_s_progress_is_what_has_ended_so_far(calm: World) -> None:
     calm.pass_time(HOUR)
     announced(calm, "c")
     concluded_at = format_rfc3339(calm.now)
+    [event] = [one for one in calm.events() if one["subject"] == "run-42"]
     ended = {"completed": 2, "failed": 1, "remaining": 0, "concluded_at": concluded_at}
+    ended["report"] = event["data"]["report"]
+    assert event["data"]["concluded_at"] == concluded_at
     assert status_of(calm, group="run-42") == progress | ended
 
 

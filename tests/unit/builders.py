@@ -16,6 +16,7 @@ from export_monitor.domain.model import (
     Watch,
 )
 from export_monitor.domain.poll_schedule import PollSchedule
+from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.verdicts import Failure, Reason
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -84,6 +85,12 @@ def a_file(**changes: Any) -> SourceFile:
 def an_object(**changes: Any) -> StoredObject:
     """The object that the job should have written: every check passes."""
     return replace(StoredObject("bucket", "dir/reads.txt", 1234, "etag", last_modified_at=NOW - 20), **changes)
+
+
+def a_row(export_id: str = "an-export", **changes: Any) -> ReportRow:
+    """The row of an export that has completed, in a group's report; of a failed one with a `reason`."""
+    outcome = "failed" if changes.get("reason") else "completed"
+    return replace(ReportRow(export_id, outcome, "2023-11-14T22:13:20Z"), **changes)
 
 
 def a_failure(reason: Reason = Reason.EXPORT_FAILED, **changes: Any) -> Failure:

@@ -30,7 +30,13 @@ BASE = "https://cgc-api.sbgenomics.com/v2"
 WATCH = a_watch(age=600, receive_count=7, context={"sample": "ü"}, group=Group("run-42", 250))
 JOB = a_job()
 EXISTS = CheckResult("exists", CheckStatus.PASSED, expected=True, actual=True)
-EVIDENCE = Evidence(JOB, a_file(), a_volume(), an_object(checksums={"CRC32": "abc="}), Verification((EXISTS,)))
+EVIDENCE = Evidence(
+    JOB,
+    a_file(),
+    a_volume(),
+    an_object(checksums={"CRC32": "abc="}, checksum_type="COMPOSITE"),
+    Verification((EXISTS,)),
+)
 FAILURE = Failure(Reason.EXPORT_FAILED, "taken", 9107, 409, "http://more")
 
 
@@ -61,6 +67,7 @@ def test_watch_group_and_context_come_back_as_they_were_announced() -> None:
     }
     assert (data["group"], data["context"]) == ({"id": "run-42", "size": 250}, {"sample": "ü"})
     assert data["object"]["checksums"] == {"CRC32": "abc="}
+    assert data["object"]["checksum_type"] == "COMPOSITE"
 
 
 def test_job_comes_as_the_api_gave_it_without_its_link_and_its_result() -> None:

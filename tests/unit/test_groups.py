@@ -8,23 +8,29 @@ import pytest
 from export_monitor.application.groups import Groups
 from export_monitor.domain.advice import BY_CODE_OF_VOLUME, BY_REASON
 from export_monitor.domain.events import MAX_MESSAGE_BYTES
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import (
     FailedMember,
     GroupProgress,
-    MemberResult,
     Outcome,
     concluded_message,
     failed_member,
-    member_result,
 )
 from export_monitor.domain.model import Group, UnavailableError
 from export_monitor.domain.time_budget import TimeBudget
-from export_monitor.domain.verdicts import Failure, Reason
+from export_monitor.domain.verdicts import Reason
 from tests.fakes import RecordingReporter
-from tests.unit.builders import a_failure, a_job
+from tests.unit.builders import a_row
 
 NOW = 1_700_000_000.0
 API = "https://cgc-api.sbgenomics.com/v2"
+REPORT = WrittenReport("reports", "run-42", 1000, "0" * 64)
+LINES_OF_REPORT = [
+    "Report of all 1,000 exports that ended: s3://reports/groups/run-42/report.html",
+    "Get it:  aws s3 cp s3://reports/groups/run-42/report.html .",
+    "As CSV:  aws s3 cp s3://reports/groups/run-42/report.csv .",
+    "",
+]
 
 
 def a_tally(failed: int = 0, missing: int = 0, size: int = 1000) -> GroupProgress:
@@ -45,7 +51,7 @@ def failures(number: int) -> list[FailedMember]:
 
 
 def mail(failed: int, missing: int = 0, size: int = 1000) -> tuple[str, str]:
-    message = concluded_message(a_tally(failed, missing, size), failures(failed), NOW, API)
+    message = concluded_message(a_tally(failed, missing, size), failures(failed), REPORT, NOW, API)
     return message.subject, json.loads(message.body)["email"]
 
 
@@ -72,6 +78,7 @@ def test_mail_of_a_group_without_failures() -> None:
         "Failed:    0",
         "Missing:   0",
         "",
+        *LINES_OF_REPORT,
         "First announced: 2023-11-14T21:13:20Z",
         "Concluded:       2023-11-14T22:13:20Z",
     ]
@@ -93,6 +100,7 @@ def test_mail_of_a_group_with_one_failure() -> None:
         "export-0000  OBJECT_MISSING: There is no object.",
         "    file f, volume o/v, location b.bam",
         "",
+        *LINES_OF_REPORT,
         "First announced: 2023-11-14T21:13:20Z",
         "Concluded:       2023-11-14T22:13:20Z",
     ]
@@ -127,7 +135,7 @@ def test_mail_of_an_incomplete_group_says_what_is_missing() -> None:
 
 
 def test_all_failures_are_listed_in_order_where_they_fit() -> None:
-    event = json.loads(json.loads(concluded_message(a_tally(500), failures(500), NOW, API).body)["default"])
+    event = json.loads(json.loads(concluded_message(a_tally(500), failures(500), REPORT, NOW, API).body)["default"])
     assert event["data"]["failures_truncated"] is False
     assert [one["export_id"] for one in event["data"]["failures"]] == [f"export-{n:04}" for n in range(500)]
 
@@ -135,7 +143,7 @@ def test_all_failures_are_listed_in_order_where_they_fit() -> None:
 @pytest.mark.parametrize("size", [1, 2000, 10_000])
 def test_as_many_failures_as_fit_are_listed_however_long_their_words_are(size: int) -> None:
     long = FailedMember("x" * 128, "EXPORT_FAILED", "ü" * 500, 9107, "f" * 128, "o/" + "\u6f22" * 1000, "\u6f22" * 1024)
-    message = concluded_message(a_tally(size, size=size), [long] * size, NOW, API)
+    message = concluded_message(a_tally(size, size=size), [long] * size, REPORT, NOW, API)
     assert message.size_bytes <= MAX_MESSAGE_BYTES
     event = json.loads(json.loads(message.body)["default"])
     assert event["data"]["failures_truncated"] is (size > 1)
@@ -145,7 +153,7 @@ def test_as_many_failures_as_fit_are_listed_however_long_their_words_are(size: i
 
 
 def mail_about(*failures: FailedMember) -> str:
-    message = concluded_message(a_tally(len(failures)), failures, NOW, API)
+    message = concluded_message(a_tally(len(failures)), failures, REPORT, NOW, API)
     return str(json.loads(message.body)["email"])
 
 
@@ -164,36 +172,23 @@ def test_mail_advises_once_on_all_codes_that_nothing_is_known_of() -> None:
     assert "What to do about EXPORT_FAILED 9107: " in text
 
 
-class TestMemberEnd:
-    JOB = a_job()
-
-    def test_failed_member_tells_what_it_takes_to_start_again(self) -> None:
-        failure = a_failure(message="m" * 900)
-        end = member_result("e", f"e:failed:{failure.reason}", failure, self.JOB)
-        assert end == MemberResult("e", failed_member("e", failure, self.JOB))
-        assert end.failed is not None
-        assert end.failed.message == "m" * 500
-        assert (end.failed.file, end.failed.volume, end.failed.location) == (
-            self.JOB.file_id,
-            self.JOB.volume,
-            self.JOB.location,
-        )
-
-    def test_member_that_the_api_never_showed(self) -> None:
-        failure = Failure(Reason.EXPORT_NOT_FOUND, "m")
-        end = member_result("e", "e:failed:EXPORT_NOT_FOUND", failure, None)
-        assert end.failed == FailedMember("e", "EXPORT_NOT_FOUND", "m")
-
-    def test_what_was_published_stands_whatever_is_found_now(self) -> None:
-        assert member_result("e", "e:completed", a_failure(), self.JOB) == MemberResult("e")
-        for found in (None, a_failure()):
-            end = member_result("e", "e:failed:TIMED_OUT", found, self.JOB)
-            assert end.failed is not None
-            assert (end.failed.reason, end.failed.code) == ("TIMED_OUT", None)
+def test_failed_member_is_what_its_row_says_with_a_message_that_fits() -> None:
+    row = a_row(
+        reason="EXPORT_FAILED", code=9107, message="m" * 900, advice="a", file_id="f", volume="o/v", location="a.bam"
+    )
+    assert failed_member(row) == FailedMember("an-export", "EXPORT_FAILED", "m" * 500, 9107, "f", "o/v", "a.bam")
 
 
 def test_group_that_expires_while_a_member_is_counted_is_counted_again_later() -> None:
     store = SimpleNamespace(record_results=lambda *_: [], progress=lambda _: None)
-    groups = Groups(store, None, None, RecordingReporter(), "https://api")  # type: ignore[arg-type]
+    groups = Groups(store, None, None, None, RecordingReporter(), "https://api")  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
-        groups.record_results([(Group("run", 1), MemberResult("a"))], TimeBudget())
+        groups.record_results([(Group("run", 1), a_row("a"))], TimeBudget())
+
+
+def test_group_that_expires_while_it_is_claimed_is_concluded_later() -> None:
+    answers = iter([a_tally(), None])
+    store = SimpleNamespace(record_results=lambda *_: [], progress=lambda _: next(answers), claim=lambda *_: True)
+    groups = Groups(store, None, None, None, RecordingReporter(), "https://api")  # type: ignore[arg-type]
+    with pytest.raises(UnavailableError):
+        groups.record_results([(Group("run-42", 1000), a_row("a"))], TimeBudget())

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "EXPORT_EVENTS_TOPIC_ARN": "arn:topic",
     "LEDGER_TABLE_NAME": "ledger",
     "GROUP_LEDGER_TABLE_NAME": "groups",
+    "REPORT_BUCKET": "reports",
     "DISCOVERY_MINUTES": "0",
     "CONTENT_CHECK_MAX_GIB": "0",
     "MIN_POLL_SECONDS": "5",

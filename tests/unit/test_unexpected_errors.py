@@ -13,7 +13,6 @@ from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.crowding import Crowding
 from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.grace import FaultObservation
-from export_monitor.domain.groups import MemberResult
 from export_monitor.domain.model import (
     Denial,
     Denied,
@@ -24,6 +23,7 @@ from export_monitor.domain.model import (
     Unavailable,
     UnavailableError,
 )
+from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected
 from tests.fakes import RecordingReporter
@@ -117,7 +117,7 @@ class World:
         self._may_fail(f"register {group.id}")
         self.groups_registered.append(group.id)
 
-    def record_results(self, ends: Sequence[tuple[Group, MemberResult]], *_: object) -> None:
+    def record_results(self, ends: Sequence[tuple[Group, ReportRow]], *_: object) -> None:
         self._may_fail(f"record_results {ends[0][0].id}")
         self.counted += [end.export_id for _, end in ends]
 

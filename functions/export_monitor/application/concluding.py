@@ -4,7 +4,7 @@ Each step after publication leaves what the steps before it did: a published eve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from export_monitor.application.batch import Batch
@@ -27,8 +27,8 @@ from export_monitor.application.reporting import (
 )
 from export_monitor.domain.events import build_message
 from export_monitor.domain.grace import GracePolicy
-from export_monitor.domain.groups import member_result
 from export_monitor.domain.model import Group
+from export_monitor.domain.report_rows import ReportRow, earlier_row, report_row
 from export_monitor.domain.unexpected import Unexpected, attempt
 
 
@@ -48,8 +48,8 @@ class Concluder:
         conclusions: list[Conclusion] = []
         for result in results:
             with batch.retry_on_error([result.watch.message]):
-                message = build_message(result.watch, result.evidence, result.failure, result.now, self.api_base_url)
-                conclusions.append(Conclusion(result, message))
+                found = (result.watch, result.evidence, result.failure, result.now)
+                conclusions.append(Conclusion(result, build_message(*found, self.api_base_url), report_row(*found)))
         for part in split_unique_exports(conclusions):
             self._publish(part, batch)
 
@@ -107,12 +107,7 @@ class Concluder:
         messages = [one.conclusion.watch.message for _, one in published]
 
         def count() -> None:
-            members = []
-            for group, one in published:
-                result = one.conclusion.result
-                member = member_result(result.watch.export_id, one.event_id, result.failure, result.evidence.job)
-                members.append((group, member))
-            self.groups.record_results(members, batch.budget)
+            self.groups.record_results([(group, _row(one)) for group, one in published], batch.budget)
 
         cause = batch.cause_of_failure(count, messages)
         if cause is not None:
@@ -123,3 +118,12 @@ class Concluder:
                 batch.complete(message)
             else:
                 batch.retry_on_schedule(message)
+
+
+def _row(published: PublishResult) -> ReportRow:
+    """What the reports of its groups say of an export whose watch has ended."""
+    result = published.conclusion.result
+    if published.row:
+        return replace(published.row, context=result.watch.start.context)
+    at = result.now if published.published_at is None else published.published_at
+    return earlier_row(result.watch, result.evidence, result.failure, published.event_id, at)

@@ -1,4 +1,4 @@
-"""Groups: recorded when a member is first polled, counted as members end, concluded with one event.
+"""Groups: recorded when a member is first polled, counted as members end, concluded with one report and one event.
 
 A group has a message of its own in the queue, sent before anything is recorded. It concludes a group whose members are
 not all announced, and one whose last member was counted by a worker that then crashed.
@@ -10,8 +10,10 @@ from typing import Protocol
 
 from export_monitor.application.publishing import Topic
 from export_monitor.application.reporting import Reporter
-from export_monitor.domain.groups import FailedMember, GroupProgress, MemberResult, concluded_message
+from export_monitor.domain.group_reports import WrittenReport
+from export_monitor.domain.groups import FailedMember, GroupProgress, concluded_message
 from export_monitor.domain.model import Group, UnavailableError
+from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
 
 
@@ -20,10 +22,16 @@ class GroupStore(Protocol):
 
     def progress(self, group_id: str) -> GroupProgress | None: ...
     def register(self, group: Group, first_requested_at: float, now: float) -> None: ...
-    def record_results(self, group_id: str, ends: Sequence[MemberResult], now: float) -> list[str]: ...
+    def record_results(self, group_id: str, results: Sequence[ReportRow], now: float) -> list[str]: ...
     def claim(self, group_id: str, now: float, until: float) -> bool: ...
-    def record(self, group_id: str, now: float) -> None: ...
-    def failures(self, group_id: str) -> list[FailedMember]: ...
+    def record(self, group_id: str, report_sha256: str, now: float) -> None: ...
+
+
+class Reports(Protocol):
+    """Writes the report of a closed group: see application.group_report."""
+
+    # Raises UnavailableError.
+    def write(self, progress: GroupProgress, concluded_at: float) -> tuple[WrittenReport, list[FailedMember]]: ...
 
 
 class GroupSender(Protocol):
@@ -39,6 +47,7 @@ class Groups:
     ledger: GroupStore
     queue: GroupSender
     topic: Topic
+    reports: Reports
     report: Reporter
     api_base_url: str
     # When the first member of each group that this worker has met was announced, as far as it knows.
@@ -57,7 +66,7 @@ class Groups:
         self.ledger.register(group, first_requested_at, now)
         self._registered[group.id] = first_requested_at
 
-    def record_results(self, ends: Sequence[tuple[Group, MemberResult]], budget: TimeBudget) -> None:
+    def record_results(self, ends: Sequence[tuple[Group, ReportRow]], budget: TimeBudget) -> None:
         """Count members of one group whose watches have ended, and conclude the group if it is full now.
 
         Raises UnavailableError. It may be repeated, since each member counts once.
@@ -92,29 +101,46 @@ class Groups:
         is_due = not progress.missing or budget.now - progress.first_requested_at >= final_deadline
         return is_due and self._conclude(progress, budget)
 
-    def _conclude(self, progress: GroupProgress, budget: TimeBudget) -> bool:
+    def _conclude(self, due: GroupProgress, budget: TimeBudget) -> bool:
         """Publish the group's event once; false where another worker is about to."""
-        if not self.ledger.claim(progress.group.id, budget.now, budget.deadline_at):
+        group_id = due.group.id
+        if not self.ledger.claim(group_id, budget.now, budget.deadline_at):
             return False
-        # Read again: members may have been counted before the claim, and none is while it stands.
-        progress = self.ledger.progress(progress.group.id) or progress
-        failures = self.ledger.failures(progress.group.id) if progress.failed else []
-        message = concluded_message(progress, failures, budget.now, self.api_base_url)
-        if not budget.has_time_to_publish():
-            # What is published now could not be recorded before the claim ends.
-            raise UnavailableError("the invocation's time is up")
-        unpublished = self.topic.publish([message]).get(message.event_id)
-        if unpublished:
-            self.report.count("PublishFailures")
-            raise unpublished.error or UnavailableError(unpublished.cause)
-        self.ledger.record(progress.group.id, budget.now)
+        # Read again: members may have been counted before the claim, which closes the group.
+        progress = self.ledger.progress(group_id)
+        if progress is None or progress.closed_at is None:
+            raise UnavailableError("the group is not recorded any more")
+        report = self._publish(progress, progress.closed_at, budget)
+        self.ledger.record(group_id, report.csv_sha256, budget.now)
         self.report.count("GroupsConcluded")
         self.report.info(
             "group_concluded",
-            group_id=progress.group.id,
+            group_id=group_id,
             outcome=progress.outcome.value,
             completed=progress.completed,
             failed=progress.failed,
             missing=progress.missing,
         )
         return True
+
+    def _publish(self, progress: GroupProgress, concluded_at: float, budget: TimeBudget) -> WrittenReport:
+        """Write the group's report, then publish its event. Raises UnavailableError."""
+        _require_time(budget)
+        try:
+            report, failures = self.reports.write(progress, concluded_at)
+        except UnavailableError:
+            self.report.count("PublishFailures")
+            raise
+        message = concluded_message(progress, failures, report, concluded_at, self.api_base_url)
+        _require_time(budget)
+        unpublished = self.topic.publish([message]).get(message.event_id)
+        if unpublished:
+            self.report.count("PublishFailures")
+            raise unpublished.error or UnavailableError(unpublished.cause)
+        return report
+
+
+def _require_time(budget: TimeBudget) -> None:
+    if not budget.has_time_to_publish():
+        # What is published now could not be recorded before the claim ends.
+        raise UnavailableError("the invocation's time is up")

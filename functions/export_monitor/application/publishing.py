@@ -13,6 +13,7 @@ from export_monitor.application.reporting import PollResult
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.events import SnsMessage, Unpublished
 from export_monitor.domain.model import Watch
+from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected, attempt
 
@@ -27,10 +28,11 @@ _UNRECORDED = "the publication could not be recorded"
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The result of a poll that ends its watch, and the message that says so."""
+    """The result of a poll that ends its watch, the message that says so, and its row in reports (None for a delay)."""
 
     result: PollResult
     message: SnsMessage
+    row: ReportRow | None = None
 
     @property
     def watch(self) -> Watch:
@@ -41,7 +43,7 @@ class Conclusion:
     def claim(self) -> Claim:
         """The claim on publishing this."""
         start, message_id = self.watch.start, self.watch.message.message_id
-        return Claim(start.export_id, self.message.event_id, message_id, start.republish)
+        return Claim(start.export_id, self.message.event_id, message_id, start.republish, self.row)
 
 
 class PublishStatus(Enum):
@@ -62,7 +64,8 @@ class PublishStatus(Enum):
 class PublishResult:
     """What became of a conclusion.
 
-    Where the watch has ended, `event_id` is the event that ended it. Otherwise it is polled again after
+    Where the watch has ended, `event_id` is the event that ended it; if it was published before, `published_at` (epoch
+    seconds) and `row` say when, and what was found then, as far as it is known. Otherwise it is polled again after
     `retry_after_seconds` (None: the poll interval), and `cause` says why. `error` is an unexpected one.
     """
 
@@ -72,6 +75,8 @@ class PublishResult:
     cause: str = ""
     event_id: str = ""
     error: Exception | None = None
+    published_at: float | None = None
+    row: ReportRow | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -155,8 +160,12 @@ def _publish_claimed(
             return PublishResult(one, PublishStatus.UNRECORDED, after_claim, _UNRECORDED, error=unrecorded.error)
         if export_id in unrecorded:
             return PublishResult(one, PublishStatus.UNRECORDED, after_claim, _UNRECORDED)
-        event_id = rejected[export_id].published if export_id in rejected else one.message.event_id
-        return PublishResult(one, ended[export_id], event_id=event_id)
+        if export_id not in rejected:
+            return PublishResult(one, ended[export_id], event_id=one.message.event_id, row=one.row)
+        earlier = rejected[export_id]
+        return PublishResult(
+            one, ended[export_id], event_id=earlier.published, published_at=earlier.published_at, row=earlier.row
+        )
 
     return [result(one) for one in conclusions]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import GroupProgress
 from export_monitor.domain.model import JsonObject
 from export_monitor.domain.status_requests import GroupStatusRequest, parse_status_request
@@ -34,6 +35,7 @@ class Status:
 
     groups: GroupRecords
     events: PublishedEvents
+    report_bucket: str
 
     def answer(self, event: dict[str, Any]) -> JsonObject:
         """Answer a status request. Raises StatusRequestError, UnknownError or UnavailableError."""
@@ -53,8 +55,14 @@ class Status:
             "remaining": progress.missing,
             "first_requested_at": format_rfc3339(progress.first_requested_at),
             "concluded_at": _time(progress.concluded_at),
-            "report": None,
+            "report": self._report(progress),
         }
+
+    def _report(self, progress: GroupProgress) -> JsonObject | None:
+        if progress.report_sha256 is None:
+            return None
+        rows = progress.completed + progress.failed
+        return WrittenReport(self.report_bucket, progress.group.id, rows, progress.report_sha256).as_json()
 
     def _of_export(self, export_id: str) -> JsonObject:
         published = self.events.published(export_id)

@@ -165,6 +165,7 @@ def _object(found: StoredObject) -> JsonObject:
         "kms_key_id": found.kms_key_id,
         "last_modified": format_rfc3339(found.last_modified_at),
         "checksums": dict(found.checksums),
+        "checksum_type": found.checksum_type,
     }
 
 

@@ -1,17 +1,21 @@
 """Groups of exports: how many members have completed and failed, and the event when all have concluded.
 
 A group is watched with its own message, which is sent when its first member is polled. Members are counted when their
-watches conclude, each export once.
+watches conclude, each export once. When a group is due, it is closed: nothing about it changes any more, and its report
+and its event say the same whenever they are written.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from export_monitor.domain.advice import advice, advice_by_code
-from export_monitor.domain.events import MAX_MESSAGE_BYTES, SnsMessage, compact_json, event_id
+from export_monitor.domain.events import MAX_MESSAGE_BYTES, SnsMessage, compact_json
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.mail import group_email_text, group_subject_line
-from export_monitor.domain.model import ExportJob, Group, JsonObject
+from export_monitor.domain.model import Group, JsonObject
+from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.timestamps import format_rfc3339
 from export_monitor.domain.verdicts import Evidence, Failure, Reason
 
@@ -41,22 +45,20 @@ class FailedMember:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberResult:
-    """How a member concluded; it completed if `failed` is None."""
-
-    export_id: str
-    failed: FailedMember | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class GroupProgress:
-    """How far a group has come. Its size is the first one that was registered; times are in epoch seconds."""
+    """How far a group has come. Its size is the first one that was registered; times are in epoch seconds.
+
+    Once it is closed, its members and the time of its conclusion are fixed; `concluded_at` is that time, once its event
+    was published, and `report_sha256` that of its report's CSV. It is None for a group from before there were reports.
+    """
 
     group: Group
     completed: int
     failed: int
     first_requested_at: float
+    closed_at: float | None = None
     concluded_at: float | None = None
+    report_sha256: str | None = None
 
     @property
     def is_concluded(self) -> bool:
@@ -76,48 +78,49 @@ class GroupProgress:
         return Outcome.FAILED if self.failed else Outcome.COMPLETED
 
 
-def failed_member(export_id: str, failure: Failure, job: ExportJob | None) -> FailedMember:
+def failed_member(row: ReportRow) -> FailedMember:
     """A failed member as the group's event shows it."""
     return FailedMember(
-        export_id=export_id,
-        reason=failure.reason.value,
-        message=failure.message[:_MESSAGE_CHARACTERS],
-        code=failure.code,
-        file=job.file_id if job else None,
-        volume=job.volume if job else None,
-        location=job.location if job else None,
+        export_id=row.export_id,
+        reason=row.reason or "",
+        message=(row.message or "")[:_MESSAGE_CHARACTERS],
+        code=row.code,
+        file=row.file_id,
+        volume=row.volume,
+        location=row.location,
     )
 
 
-def member_result(export_id: str, published: str, failure: Failure | None, job: ExportJob | None) -> MemberResult:
-    """How a member concluded, by the id of its published event. `failure` and `job`, found now, add the details."""
-    if published == event_id(export_id, None):
-        return MemberResult(export_id)
-    if failure is None or published != event_id(export_id, failure):
-        reason = Reason(published.rpartition(":")[2])
-        failure = Failure(reason, "It was published as failed before.")
-    return MemberResult(export_id, failed_member(export_id, failure, job))
-
-
 def concluded_message(
-    progress: GroupProgress, failures: Sequence[FailedMember], now: float, api_base_url: str
+    progress: GroupProgress,
+    failures: Sequence[FailedMember],
+    report: WrittenReport,
+    concluded_at: float,
+    api_base_url: str,
 ) -> SnsMessage:
     """The message that says how a group concluded, with as many of its failures as fit into SNS's size limit."""
+    message = partial(_message, progress, report=report, concluded_at=concluded_at, api_base_url=api_base_url)
     ordered = sorted(failures, key=lambda one: one.export_id)
     fitting, too_large = 0, len(ordered) + 1
     while too_large - fitting > 1:
         middle = (fitting + too_large) // 2
-        if _message(progress, ordered, middle, now, api_base_url).size_bytes <= MAX_MESSAGE_BYTES:
+        if message(ordered, middle).size_bytes <= MAX_MESSAGE_BYTES:
             fitting = middle
         else:
             too_large = middle
-    return _message(progress, ordered, fitting, now, api_base_url)
+    return message(ordered, fitting)
 
 
 def _message(
-    progress: GroupProgress, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str
+    progress: GroupProgress,
+    failures: Sequence[FailedMember],
+    shown: int,
+    *,
+    report: WrittenReport,
+    concluded_at: float,
+    api_base_url: str,
 ) -> SnsMessage:
-    event = _event(progress, failures, shown, now, api_base_url)
+    event = _event(progress, failures, shown, report, format_rfc3339(concluded_at), api_base_url)
     return SnsMessage(
         event_id=event["id"],
         subject=group_subject_line(event),
@@ -127,7 +130,12 @@ def _message(
 
 
 def _event(
-    progress: GroupProgress, failures: Sequence[FailedMember], shown: int, now: float, api_base_url: str
+    progress: GroupProgress,
+    failures: Sequence[FailedMember],
+    shown: int,
+    report: WrittenReport,
+    concluded_at: str,
+    api_base_url: str,
 ) -> JsonObject:
     return {
         "specversion": "1.0",
@@ -135,7 +143,7 @@ def _event(
         "source": f"{api_base_url}/storage/exports",
         "type": CONCLUDED_TYPE,
         "subject": progress.group.id,
-        "time": format_rfc3339(now),
+        "time": concluded_at,
         "datacontenttype": "application/json",
         "data": {
             "group": {"id": progress.group.id, "size": progress.group.size},
@@ -144,9 +152,10 @@ def _event(
             "failed": progress.failed,
             "missing": progress.missing,
             "first_requested_at": format_rfc3339(progress.first_requested_at),
-            "concluded_at": format_rfc3339(now),
+            "concluded_at": concluded_at,
             "failures_truncated": shown < len(failures),
             "failures": [_failure(one) for one in failures[:shown]],
+            "report": report.as_json(),
         },
     }
 

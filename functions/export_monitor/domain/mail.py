@@ -146,6 +146,11 @@ def group_email_text(event: JsonObject, steps: JsonObject) -> str:
         [f"What to do about {cause}: {step}" for cause, step in steps.items()],
         [line for one in shown for line in _failed_member(one)],
         [f"… and {more} more. The event's JSON lists as many as fit."] if more > 0 else [],
+        [
+            f"Report of all {data['report']['rows']:,} exports that ended: {data['report']['html']}",
+            f"Get it:  aws s3 cp {data['report']['html']} .",
+            f"As CSV:  aws s3 cp {data['report']['csv']} .",
+        ],
         [f"First announced: {data['first_requested_at']}", f"Concluded:       {data['concluded_at']}"],
     ]
     return _text(paragraphs)

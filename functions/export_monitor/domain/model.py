@@ -178,8 +178,8 @@ class ObjectAcl:
 class StoredObject:
     """An object's metadata from HeadObject, its first and last bytes, and its ACL.
 
-    `storage_class` is STANDARD if S3 omits the header. `checksums` are in base64, by algorithm, as S3 stores them.
-    `region` is the bucket's, None if S3 does not say.
+    `storage_class` is STANDARD if S3 omits the header. `checksums` are in base64, by algorithm, as S3 stores them, and
+    `checksum_type` is FULL_OBJECT or COMPOSITE. `region` is the bucket's. Both are None if S3 does not say.
     """
 
     bucket: str
@@ -192,6 +192,7 @@ class StoredObject:
     encryption: str | None = None
     kms_key_id: str | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
+    checksum_type: str | None = None
     readable: bool = True
     region: str | None = None
     head_and_tail: HeadAndTail | Unread = Unread("its bytes were not read")

@@ -91,6 +91,7 @@ def test_plain_name_costs_one_question(bucket: Bucket) -> None:
         "bucket", "runs/calls.vcf", 100, "tag", 1_700_000_000.0, head_and_tail=found.head_and_tail
     )
     assert isinstance(found.head_and_tail, Unread)
+    assert found.checksum_type is None
 
 
 def test_head_tells_class_encryption_version_and_checksums(bucket: Bucket) -> None:
@@ -107,7 +108,7 @@ def test_head_tells_class_encryption_version_and_checksums(bucket: Bucket) -> No
     assert (found.version_id, found.storage_class, found.encryption, found.kms_key_id) == (
         "v1", "STANDARD_IA", "aws:kms", "arn:key",
     )  # fmt: skip
-    assert (found.checksums, found.readable) == ({"CRC32": "abc="}, True)
+    assert (found.checksums, found.checksum_type, found.readable) == ({"CRC32": "abc="}, "FULL_OBJECT", True)
 
 
 @pytest.mark.parametrize("status", [403, 400], ids=["checksums are denied", "the key is disabled"])

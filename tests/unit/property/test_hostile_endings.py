@@ -72,6 +72,7 @@ ODD_OBJECTS = st.builds(
     encryption=st.none() | st.just("AES256") | SOME,
     kms_key_id=st.none() | st.just("k") | SOME,
     checksums=st.dictionaries(SOME, SOME, max_size=2),
+    checksum_type=st.none() | SOME,
     readable=st.booleans(),
     head_and_tail=st.builds(HeadAndTail, st.binary(max_size=20), st.binary(max_size=20)) | st.builds(Unread, SOME),
     acl=st.builds(ObjectAcl, st.just("o"), ACCESS, st.just("b")) | st.builds(Unread, SOME),

@@ -216,6 +216,7 @@ def _stored_object(bucket: str, key: str, head: "HeadObjectOutputTypeDef") -> St
         encryption=head.get("ServerSideEncryption"),
         kms_key_id=head.get("SSEKMSKeyId"),
         checksums=checksums,
+        checksum_type=head.get("ChecksumType"),
         readable=restored or not archived,
         region=_headers(head).get("x-amz-bucket-region"),
     )

@@ -5,6 +5,8 @@ claimed_until          until when (epoch milliseconds) one invocation has the so
 delay_claimed_until    the same for the event that says that the export is delayed, so that it holds up no other event
 published_event_ids    the ids of the published events
 published_…_at         when an event was last published (epoch milliseconds); absent if that was before it was recorded
+report_row             what was found when the last event that concluded a watch was published: the export's row in the
+                       reports of groups, as JSON, without the context
 concluded_message_ids  the ids of the messages whose watches are concluded
 fault_…_first_seen_at, fault_…_last_seen_at
                        when a fault was first and last seen (epoch seconds); removed when a watch concludes

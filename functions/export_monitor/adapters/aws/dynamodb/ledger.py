@@ -1,6 +1,7 @@
 """Who may publish for an export, and what was published. The attributes are described in export_table_schema."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from export_monitor.adapters.aws.calls import AWS_ERRORS
@@ -20,6 +21,7 @@ from export_monitor.adapters.aws.dynamodb.table import (
 )
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
 from export_monitor.domain.grace import FAULTS
+from export_monitor.domain.report_rows import row_from_json, row_to_json
 
 # botocore does not retry a transaction that conflicts with another one.
 _CLAIM_ATTEMPTS = 4
@@ -124,12 +126,16 @@ class Ledger:
                 {":expires": expiry(now), ":now": milliseconds(now), ":event": {"SS": [claim.event_id]}},
             )
         faults = [attribute for fault in FAULTS for attribute in fault_attributes(fault)]
+        # A row of an earlier end must not stay.
+        row = {":row": {"S": row_to_json(replace(claim.row, context={}))}} if claim.row else {}
+        keep, forget = ("report_row = :row, ", "") if row else ("", "report_row, ")
         return self._table.update(
             export_key(claim.export_id),
-            f"SET expires_at = :expires, {published_at_attribute(claim.event_id)} = :now "
-            f"REMOVE claimed_until, {', '.join(faults)} "
+            f"SET {keep}expires_at = :expires, {published_at_attribute(claim.event_id)} = :now "
+            f"REMOVE {forget}claimed_until, {', '.join(faults)} "
             "ADD published_event_ids :event, concluded_message_ids :message",
-            {
+            row
+            | {
                 ":expires": expiry(now),
                 ":now": milliseconds(now),
                 ":event": {"SS": [claim.event_id]},
@@ -149,8 +155,22 @@ def _rejection(claim: Claim, item: dict[str, Any], now: float) -> RejectedClaim:
     event_ids = item.get("published_event_ids", {}).get("SS", ())
     message_ids = item.get("concluded_message_ids", {}).get("SS", ())
     if claim.message_id in message_ids or not set(event_ids).isdisjoint(claim.barred_by):
-        return RejectedClaim(ClaimStatus.ALREADY_PUBLISHED, published=claim.ended_by(event_ids))
+        return _already_published(claim, item, event_ids, is_concluded=claim.message_id in message_ids)
     if "claimed_until" not in item:
         # DynamoDB did not return the item, so it is not known whether a claim or a record caused the rejection.
         return RejectedClaim(ClaimStatus.IN_PROGRESS)
     return RejectedClaim(ClaimStatus.IN_PROGRESS, max(0.0, int(item["claimed_until"]["N"]) / 1000 - now))
+
+
+def _already_published(
+    claim: Claim, item: dict[str, Any], event_ids: Sequence[str], *, is_concluded: bool
+) -> RejectedClaim:
+    row = row_from_json(item["report_row"]["S"]) if "report_row" in item else None
+    published = claim.ended_by(event_ids, row.event_id if row and is_concluded else None)
+    at = item.get(published_at_attribute(published))
+    return RejectedClaim(
+        ClaimStatus.ALREADY_PUBLISHED,
+        published=published,
+        published_at=int(at["N"]) / 1000 if at else None,
+        row=row if row and row.event_id == published else None,
+    )
