@@ -212,6 +212,7 @@ class Campaign:
             received=self._received,
             publications=self._recorder.publications,
             records=self._recorder.records,
+            report_writes=self._recorder.report_writes,
             invocations=[one for worker in workers for one in worker.records],
             dead_letters=stack.dead_letters(),
             messages_left=left,

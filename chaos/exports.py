@@ -14,7 +14,6 @@ from local.export_jobs import Job, error_body
 BUCKET = "bucket"
 # A bucket outside the stack's export buckets, and a volume that does not exist.
 OTHER_BUCKET = "elsewhere"
-GROUP = "run-42"
 VOLUME = "rfranklin/output"
 ELSEWHERE = "rfranklin/elsewhere"
 NO_VOLUME = "rfranklin/vanished"
@@ -199,10 +198,14 @@ def make_exports(number: int, times: Times, random: Random) -> list[Export]:
     kinds += random.choices(list(KINDS), weights, k=number - len(kinds))
     random.shuffle(kinds)
     exports = [_export(kind, position, times, random) for position, kind in enumerate(kinds)]
-    # One in ten belongs to the group, which is complete when all of them have ended.
-    members = {export.id for export in random.sample(exports, max(1, len(exports) // 10))}
-    group = {"id": GROUP, "size": len(members)}
-    return [replace(export, group=group) if export.id in members else export for export in exports]
+    # Half of them belong to groups: a small one ends while there are faults, a large one when most exports have ended.
+    members = random.sample(exports, max(1, len(exports) // 2))
+    groups: dict[str, Mapping[str, Any]] = {}
+    while members:
+        part, members = members[: (size := random.randint(1, max(1, len(exports) // 10)))], members[size:]
+        group = {"id": f"run-{len(groups)}", "size": len(part)}
+        groups |= dict.fromkeys((export.id for export in part), group)
+    return [replace(export, group=groups.get(export.id)) for export in exports]
 
 
 def _export(kind: str, number: int, times: Times, random: Random) -> Export:

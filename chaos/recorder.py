@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chaos.run import Publication, Record
+from chaos.run import Publication, Record, ReportWrite
 from local.aws_calls import called, messages_published
 from local.aws_proxy import ForwardedCall
 from local.faults import Disconnect, Drip, Fault
@@ -21,18 +21,22 @@ class Recorder:
     def __init__(self) -> None:
         self.publications: list[Publication] = []
         self.records: list[Record] = []
+        self.report_writes: list[ReportWrite] = []
 
     def reached(self, worker: int, reached: ForwardedCall) -> None:
         """Record a call of this worker that reached its service."""
         if reached.status != 200:
             return
-        operation, at, content = called(reached.request).operation, reached.asked_at, reached.request.content
+        call_made, at, content = called(reached.request), reached.asked_at, reached.request.content
+        operation = call_made.operation
         if operation in ("Publish", "PublishBatch"):
             call = reached.request.headers.get("amz-sdk-invocation-id", "")
             lost = answer_is_lost(reached.fault, reached.replied_at - at)
             self.publications.extend([Publication(one, worker, at, call, lost) for one in published_ids(content)])
         elif operation in ("UpdateItem", "TransactWriteItems"):
             self.records.extend([Record(one, at) for one in recorded_ids(content)])
+        elif operation == "PutObject":
+            self.report_writes.append(ReportWrite(call_made.resource, content, at))
 
 
 def answer_is_lost(fault: Fault | None, seconds: float) -> bool:

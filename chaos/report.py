@@ -1,10 +1,12 @@
 """Judges a finished campaign, and writes the report."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from chaos.group_reports import report_complaints
 from chaos.oracle import complaints, too_early
 from chaos.run import Publication, Run
 from local.stack import Notification
@@ -45,6 +47,7 @@ def judge(run: Run) -> Findings:
                 {f"{event_id}: {what}" for event_id, what in _wrong(run, ends) if _export(event_id) not in unsure}
                 | set(_wrong_groups(run, unsure))
             ),
+            "report wrong": sorted(set(_wrong_reports(run, ends))),
             "not explained": [f"{one}: {why}" for one, why in unexplained.items()],
             "dead letter lost": [
                 bad.mark
@@ -124,6 +127,16 @@ def _wrong_groups(run: Run, unsure: set[str]) -> Iterator[str]:
             yield f"{one.event['id']}: {counts} of {len(members)} members, of which {len(failed)} had to fail"
 
 
+def _wrong_reports(run: Run, ends: Sequence[Notification]) -> Iterator[str]:
+    first = _first_published(run)
+    events = [one.event for one in ends]
+    for one in run.received:
+        if one.event.get("type") == CONCLUDED:
+            event_id = str(one.event["id"])
+            for what in report_complaints(one.event, first.get(event_id, 0), run.report_writes, events):
+                yield f"{event_id}: {what}"
+
+
 def _seconds_of(group: Mapping[str, str]) -> float:
     first, last = (datetime.fromisoformat(group[name]) for name in ("first_requested_at", "concluded_at"))
     return (last - first).total_seconds()
@@ -179,12 +192,16 @@ def _how_it_ended(run: Run, publication: Publication, recorded_at: float | None)
     return None
 
 
-def _longest_wait(run: Run) -> tuple[float, str]:
-    """The longest time in seconds from when a watch could end to its event, and that event."""
+def _first_published(run: Run) -> dict[str, float]:
     first: dict[str, float] = {}
     for publication in run.publications:
-        earlier = first.get(publication.event_id, publication.asked_at)
-        first[publication.event_id] = min(earlier, publication.asked_at)
+        first[publication.event_id] = min(first.get(publication.event_id, math.inf), publication.asked_at)
+    return first
+
+
+def _longest_wait(run: Run) -> tuple[float, str]:
+    """The longest time in seconds from when a watch could end to its event, and that event."""
+    first = _first_published(run)
     waits = [
         (first[timeline.export.event_id] - timeline.may_end_at, timeline.export.event_id)
         for timeline in run.timelines.values()
@@ -203,6 +220,7 @@ def lines(run: Run, findings: Findings) -> Iterator[str]:
         "exports started": len(run.timelines),
         "events published": len(run.received),
         "published twice": f"{len(findings.explained)} explained",
+        "reports written": len(run.report_writes),
         "dead letters": f"{len(run.dead_letters)} for {len(run.bad_starts)} bad start events",
         **{kind: len(items) for kind, items in findings.broken.items()},
         "longest wait": f"{seconds:.1f} s, {slowest}",

@@ -68,6 +68,15 @@ class Publication:
 
 
 @dataclass(frozen=True)
+class ReportWrite:
+    """An object, as `bucket/key`, that the function wrote to the bucket of reports."""
+
+    object: str
+    content: bytes
+    asked_at: float
+
+
+@dataclass(frozen=True)
 class Record:
     """A successful write of the ledger that marks an event as sent."""
 
@@ -102,6 +111,7 @@ class Run:
     publications: Sequence[Publication]
     records: Sequence[Record]
     invocations: Sequence[InvocationRecord]
+    report_writes: Sequence[ReportWrite] = ()
     dead_letters: Sequence[DeadLetter] = ()
     messages_left: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)

@@ -99,6 +99,7 @@ _KILLED_AT = (
     "GetSecretValue",
     "HeadObject",
     "GetObject",
+    "PutObject",
     "UpdateItem",
     "TransactWriteItems",
     "PublishBatch",

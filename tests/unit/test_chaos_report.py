@@ -1,7 +1,12 @@
 """The report of the fault campaign finds every broken guarantee in made-up runs."""
 
+import csv
+import hashlib
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
@@ -9,9 +14,10 @@ from urllib.parse import urlencode
 import pytest
 
 from chaos.exports import KINDS, PROJECT, Export, make_exports
+from chaos.group_reports import expected_row
 from chaos.recorder import answer_is_lost, published_ids, recorded_ids
-from chaos.report import judge, lines
-from chaos.run import BadStart, InvocationRecord, Publication, Record, Run, Timeline
+from chaos.report import Findings, judge, lines
+from chaos.run import BadStart, InvocationRecord, Publication, Record, ReportWrite, Run, Timeline
 from chaos.timing import LONG
 from export_monitor.adapters.sevenbridges.responses import parse_job
 from export_monitor.domain.assessment import Snapshot
@@ -212,8 +218,24 @@ def in_a_group(timeline: Timeline) -> Timeline:
     return replace(timeline, export=replace(timeline.export, group={"id": "run", "size": 2}))
 
 
-def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) -> Notification:
+def report_of(*events: Any, bucket: str = "reports") -> tuple[dict[str, Any], list[ReportWrite]]:
+    """What a group's event says of its report, and its objects, written before any event is published."""
+    rows = sorted((expected_row(event) for event in events), key=itemgetter("export_id"))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(expected_row(received_of(SOUND).event)))
+    writer.writeheader()
+    writer.writerows(rows)
+    contents = {"csv": text.getvalue().encode(), "html": b"<!doctype html>"}
+    objects = {kind: f"{bucket}/groups/run/report.{kind}" for kind in contents}
+    said = {kind: f"s3://{place}" for kind, place in objects.items()}
+    digest = hashlib.sha256(contents["csv"]).hexdigest()
+    writes = [ReportWrite(objects[kind], content, BEGAN_AT) for kind, content in contents.items()]
+    return {**said, "rows": len(rows), "csv_sha256": digest}, writes
+
+
+def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9, report: Any = None) -> Notification:
     data = {
+        "report": report or report_of()[0],
         "completed": completed,
         "failed": len(failed),
         "missing": missing,
@@ -225,17 +247,56 @@ def concluded(completed: int, *failed: str, missing: int = 0, seconds: int = 9) 
     return Notification(event, {})
 
 
+MEMBERS = [in_a_group(SOUND), in_a_group(FAILED)]
+MEMBERS_ENDS = [received_of(member) for member in MEMBERS]
+REPORT, WRITES = report_of(*(one.event for one in MEMBERS_ENDS))
+
+
+def in_a_run(group: Notification, writes: Sequence[ReportWrite] = WRITES) -> Findings:
+    """The findings about a run of the two members, with this event of their group."""
+    publications = [*map(published, MEMBERS), Publication("run:concluded", 0, BEGAN_AT + 1000, "of the group")]
+    return judge(a_run(*MEMBERS, received=[*MEMBERS_ENDS, group], publications=publications, report_writes=writes))
+
+
 def test_group_is_lost_without_its_event_and_wrong_with_another_count() -> None:
-    members = [in_a_group(SOUND), in_a_group(FAILED)]
-    ends = [received_of(member) for member in members]
-    assert judge(a_run(*members, received=ends)).broken["lost"] == ["run:concluded"]
-    right = judge(a_run(*members, received=[*ends, concluded(1, FAILED.export.id)]))
-    assert right.passed
-    late = judge(a_run(*members, received=[*ends, concluded(0, FAILED.export.id, missing=1, seconds=600)]))
-    assert late.passed
+    assert judge(a_run(*MEMBERS, received=MEMBERS_ENDS)).broken["lost"] == ["run:concluded"]
+    assert in_a_run(concluded(1, FAILED.export.id, report=REPORT)).passed
+    [_, failed] = MEMBERS_ENDS
+    report, writes = report_of(failed.event)
+    assert in_a_run(concluded(0, FAILED.export.id, missing=1, seconds=600, report=report), writes).passed
     early = concluded(0, FAILED.export.id, missing=1)
     for event in (concluded(2), concluded(1, SOUND.export.id), concluded(0, FAILED.export.id), early):
-        assert len(judge(a_run(*members, received=[*ends, event])).broken["wrong"]) == 1
+        assert len(in_a_run(event).broken["wrong"]) == 1
+
+
+def another_row() -> tuple[dict[str, Any], list[ReportWrite]]:
+    sound, failed = (one.event for one in MEMBERS_ENDS)
+    return report_of({**sound, "data": {**sound["data"], "context": {"another": "context"}}}, failed)
+
+
+@pytest.mark.parametrize(
+    ("report", "writes", "what"),
+    [
+        (REPORT, WRITES[:1], "was published before its report.html was written"),
+        (REPORT, [replace(one, asked_at=BEGAN_AT + 1e6) for one in WRITES], "was published before its report.csv"),
+        (REPORT, [*WRITES, replace(WRITES[1], content=b"another page")], "report.html was written 2 times"),
+        (REPORT | {"csv_sha256": "0" * 64}, WRITES, "csv_sha256 is not that of report.csv"),
+        (*report_of(MEMBERS_ENDS[0].event), "report.csv has 1 rows"),
+        (*report_of(*(one.event for one in MEMBERS_ENDS), MEMBERS_ENDS[0].event), "the rows are not one for each"),
+        (*another_row(), f"the row of {SOUND.export.id} is not its event"),
+        (
+            REPORT | {"csv": "s3://reports/groups/other/report.csv"},
+            WRITES,
+            "the report is at s3://reports/groups/other",
+        ),
+    ],
+    ids=["no page", "late", "not the same", "checksum", "row missing", "row twice", "another row", "place"],
+)
+def test_report_that_does_not_say_what_was_published_is_wrong(
+    report: dict[str, Any], writes: list[ReportWrite], what: str
+) -> None:
+    findings = in_a_run(concluded(1, FAILED.export.id, report=report), writes)
+    assert any(found.startswith(f"run:concluded: {what}") for found in findings.broken["report wrong"])
 
 
 def test_longest_wait_counts_from_when_the_watch_could_end() -> None:
