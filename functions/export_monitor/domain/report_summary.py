@@ -125,7 +125,9 @@ def _details(tone: Tone, progress: GroupProgress, unverified: int) -> str:
             f"each of them without a group. {completed}{f', and {verified}' if progress.completed else ''}."
         )
     if tone is Tone.FAILED:
-        return f"What to do about each failure is below. {completed}{f', and {verified}' if progress.completed else ''}."
+        return (
+            f"What to do about each failure is below. {completed}{f', and {verified}' if progress.completed else ''}."
+        )
     if tone is Tone.UNVERIFIED:
         return "No check failed, but not every object could be read. Check the ones that were not verified yourself."
     return "Every object was inspected where it was exported to, and none of its checks failed."

@@ -31,8 +31,8 @@ class Picture:
     start: int
     end: int
     step: str
-    step_seconds: int
     busiest: Step
+    has_failed: bool
 
 
 def picture(timeline: Timeline | None) -> Picture | None:
@@ -54,8 +54,8 @@ def picture(timeline: Timeline | None) -> Picture | None:
         start=timeline.steps[0].start,
         end=timeline.end,
         step=human_duration(timeline.step_seconds),
-        step_seconds=timeline.step_seconds,
         busiest=timeline.busiest,
+        has_failed=most_failed > 0,
     )
 
 

@@ -24,6 +24,9 @@ def _table() -> dict[int, str]:
     return {
         **dict.fromkeys((*_C1_CONTROLS, *_SURROGATES), _REPLACEMENT),
         **{code: chr(_SYMBOL_OF_NUL + code) for code in _CONTROLS},
-        **{code: f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{code:04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}" for code in _DIRECTIONS},
+        **{
+            code: f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{code:04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
+            for code in _DIRECTIONS
+        },
         _DELETE: chr(_SYMBOL_OF_DELETE),
     }
