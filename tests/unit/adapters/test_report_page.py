@@ -113,7 +113,7 @@ def test_no_text_adds_an_element_or_an_attribute(text):
 
 def test_name_with_tags_is_shown_as_it_is():
     page = Page(page_of(replace(COMPLETED, file_name=SCRIPT), replace(FAILED, location=SCRIPT)))
-    assert page.texts.count(SCRIPT) == 4
+    assert page.texts.count(SCRIPT) == 5
     assert [one[0] for one in page.elements].count("script") == 1
 
 
