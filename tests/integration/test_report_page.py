@@ -190,11 +190,11 @@ def test_rows_are_there_without_javascript(browser, path):
     opened.page.close()
 
 
-def test_ten_thousand_rows_are_searched_and_sorted(browser, tmp_path):
-    rows = [a_row(f"sample{number}.bam", number, f"export-{number}") for number in range(10_000)]
+def test_many_rows_are_searched_and_sorted(browser, tmp_path):
+    rows = [a_row(f"sample{number}.bam", number, f"export-{number}") for number in range(2000)]
     opened = Opened(browser, write_page(tmp_path, rows))
-    opened.page.fill("#search", "sample999")
-    assert opened.page.inner_text("#matches") == "11 of 10,000 match"
+    opened.page.fill("#search", "sample199")
+    assert opened.page.inner_text("#matches") == "11 of 2,000 match"
     opened.sort_by("Size")
-    assert opened.names() == ["sample999.bam", *(f"sample999{number}.bam" for number in range(10))]
+    assert opened.names() == ["sample199.bam", *(f"sample199{number}.bam" for number in range(10))]
     opened.page.close()
