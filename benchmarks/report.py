@@ -1,4 +1,6 @@
-"""Measures the page of a group's report next to a CSV of the same rows: `PYTHONPATH=functions python -m benchmarks.report`.
+"""Measures the page of a group's report next to a CSV of the same rows.
+
+    PYTHONPATH=functions python -m benchmarks.report [--rows 10000] [--repetitions 3]
 
 Each is written once before it is measured; then the best of some repetitions counts. Memory is traced in a run apart.
 """

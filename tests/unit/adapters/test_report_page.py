@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 
 from export_monitor.adapters import report_page
 from export_monitor.adapters.report_page import render
