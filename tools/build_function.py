@@ -185,6 +185,14 @@ def modules_of(handler: str) -> set[Path]:
     return found
 
 
+def files_of(handler: str) -> set[Path]:
+    """The handler's modules, and the files beside the code of their packages, such as a page's template."""
+    modules = modules_of(handler)
+    folders = {module.parent for module in modules if module.name == "__init__.py"}
+    data = {path for folder in folders for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}
+    return modules | data
+
+
 def _imported_by(module: ast.Module) -> Iterator[str]:
     """The names that a module may import; a name imported from a package may be a module."""
     for node in ast.walk(module):
@@ -233,7 +241,7 @@ def main() -> None:
     function = FUNCTIONS[options.function]
     install(options.into, ROOT / function.requirements, options.python, options.platform)
     prune(options.into, function)
-    for source in modules_of(function.handler):
+    for source in files_of(function.handler):
         target = options.into / source.relative_to(CODE.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
