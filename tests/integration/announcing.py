@@ -92,7 +92,7 @@ class World:
     platform: Platform
     api_url: str
     aws: AwsProxy
-    s3: Any
+    client: Callable[[str], Any]
     announced: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from local.aws_proxy import aws_proxy
-from local.emulator import REGION, emulator
+from local.emulator import REGION, Emulator, emulator
 from local.export_jobs import AT_ONCE
 from local.simulated_api import serve
 from local.simulated_platform import Platform
@@ -45,19 +45,18 @@ def run(stack: Stack, tmp_path: Path) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[str]:
+def aws() -> Iterator[Emulator]:
     """AWS without the stack."""
     with emulator() as account:
-        yield account.endpoint_url
+        yield account
 
 
 @pytest.fixture
-def world(aws: str) -> Iterator[World]:
+def world(aws: Emulator) -> Iterator[World]:
     platform = Platform(TOKEN)
     platform.add_volume(VOLUME, bucket="bucket")
-    s3 = boto3.client("s3", REGION, endpoint_url=aws, aws_access_key_id="x", aws_secret_access_key="x")
-    with aws_proxy(aws) as proxy, serve(platform) as api_url:
-        yield World(platform, api_url, proxy, s3)
+    with aws_proxy(aws.endpoint_url) as proxy, serve(platform) as api_url:
+        yield World(platform, api_url, proxy, aws.client)
 
 
 @pytest.fixture
