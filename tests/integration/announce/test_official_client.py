@@ -1,5 +1,6 @@
 """Exports of a folder, a list or a task, started in bulk and announced as a group."""
 
+import fcntl
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,25 @@ def test_a_journal_whose_last_line_was_cut_off_is_read_without_it(
     assert started(world.platform, "") == ["0.vcf", *PATHS]
 
 
+def test_a_second_run_at_the_same_time_starts_nothing(
+    project: str, run_alone: Run, world: World, tmp_path: Path
+) -> None:
+    with (tmp_path / "exports.jsonl").open("a") as journal_of_another:
+        fcntl.flock(journal_of_another, fcntl.LOCK_EX)
+        done = run_alone(SCRIPT, f"{project}/results", VOLUME)
+    assert (done.returncode, "another run uses the journal" in done.stderr) == (1, True)
+    assert world.start_requests() == []
+
+
+def test_an_archived_file_that_looks_like_any_other_is_named_when_its_export_is_refused(
+    world: World, project: str, run_alone: Run
+) -> None:
+    world.platform.archive_file(f"{project}:a.vcf")
+    done = run_alone(SCRIPT, f"{project}/results", VOLUME)
+    assert (done.returncode, "a.vcf: This file cannot be exported. (code 9006)" in done.stderr) == (1, True)
+    assert started(world.platform, "") == PATHS[1:]
+
+
 def test_a_thousand_exports_take_ten_requests_to_start(world: World, run_alone: Run, tmp_path: Path) -> None:
     files = add_files(world.platform, "many", 1000)
     (tmp_path / "list").write_text("\n".join(files))
@@ -184,22 +204,26 @@ def test_a_list_with_an_unknown_file_starts_nothing(world: World, run_alone: Run
     assert world.start_requests() == []
 
 
-def test_all_outputs_of_a_task_are_exported_once(world: World, project: str, run_alone: Run) -> None:
+def test_all_outputs_of_a_task_are_exported_once(world: World, run_alone: Run) -> None:
     add_files(world.platform, "out", 5)
     file = [{"class": "File", "path": f"out-{n}"} for n in range(5)]
     outputs = {
         "bam": file[0] | {"name": "0.vcf", "secondaryFiles": [file[1]]},
         "nested": [[file[2]], [], None, [file[0]]],
         "record": {"calls": file[3], "score": 0.5},
-        "folder": {"class": "Directory", "path": f"{project}:sub"},
+        "folder": {"class": "Directory", "path": "folder"},
         "none": None,
         "text": "out-4",
     }
+    world.platform.add_folder("folder", name="sub", project="rfranklin/my-project")
+    world.platform.add_folder("inner", name="sub", project="rfranklin/my-project", parent="folder")
+    for file_id, parent in {"c": "folder", "e": "inner"}.items():
+        world.platform.add_file(file_id, name=file_id, size=9, project="rfranklin/my-project", parent=parent)
     world.platform.add_task(TASK, outputs=outputs)
     done = run_alone(SCRIPT, "--task", TASK, VOLUME)
     assert done.returncode == 0
     files = [f"{n}.vcf" for n in range(4)]
-    assert started(world.platform, "") == [*files, "sub/c.vcf", "sub/d.vcf", "sub/sub/e.vcf"]
+    assert started(world.platform, "") == [*files, "sub/c", "sub/sub/e"]
 
 
 @pytest.mark.parametrize(("fields", "says"), [({"status": "RUNNING"}, "is RUNNING"), ({"batch": True}, "is a batch")])
