@@ -10,22 +10,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from bulk_start import PER_REQUEST, Export
+from export_sources import details
+from journal import Export
 from sevenbridges.errors import SbgError
 from sevenbridges.models.compound.error import Error
 
 PUBLIC_OWNER = "admin"  # of the projects with the platform's public files
-
-
-def details(api: Any, file_ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Each file, or the API's error, with its id; 100 with each request."""
-    for first in range(0, len(file_ids), PER_REQUEST):
-        hundred = file_ids[first : first + PER_REQUEST]
-        answer = api.files.bulk_get(hundred)
-        files = {one.resource.id: one.resource for one in answer if one.resource is not None}
-        errors = iter([one.error for one in answer if one.error is not None])
-        for file_id in hundred:
-            yield file_id, files[file_id] if file_id in files else next(errors)
 
 
 def taken_twice(exports: Iterable[Export]) -> list[str]:

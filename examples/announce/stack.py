@@ -41,6 +41,7 @@ def output(stack: str, name: str) -> str:
 
 def read_report(address: str) -> list[dict[str, str]]:
     """The rows of a group's report, a file or an s3:// address, by the names of its columns. Raises StackError."""
+    csv.field_size_limit(2**24)  # the default is less than a long error message
     try:
         content = _object(address) if address.startswith("s3://") else Path(address).read_bytes()
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
