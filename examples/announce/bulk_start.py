@@ -10,11 +10,10 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from journal import Export, Journal, place
+from journal import PER_REQUEST, Export, Journal, place
 from sevenbridges.errors import SbgError
 from with_boto3 import announce, in_group
 
-PER_REQUEST = 100  # the API's limit
 CLOCK_SKEW = timedelta(minutes=5)
 SETTLE_SECONDS = 30
 _PASSING_STATUSES = (408, 429)

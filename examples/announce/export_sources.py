@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from journal import PER_REQUEST
 from sevenbridges.models.compound.error import Error
 
-PER_REQUEST = 100  # the API's limit for a bulk call
 Files = Iterator[tuple[str, str]]  # each file's id, and its path below --to
 
 

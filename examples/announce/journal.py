@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 Export = dict[str, Any]
+PER_REQUEST = 100  # the API's limit for a bulk call
 
 
 def place(export: Export) -> tuple[str, str, str]:

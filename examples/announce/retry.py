@@ -25,8 +25,8 @@ from typing import Any
 
 import boto3
 import sevenbridges
-from bulk_start import PER_REQUEST, SETTLE_SECONDS, conclude, find_unanswered, start
-from journal import Export, Journal, identity, place
+from bulk_start import SETTLE_SECONDS, conclude, find_unanswered, start
+from journal import PER_REQUEST, Export, Journal, identity, place
 from retry_advice import DESTINATION_EXISTS, NAME_EXISTS, Allowed, why_not
 from sevenbridges.errors import SbgError
 from sevenbridges.http.error_handlers import rate_limit_sleeper
