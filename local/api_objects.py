@@ -1,6 +1,7 @@
-"""Volumes and files as the API shows them, in the shape of the vendor's examples.
+"""Volumes, files and tasks as the API shows them, in the shape of the vendor's examples.
 
-Sources: https://docs.cancergenomicscloud.org/docs/get-details-of-a-volume-v2 and …/docs/get-file-details
+Sources: https://docs.cancergenomicscloud.org/docs/get-details-of-a-volume-v2, …/docs/get-file-details and
+ …/docs/get-task-details; the official client shows what a task's outputs look like (`models/compound/tasks`).
 """
 
 from collections.abc import Mapping
@@ -41,5 +42,19 @@ def project_file(file_id: str, name: str, size: int, project: str, changes: Mapp
         "origin": {},
         "tags": [],
         "metadata": {},
+    }
+    return {**body, **changes}
+
+
+def finished_task(task_id: str, outputs: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A COMPLETED task; `changes` override its fields."""
+    body: dict[str, Any] = {
+        "id": task_id,
+        "name": task_id,
+        "project": "rfranklin/my-project",
+        "status": "COMPLETED",
+        "batch": False,
+        "inputs": {},
+        "outputs": dict(outputs),
     }
     return {**body, **changes}

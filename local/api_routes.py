@@ -139,9 +139,20 @@ def _volume(call: Call, name: str) -> Reply:
     return json_reply(200, {"href": call.href(f"/storage/volumes/{name}"), **call.platform.volume(name)})
 
 
+def _copy_only(call: Call) -> bool:
+    return call.query.get("copy_only", [""])[0].lower() == "true"
+
+
 def _started(call: Call) -> Reply:
-    copy_only = call.query.get("copy_only", [""])[0].lower() == "true"
-    return json_reply(200, _show_export(call, call.platform.start(call.request.body, copy_only=copy_only).id))
+    return json_reply(200, _start_one(call, call.request.body))
+
+
+def _start_one(call: Call, submission: Any) -> dict[str, Any]:
+    return _show_export(call, call.platform.start(submission, copy_only=_copy_only(call)).id)
+
+
+def _task(call: Call, task_id: str) -> Reply:
+    return json_reply(200, {"href": call.href(f"/tasks/{task_id}"), **call.platform.task(task_id)})
 
 
 def _exports(call: Call) -> Reply:
@@ -155,7 +166,9 @@ def _files(call: Call) -> Reply:
     if (project is None) == (parent is None):
         raise ApiError(400, 90000, "Either project or parent is needed.")
     found = call.platform.files_in(project, parent)
-    return _page(call, found, lambda file_id: _show_file(call, file_id), ("href", "id", "name", "project"))
+    return _page(
+        call, found, lambda file_id: _show_file(call, file_id), ("href", "id", "name", "project", "parent", "type")
+    )
 
 
 def _page(call: Call, found: Sequence[Found], show: Callable[[Found], dict[str, Any]], brief: Sequence[str]) -> Reply:
@@ -208,8 +221,10 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", r"/storage/exports", _exports),
     ("POST", r"/storage/exports", _started),
     ("GET", r"/storage/exports/([^/]+)", _export),
+    ("POST", r"/bulk/storage/exports/create", _bulk("items", _start_one)),
     ("POST", r"/bulk/storage/exports/get", _bulk("export_ids", _show_export)),
     ("GET", r"/storage/volumes/([^/]+/[^/]+)", _volume),
+    ("GET", r"/tasks/([^/]+)", _task),
     ("GET", r"/files", _files),
     ("GET", r"/files/([^/]+)", _file),
     ("POST", r"/bulk/files/get", _bulk("file_ids", _show_file)),

@@ -79,7 +79,9 @@ def deploy(
         is_schedule = "ScheduleExpression" in resources[logical_id].get("Properties", {})
         if is_schedule or resource_type in _CREATE or resource_type == "AWS::Lambda::EventSourceMapping":
             del resources[logical_id]
-    outputs, physical_ids = _create_stack(emulator, stack_name, translated)
+    # Nothing refers to the parameters any more; a stack shows them to those who ask.
+    translated["Parameters"] = {name: {"Type": "String"} for name in parameters}
+    outputs, physical_ids = _create_stack(emulator, stack_name, translated, parameters)
     properties = {logical_id: json.loads(outputs.pop(_PROPERTIES_OUTPUT + logical_id)) for logical_id in types}
 
     for logical_id, resource_type in types.items():
@@ -126,7 +128,9 @@ def _upload_code(emulator: Emulator) -> None:
     s3.put_object(Bucket=_CODE_BUCKET, Key=_CODE_KEY, Body=code.getvalue())
 
 
-def _create_stack(emulator: Emulator, name: str, template: Properties) -> tuple[dict[str, str], dict[str, str]]:
+def _create_stack(
+    emulator: Emulator, name: str, template: Properties, parameters: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Outputs and physical ids of a new stack."""
     emulator.client("s3").put_object(Bucket=_CODE_BUCKET, Key="template.json", Body=json.dumps(template))
     cloudformation = emulator.client("cloudformation")
@@ -134,6 +138,7 @@ def _create_stack(emulator: Emulator, name: str, template: Properties) -> tuple[
     cloudformation.create_stack(
         StackName=name,
         TemplateURL=f"https://{_CODE_BUCKET}.s3.amazonaws.com/template.json",
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]

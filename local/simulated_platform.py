@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from local.api_objects import project_file, s3_volume
+from local.api_objects import finished_task, project_file, s3_volume
 from local.export_jobs import IN_A_FEW_SECONDS, Job, Steps, error_body
 from local.faults import Fault, FaultFor, FaultPlan, Match
 from local.rate_window import RateWindow
@@ -78,6 +78,8 @@ class Platform:
         self._undelivered: set[str] = set()
         self._volumes: dict[str, dict[str, Any]] = {}
         self._files: dict[str, dict[str, Any]] = {}
+        self._archived: set[str] = set()
+        self._tasks: dict[str, dict[str, Any]] = {}
         self._log: list[LoggedRequest] = []
 
     def add_volume(self, name: str, *, bucket: str, prefix: str = "", **fields: Any) -> None:
@@ -98,6 +100,16 @@ class Platform:
         with self.lock:
             self._files[folder_id] = {"id": folder_id, "name": name, "project": project, "type": "folder", **fields}
 
+    def archive_file(self, file_id: str) -> None:
+        """Archive a file: it looks as before and cannot be exported. No source says how the API shows the archive."""
+        with self.lock:
+            self._archived.add(file_id)
+
+    def add_task(self, task_id: str, *, outputs: Mapping[str, Any], **fields: Any) -> None:
+        """A COMPLETED task; files in its outputs are objects with their id as `path`; `fields` override its fields."""
+        with self.lock:
+            self._tasks[task_id] = finished_task(task_id, outputs, fields)
+
     def add_job(self, job: Job, *, age_seconds: float = 0) -> Job:
         """Add a job whose script began `age_seconds` ago; a job with the same id is replaced and delivered again."""
         with self.lock:
@@ -113,6 +125,10 @@ class Platform:
     def file(self, file_id: str) -> dict[str, Any]:
         with self.lock:
             return _found(self._files, file_id, ApiError(404, 5002, "File not found."))
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        with self.lock:
+            return _found(self._tasks, task_id, ApiError(404, 90003, "Task not found."))
 
     def files_in(self, project: str | None, parent: str | None) -> list[str]:
         """The ids of files and folders directly in a folder or project, by name."""
@@ -164,7 +180,8 @@ class Platform:
     def start(self, submission: Mapping[str, Any], *, copy_only: bool) -> Job:
         """Start a job as `submission`, the body of a start call, describes; it then follows `default_steps`.
 
-        Raises `ApiError` for an invalid body, an unknown file or volume, and a file that cannot be exported.
+        Raises `ApiError` for an invalid body, an unknown file or volume, a volume that cannot be written to, and a file
+        that cannot be exported.
         """
         try:
             file_id, destination = submission["source"]["file"], submission["destination"]
@@ -176,10 +193,8 @@ class Platform:
             raise ApiError(400, 90000, "source.file, destination.volume and .location are strings.")
         with self.lock:
             volume = self.volume(volume_name)
-            if file_id not in self._files:
-                raise ApiError(404, 9009, "File not found.")
-            if self._files[file_id].get("storage", {}).get("type") != "PLATFORM":
-                raise ApiError(403, 9006, "This file cannot be exported.")
+            self._check_destination(volume, location)
+            self._check_source(file_id)
             job = Job(
                 id="".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(32)),
                 file=file_id,
@@ -205,6 +220,23 @@ class Platform:
         """All requests so far, in order of arrival."""
         with self.lock:
             return tuple(self._log)
+
+    def _check_destination(self, volume: Mapping[str, Any], location: str) -> None:
+        if not volume["active"]:
+            raise ApiError(409, 9069, "The volume is inactive.")
+        if volume["access_mode"] != "RW":
+            raise ApiError(403, 9026, "The volume is read-only.")
+        if location.endswith("/"):
+            raise ApiError(400, 9072, "The location ends with a slash.")
+
+    def _check_source(self, file_id: str) -> None:
+        if file_id not in self._files:
+            raise ApiError(404, 9009, "File not found.")
+        file = self._files[file_id]
+        # A folder has no storage; a file of a public dataset names that as its origin.
+        on_platform = file.get("storage", {}).get("type") == "PLATFORM"
+        if not on_platform or file["origin"].get("dataset") or file_id in self._archived:
+            raise ApiError(403, 9006, "This file cannot be exported.")
 
     def _move_file(self, job: Job) -> None:
         # A move leaves an alias of the new object in the project, which cannot be exported again.

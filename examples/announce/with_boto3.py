@@ -11,7 +11,8 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import boto3
@@ -19,25 +20,33 @@ import boto3
 SOURCE = "cgc.exports"  # the stack's StartEventSource
 MAX_GROUP_SIZE = 10_000
 ATTEMPTS = 5
+Details = Sequence[Mapping[str, Any]]
 
 
-def announce(events: Any, details: Sequence[Mapping[str, Any]], bus: str = "default") -> list[str]:
-    """Put a start event on the bus for each detail, ten at a time. Returns the export ids of those that failed.
+def announce(events: Any, details: Details, bus: str = "default") -> list[str]:
+    """Put a start event on the bus for each detail. Returns the export ids of those that failed.
 
-    `events` is a boto3 client. EventBridge can reject some entries of a request; those are sent again. An entry that
-    arrives twice does no harm.
+    `events` is a boto3 client. An entry that arrives twice does no harm.
+    """
+    return send_in_tens(partial(_refused, events, bus), details)
+
+
+def send_in_tens(send: Callable[[Details], Details], details: Details) -> list[str]:
+    """Send start events, ten at a time. Returns the export ids of those that failed.
+
+    AWS can reject some entries of a request; `send` returns those, and they are sent again.
     """
     waiting = list(details)
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(2 ** (attempt - 2))
-        waiting = [one for i in range(0, len(waiting), 10) for one in _refused(events, waiting[i : i + 10], bus)]
+        waiting = [one for i in range(0, len(waiting), 10) for one in send(waiting[i : i + 10])]
         if not waiting:
             break
     return [detail["export_id"] for detail in waiting]
 
 
-def _refused(events: Any, ten: Sequence[Mapping[str, Any]], bus: str) -> list[Mapping[str, Any]]:
+def _refused(events: Any, bus: str, ten: Details) -> Details:
     entry = {"EventBusName": bus, "Source": SOURCE, "DetailType": "Export Started"}
     answer = events.put_events(Entries=[{**entry, "Detail": json.dumps(detail)} for detail in ten])
     # Results are in the order of the entries. boto3 does not raise if FailedEntryCount is above 0.

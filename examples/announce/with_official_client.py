@@ -1,125 +1,88 @@
-"""Export every file in a folder of a project and its sub-folders, and announce the exports as one group.
+"""Export files of a project in bulk, and announce the exports as one group.
 
     python with_official_client.py rfranklin/my-project/results rfranklin/output --to 2026/run-42
+    python with_official_client.py --list files.txt rfranklin/output
+    python with_official_client.py --task 5e1b6e4c-… rfranklin/output
 
-Each started export is written to a journal immediately. All are announced after the last one was started, because the
-announcement needs the group's size. So after a crash, or if the API rejected some files, run the same command again: it
-announces the journal's exports that were not announced yet, and starts none of them twice.
+The first exports every file in a folder and its sub-folders, the second those of a list (each line is a file's id, or
+its id, a tab and its location), and the third all output files of a task.
+
+What is started is written to a journal. All are announced after the last one was started, because the announcement
+needs the group's size. So after a crash, or if the API rejected some files, run the same command again: it announces
+the journal's exports that were not announced yet, and starts none of them twice.
 
 The platform is the one of SB_API_ENDPOINT and SB_AUTH_TOKEN, or of the profile `default` in
 ~/.sevenbridges/credentials if those are not set.
 """
 
 import argparse
-import json
-import os
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import sevenbridges
+from bulk_start import SETTLE_SECONDS, conclude, find_unanswered, start
+from export_check import problems_of_files, problems_of_volume, taken_twice
+from export_sources import files_in, files_of_list, files_of_task
+from journal import Export, Journal, identity
 from sevenbridges.errors import SbgError
 from sevenbridges.http.error_handlers import rate_limit_sleeper
-from with_boto3 import MAX_GROUP_SIZE, announce, checked_id, in_group
+from stack import StackError, described
+from with_boto3 import MAX_GROUP_SIZE, checked_id
 
 
-class Journal:
-    """A file of JSON lines: the started exports, the group they were announced as, and whether that succeeded.
-
-    `started` has the file, volume and location of every started export. `waiting` has the exports that are not yet
-    announced, and `group` is the group's id if their announcement was interrupted.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.started: set[tuple[str, str, str]] = set()
-        self.groups: set[str] = set()
-        self.waiting: list[dict[str, Any]] = []
-        self.group: str | None = None
-        for line in path.read_text().splitlines() if path.exists() else []:
-            self._take(json.loads(line))
-
-    def add(self, **entry: str) -> None:
-        """Write an entry; it is on disk when this returns."""
-        with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._take(entry)
-
-    def _take(self, entry: dict[str, str]) -> None:
-        match entry:
-            case {"export_id": _}:
-                self.started.add((entry["file"], entry["volume"], entry["location"]))
-                self.waiting.append(entry)
-            case {"announcing": group}:
-                self.groups.add(group)
-                self.group = group
-            case {"announced": _}:
-                self.waiting, self.group = [], None
+def wanted_exports(api: Any, options: argparse.Namespace) -> list[Export]:
+    """The exports that the command asks for. Exits and names each destination that is taken twice."""
+    if options.list:
+        files = files_of_list(api, options.list)
+    elif options.task:
+        files = files_of_task(api, options.task)
+    else:
+        owner, name, folder = [*options.source.strip("/").split("/", 2), "", ""][:3]
+        files = files_in(api, f"{owner}/{name}", folder)
+    prefix = "".join(f"{part}/" for part in options.to.split("/") if part)
+    exports = [{"file": file_id, "volume": options.volume, "location": prefix + path} for file_id, path in files]
+    _stop_if(taken_twice(exports))
+    return exports
 
 
-def files_in(api: Any, project: str, folder: str) -> Iterator[tuple[str, Any]]:
-    """Every file below a folder of a project (an empty name is its top level), with its path relative to the folder."""
-    where = {"project": project}
-    for name in filter(None, folder.split("/")):
-        found = [one for one in _listed(api, where) if one.is_folder() and one.name == name]
-        if not found:
-            sys.exit(f"There is no folder {name} in the path {project}/{folder}.")
-        where = {"parent": found[0].id}
-    yield from _below(api, where, "")
+def check(api: Any, exports: list[Export], options: argparse.Namespace) -> None:
+    """Exit with 1 and a list if something cannot be exported."""
+    buckets = options.buckets
+    if options.stack:
+        buckets = described(options.stack)[0].get("ExportBuckets", "").split(",")
+    _stop_if([*problems_of_volume(api, options.volume, buckets), *problems_of_files(api, exports)])
+    print(f"Nothing is known against exporting these {len(exports)} files.")
 
 
-def _below(api: Any, where: dict[str, str], path: str) -> Iterator[tuple[str, Any]]:
-    for one in _listed(api, where):
-        if one.is_folder():
-            yield from _below(api, {"parent": one.id}, f"{path}{one.name}/")
-        else:
-            yield path + one.name, one
-
-
-def _listed(api: Any, where: dict[str, str]) -> Iterator[Any]:
-    return api.files.query(**where, limit=100).all()  # type: ignore[no-any-return]
-
-
-def start(api: Any, journal: Journal, wanted: list[tuple[Any, str]], options: argparse.Namespace) -> int:
-    """Start an export of each file to its location. Prints those that the API rejects, and returns how many."""
-    refused = 0
-    for file, location in wanted:
-        try:
-            export = api.exports.submit_export(file, options.volume, location, copy_only=not options.move)
-        except SbgError as error:
-            refused += 1
-            print(f"not started: {location}: {error} (code {error.code})", file=sys.stderr)
-        else:
-            journal.add(export_id=export.id, file=file.id, volume=options.volume, location=location)
-            print(f"started {export.id}  {location}")
-    return refused
-
-
-def conclude(events: Any, journal: Journal, group: str, bus: str) -> None:
-    """Announce the waiting exports as a group. Exits with 1 if EventBridge rejects some of them."""
-    if journal.group is None:
-        journal.add(announcing=group)
-    details = in_group([{"export_id": one["export_id"]} for one in journal.waiting], group)
-    if missed := announce(events, details, bus):
-        sys.exit(f"Not announced, run this again: {' '.join(missed)}")
-    journal.add(announced=group)
-    print(f"Announced {len(details)} exports as the group {group}.")
+def _stop_if(problems: list[str]) -> None:
+    if problems:
+        sys.exit("\n".join([*[f"cannot be exported: {one}" for one in problems], "Nothing was started."]))
 
 
 def arguments() -> argparse.Namespace:
     """The command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="owner/project, or owner/project/folder")
+    parser.add_argument("source", nargs="?", help="owner/project, or owner/project/folder")
     parser.add_argument("volume", help="owner/volume")
+    parser.add_argument("--list", type=Path, metavar="FILE", help="export these files: lines of id, or id<TAB>location")
+    parser.add_argument("--task", metavar="ID", help="export the output files of this task")
     parser.add_argument("--to", default="", metavar="PREFIX", help="folder on the volume (default: its top level)")
     parser.add_argument("--move", action="store_true", help="let the platform remove its own copy of each file")
     parser.add_argument("--dry-run", action="store_true", help="show what would be started, and start nothing")
+    parser.add_argument("--check", action="store_true", help="name what cannot be exported, and start nothing")
+    parser.add_argument("--stack", help="with --check: the stack whose ExportBuckets must have the volume's bucket")
+    parser.add_argument("--buckets", type=lambda text: text.split(","), help="the same, for a stack you cannot read")
     parser.add_argument("--journal", type=Path, default=Path("exports.jsonl"), help="default: %(default)s")
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=SETTLE_SECONDS,
+        metavar="SECONDS",
+        help="how old an unanswered request must be before its exports are looked for (default: %(default)s)",
+    )
     parser.add_argument(
         "--group",
         type=checked_id,
@@ -127,34 +90,41 @@ def arguments() -> argparse.Namespace:
         help="the group's id, a new one for each run (default: from the current time)",
     )
     parser.add_argument("--bus", default="default", help="the stack's EventBusName (default: %(default)s)")
-    return parser.parse_args()
+    options = parser.parse_intermixed_args()
+    if sum(map(bool, (options.source, options.list, options.task))) != 1:
+        parser.error("one source is needed: a project's folder, --list or --task")
+    return options
 
 
 def main() -> None:
     """Start and announce the exports. Exits with 1 if that was not possible for all of them."""
     options = arguments()
     api = sevenbridges.Api(timeout=60, error_handlers=[rate_limit_sleeper])
-    events, journal = boto3.client("events"), Journal(options.journal)
-    if journal.group and not options.dry_run:
-        conclude(events, journal, journal.group, options.bus)
-    owner, name, folder = [*options.source.strip("/").split("/", 2), "", ""][:3]
-    prefix = "".join(f"{part}/" for part in options.to.split("/") if part)
-    found = [(file, prefix + path) for path, file in files_in(api, f"{owner}/{name}", folder)]
-    wanted = [(file, at) for file, at in found if (file.id, options.volume, at) not in journal.started]
+    only_looks = options.dry_run or options.check
+    journal, events = Journal(options.journal, writes=not only_looks), boto3.client("events")
+    if not only_looks:
+        find_unanswered(api, journal, options.settle)
+        if journal.group:
+            conclude(events, journal, journal.group, options.bus)
+    wanted = [one for one in wanted_exports(api, options) if identity(one) not in journal.started]
+    if options.check:
+        check(api, wanted, options)
     if options.dry_run:
-        print(*[f"would start  {location}" for _, location in wanted], sep="\n")
+        print(*[f"would start  {one['location']}" for one in wanted], sep="\n")
+    if only_looks:
         return
     if wanted and options.group in journal.groups:
         sys.exit(f"{options.group} was already announced: use another --group for the remaining {len(wanted)} exports.")
     if len(wanted) + len(journal.waiting) > MAX_GROUP_SIZE:
-        sys.exit(
-            f"Nothing was started: a group has at most {MAX_GROUP_SIZE} exports. Export its sub-folders one by one."
-        )
-    refused = start(api, journal, wanted, options)
+        sys.exit(f"Nothing was started: a group has at most {MAX_GROUP_SIZE} exports. Export its parts one by one.")
+    rejected = start(api, journal, wanted, copy_only=not options.move)
     if journal.waiting:
         conclude(events, journal, options.group, options.bus)
-    sys.exit(1 if refused else 0)
+    sys.exit(1 if rejected else 0)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (StackError, SbgError) as error:
+        sys.exit(f"Stopped: {error}.")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import sevenbridges
-from sevenbridges.errors import Forbidden, NotFound, Unauthorized
+from sevenbridges.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from sevenbridges.http.error_handlers import rate_limit_sleeper
 
 from local.export_jobs import AT_ONCE, IN_A_FEW_SECONDS, NEVER, Job, documented_completed, documented_failed
@@ -148,6 +148,58 @@ class TestOfficialClient:
         assert (unknown.valid, unknown.error.code) == (False, 9008)
         assert served.platform.requests[-1].ids == (COMPLETED, "unknown", FAILED)
 
+    @pytest.mark.parametrize("copy_only", [True, False])
+    def test_bulk_submit_starts_what_it_can_in_one_request(self, served: Served, copy_only: bool) -> None:
+        wanted = [{"file": file, "volume": VOLUME, "location": f"{file}.vcf"} for file in (FILE, "unknown")]
+        wanted[0] |= {"properties": {"aws_canned_acl": "private"}, "overwrite": True}
+        started, refused = served.api.exports.bulk_submit(wanted, copy_only=copy_only)
+        assert (started.resource.source.id, started.resource.destination.location) == (FILE, f"{FILE}.vcf")
+        assert (started.resource.state, started.resource.overwrite) == ("PENDING", True)
+        assert (refused.valid, refused.error.code) == (False, 9009)
+        job = served.platform.job(started.resource.id)
+        assert (job.copy_only, job.properties["aws_canned_acl"]) == (copy_only, "private")
+        assert [one.path for one in served.platform.requests] == ["/bulk/storage/exports/create"]
+
+    @pytest.mark.parametrize(
+        ("volume", "code"), [({"access_mode": "RO"}, 9026), ({"active": False}, 9069), ({"bucket": "b"}, 9072)]
+    )
+    def test_export_to_a_place_that_cannot_be_written_to_is_refused(
+        self, served: Served, volume: dict[str, Any], code: int
+    ) -> None:
+        served.platform.add_volume("rfranklin/other", **{"bucket": "b", **volume})
+        [refused] = served.api.exports.bulk_submit([{"file": FILE, "volume": "rfranklin/other", "location": "a/"}])
+        assert refused.error.code == code
+
+    def test_export_of_what_the_platform_does_not_store_itself_is_refused(self, served: Served) -> None:
+        platform, project = served.platform, "rfranklin/my-project"
+        platform.add_folder("folder", name="folder", project=project)
+        platform.add_file("public", name="p", size=1, project=project, origin={"dataset": "tcga"})
+        platform.add_file("imported", name="i", size=1, project=project, storage={"type": "VOLUME"})
+        platform.add_file("archived", name="a", size=1, project=project)
+        platform.archive_file("archived")
+        names = ["folder", "public", "imported", "archived"]
+        wanted = [{"file": name, "volume": VOLUME, "location": name} for name in names]
+        assert [one.error.code for one in served.api.exports.bulk_submit(wanted)] == [9006] * 4
+
+    def test_outputs_of_a_task_are_shown_as_files_of_any_depth(self, served: Served) -> None:
+        task_id = "123a1a1a-12a1-1234-a123-1234567a1a12"
+        file = {"class": "File", "path": FILE, "name": "output.vcf"}
+        folder = {"class": "Directory", "path": "folder"}
+        served.platform.add_task(task_id, outputs={"one": file, "many": [[file], folder], "none": None})
+        task = served.api.tasks.get(task_id)
+        assert (task.status, task.batch, task.outputs["none"]) == ("COMPLETED", False, None)
+        assert (task.outputs["one"].id, task.outputs["one"].name) == (FILE, "output.vcf")
+        [[inner], directory] = task.outputs["many"]
+        assert (inner.id, directory.id, directory.is_folder()) == (FILE, "folder", True)
+        with pytest.raises(NotFound):
+            served.api.tasks.get(task_id.replace("123", "321"))
+
+    def test_listed_files_say_whether_they_are_folders(self, served: Served) -> None:
+        served.platform.add_folder("folder", name="a", project="rfranklin/my-project")
+        listed = served.api.files.query(project="rfranklin/my-project")
+        assert [(one.id, one.is_folder()) for one in listed] == [("folder", True), (FILE, False)]
+        assert len(served.platform.requests) == 1
+
     def test_files_are_read_singly_and_in_bulk(self, served: Served) -> None:
         assert served.api.files.get(FILE).size == 1234
         found, unknown = served.api.files.bulk_get([FILE, "unknown"])
@@ -229,6 +281,12 @@ class TestLimits:
         assert len(served.bulk(*["x"] * 100).json()["items"]) == 100
         refused = served.bulk(*["x"] * 101)
         assert (refused.status_code, refused.json()["code"]) == (400, 90000)
+
+    def test_bulk_start_of_more_than_100_is_refused_with_a_code_and_starts_nothing(self, served: Served) -> None:
+        with pytest.raises(BadRequest) as refused:
+            served.api.exports.bulk_submit([{"file": FILE, "volume": VOLUME, "location": f"{n}"} for n in range(101)])
+        assert refused.value.code == 90000
+        assert len(served.platform.jobs()) == 2
 
     def test_page_of_more_than_100_is_refused(self, served: Served) -> None:
         assert served.get("/storage/exports?limit=100").status_code == 200
