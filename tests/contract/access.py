@@ -48,7 +48,7 @@ _OTHERS = {
 class Call:
     """Somebody's action on a resource, which is a logical id or an ARN.
 
-    `who` is a role's logical id, one of `_OTHERS`, or a service that acts for the resource `source`. `context` holds
+    A resource in a bucket is the bucket's logical id, a slash and a key. `who` is a role's logical id, one of `_OTHERS`, or a service that acts for the resource `source`. `context` holds
     further condition keys.
     """
 
@@ -138,4 +138,5 @@ class Policies:
         }
 
     def _arn(self, resource: str) -> str:
-        return resource if resource.startswith("arn:") else self.arns[resource]
+        name, slash, key = resource.partition("/")
+        return resource if resource.startswith("arn:") else f"{self.arns[name]}{slash}{key}"

@@ -59,6 +59,7 @@ ALLOWED = [
     Call(ROLE, "s3:GetObject", OBJECT),
     Call(ROLE, "s3:ListBucket", BUCKET),
     Call(ROLE, "sns:Publish", "ExportEventsTopic"),
+    Call(ROLE, "s3:PutObject", "ReportBucket/groups/run-42/report.csv"),
     decrypting(ROLE, "s3"),
     decrypting(ROLE, "secretsmanager"),
     # The worker reads content.
@@ -129,6 +130,17 @@ DENIED = [
     *(Call(role, action, OBJECT) for role in (ROLE, WORKER) for action in CHANGES_OF_OBJECTS),
     *(Call(role, action, BUCKET) for role in (ROLE, WORKER) for action in CHANGES_OF_BUCKETS),
     *(Call(role, "s3:GetObject", "arn:aws:s3:::another-bucket/S1/output.bam") for role in (ROLE, WORKER)),
+    # Reports are written below groups/, and never read or deleted.
+    Call(ROLE, "s3:PutObject", "ReportBucket/report.csv"),
+    *(
+        Call(ROLE, action, "ReportBucket/groups/run-42/report.csv")
+        for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectAcl")
+    ),
+    *(Call(ROLE, action, "ReportBucket") for action in ("s3:ListBucket", *CHANGES_OF_BUCKETS)),
+    *(
+        Call(WORKER, action, "ReportBucket/groups/run-42/report.csv")
+        for action in ("s3:GetObject", *CHANGES_OF_OBJECTS)
+    ),
     Call(ROLE, "secretsmanager:GetSecretValue", OTHER_SECRET),
     Call(ROLE, "secretsmanager:PutSecretValue", SECRET),
     *(Call(ROLE, action, queue) for action in READ for queue in QUEUES[1:]),
