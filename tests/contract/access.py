@@ -48,8 +48,8 @@ _OTHERS = {
 class Call:
     """Somebody's action on a resource, which is a logical id or an ARN.
 
-    A resource in a bucket is the bucket's logical id, a slash and a key. `who` is a role's logical id, one of `_OTHERS`, or a service that acts for the resource `source`. `context` holds
-    further condition keys.
+    A resource in a bucket is the bucket's logical id, a slash and a key. `who` is a role's logical id, one of
+    `_OTHERS`, or a service that acts for the resource `source`. `context` holds further condition keys.
     """
 
     who: str
