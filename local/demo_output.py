@@ -124,6 +124,8 @@ def show_files(seconds: float) -> None:
     for path, what in (
         ("events/", "every event, the group's too"),
         ("emails/", "the e-mail for each"),
+        ("report.html", "the group's report: open it in a browser"),
+        ("report.csv", "the same for programs"),
         ("dead-letters.json", "the dead-letter queue"),
         ("log.jsonl", "what the functions logged"),
     ):

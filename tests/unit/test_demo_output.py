@@ -13,7 +13,14 @@ from local.stack import DeadLetter
 
 INVALID = DeadLetter(body=json.dumps({"export_id": INVALID_ID}), error="export_id: invalid", attributes={})
 IDS = [export.event_id for export in exports()] + [f"{GROUP}:concluded"]
-GOOD = Results([{"id": name} for name in IDS], [(name, "subject", "text") for name in IDS], [INVALID], [])
+ROWS = "\r\n".join(["export_id", *sorted(export.job.id for export in exports() if export.group)])
+GOOD = Results(
+    [{"id": name} for name in IDS],
+    [(name, "subject", "text") for name in IDS],
+    [INVALID],
+    [],
+    {"report.csv": ROWS.encode(), "report.html": b""},
+)
 FIRST = IDS[0]
 
 
@@ -25,6 +32,10 @@ FIRST = IDS[0]
         ({"events": [*GOOD.events, {"id": "other:completed"}]}, "other:completed: 1 events instead of 0"),
         ({"mails": GOOD.mails[1:]}, f"{FIRST}: 0 e-mails instead of 1"),
         ({"dead_letters": []}, "the dead-letter queue does not hold the message with the invalid id alone"),
+        (
+            {"report": GOOD.report | {"report.csv": b"export_id\r\n"}},
+            f"the report does not have one row for each export of {GROUP}",
+        ),
         (
             {"dead_letters": [INVALID, replace(INVALID, body="{}")]},
             "the dead-letter queue does not hold the message with the invalid id alone",
