@@ -30,7 +30,7 @@ EVERY_PART_OF_CONSUMER: Mapping[str, str] = {
 # The consumers without code, by the names of their folders.
 EVERY_PART_WITHOUT_CODE: Mapping[str, Mapping[str, str]] = {
     "to-event-bus": EVERY_PART_OF_CONSUMER,
-    "to-chat": {**EVERY_PART_OF_CONSUMER, "ReportBucketName": "reports"},
+    "to-chat": EVERY_PART_OF_CONSUMER,
     "to-step-functions": EVERY_PART_OF_CONSUMER,
 }
 CODE_URI = "s3://deployment/function.zip"

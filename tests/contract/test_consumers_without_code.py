@@ -248,9 +248,7 @@ def start_event_pattern(source: str) -> str:
 
 def in_the_chat(event: Mapping[str, Any]) -> Any:
     """The notification about an event."""
-    template = template_of("to-chat", KINDS[event["type"]])
-    # CloudFormation puts the name of the bucket in, here or before.
-    return render(template.replace("${ReportBucketName}", "reports"), json.dumps(event))
+    return render(template_of("to-chat", KINDS[event["type"]]), json.dumps(event))
 
 
 @EVERY_EXAMPLE
