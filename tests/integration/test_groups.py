@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -378,6 +378,14 @@ class TestReport:
         assert calm.event_ids() == ["a:completed"]
         assert calm.report.counts["PublishFailures"] == 1
         assert "NoSuchBucket" in calm.report.logged("group_update_failed")[0]["cause"]
+        # It is tried again each minute, or the alarm of failures in each of three periods would not fire.
+        queue = Hiding(calm.watch.queue)
+        watcher = with_parts(calm.watch, queue=queue)
+        for waiting in (message, *group_messages(calm)):
+            calm.pass_time(61)
+            old = replace(waiting, sent_at=calm.now - 96 * HOUR)
+            assert watcher.process_batch([old], calm.invocation()) == [old.message_id]
+        assert queue.seconds == [pytest.approx(61)] * 2
         s3.create_bucket(Bucket="reports")
         calm.pass_time(61)
         assert calm.look(message) == []
@@ -433,6 +441,18 @@ class TestReport:
         calm.pass_time(61)
         calm.watch.groups.record_results(ends, calm.invocation())
         assert [event["data"]["report"]["rows"] for event in concluded(calm)] == [20]
+
+
+@dataclass
+class Hiding:
+    """A queue that keeps for how long messages are hidden."""
+
+    queue: Any
+    seconds: list[float] = field(default_factory=list)
+
+    def change_visibility(self, delays: Any) -> list[QueueMessage]:
+        self.seconds += [seconds for _, seconds in delays]
+        return list(self.queue.change_visibility(delays))
 
 
 @dataclass
