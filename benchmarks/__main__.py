@@ -9,7 +9,7 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import detection_lag, runner, sections, variants
+from benchmarks import detection_lag, report, runner, sections, variants
 from benchmarks.results import Section, replaced, table
 from benchmarks.stub_server import StubServer
 
@@ -52,6 +52,7 @@ def measure(exports: int, repetitions: int, watched: list[int]) -> list[Section]
         *sections.growth_sections(growth),
         *sections.lag_sections(detection_lag.rows()),
         *sections.rounds_sections(),
+        report.section(max(watched), repetitions),
     ]
 
 

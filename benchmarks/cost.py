@@ -37,6 +37,8 @@ PRICES = {
     SQS: (0.40, 1_000_000, "requests"),
     "EventBridge, start events": (1.00, 1_000_000, "events"),  # March 2026
     "S3, reads of objects": (0.40, 1_000_000, "GETs or HEADs"),
+    "S3, writes of reports": (5.00, 1_000_000, "PUTs"),
+    "S3, storage of reports": (0.023, 1, "a GB-month"),
     "DynamoDB, writes": (0.625, 1_000_000, "write units"),  # July 2025
     "DynamoDB, storage": (0.25, 1, "a GB-month"),
     "SNS, events": (0.50, 1_000_000, "publications of 64 KB"),  # June 2026
@@ -57,7 +59,10 @@ TASK_HOUR = 0.25 * 0.03238 + 0.5 * 0.00356 + 0.005  # vCPU and GB of Fargate on 
 # ---- Assumptions, listed on the page. Tests compare the bytes with real log lines and events.
 FAILED_SHARE, BAM_SHARE = 0.1, 0.45
 POLL_LINE_BYTES, METRICS_LINE_BYTES, PLATFORM_BYTES, LINE_OVERHEAD_BYTES = 700, 310, 450, 26
-EVENT_BYTES, ITEM_BYTES, ITEM_MONTHS = 3000, 500, 1.5
+EVENT_BYTES, ITEM_BYTES, ITEM_MONTHS = 3000, 900, 1.5
+# Every export belongs to a group of this size. Its row in both parts of the report, and the write units of an item with
+# it: a failed one has more than the 1 KB of a unit.
+GROUP_SIZE, REPORT_BYTES_OF_A_ROW, ROW_UNITS = 100, 1200, 1 + FAILED_SHARE
 
 
 @dataclass
@@ -110,8 +115,16 @@ def add_rounds(one: Month, times: float, kept: int, ended: int) -> None:
     # Ten messages are hidden, deleted or published at once.
     one.used[SQS] += times * (_tens(kept) + _tens(ended))
     one.used["SNS, events"] += times * _tens(ended)
-    # A claim and a record; a write in a transaction costs double.
-    one.used["DynamoDB, writes"] += times * 2 * ended * (1 if ended == 1 else 2)
+    one.used["DynamoDB, writes"] += times * _write_units(ended)
+
+
+def _write_units(ended: int) -> float:
+    """What a round with this number of ended exports writes. A write in a transaction costs double."""
+    if not ended:
+        return 0
+    claims_and_records = ended * (1 + ROW_UNITS) * (1 if ended == 1 else 2)
+    members_and_their_group = 2 * (ended * ROW_UNITS + 1)
+    return claims_and_records + members_and_their_group
 
 
 def add_pauses(one: Month, seconds: float) -> None:
@@ -129,10 +142,25 @@ def _add_exports(one: Month) -> None:
     one.used[SQS] += one.exports + 5 * MONTH_SECONDS / 20
     one.used["EventBridge, start events"] += one.exports
     one.used["S3, reads of objects"] += one.exports * (1 - FAILED_SHARE + 2 * BAM_SHARE)
-    one.used["DynamoDB, storage"] += one.exports * ITEM_BYTES / 1e9 * ITEM_MONTHS
+    # Of the export, and of a member of its group.
+    one.used["DynamoDB, storage"] += one.exports * 2 * ITEM_BYTES / 1e9 * ITEM_MONTHS
+    _add_groups(one)
     # SNS uses a data key for five minutes: one request creates it, one reads it.
     one.used["KMS, for the topic"] += 2 * _occupied(one.exports, FIVE_MINUTES)
     one.used["Secrets Manager, the token"] += 1
+
+
+def report_days() -> int:
+    """For how many days a report is kept."""
+    return int(template()["Parameters"]["ReportRetentionDays"]["Default"])
+
+
+def _add_groups(one: Month) -> None:
+    groups = one.exports / GROUP_SIZE
+    months_kept = report_days() * 24 / HOURS
+    one.used["S3, writes of reports"] += 2 * groups
+    one.used["S3, storage of reports"] += one.exports * REPORT_BYTES_OF_A_ROW / 1e9 * months_kept
+    one.used["SNS, events"] += groups
 
 
 def _add_operation(one: Month) -> None:
@@ -229,12 +257,15 @@ With exports that take from a minute to a day, evenly spread on a logarithmic sc
   its own export only, so its API requests grow with the exports. The task costs the same without any export.
 * One export in {1 / FAILED_SHARE:g} fails; {100 * BAM_SHARE:g} % are BAM or CRAM files, of which both ends are read.
   Start events arrive through EventBridge. One volume, no customer-managed key, no ACL.
+* Every export belongs to a group of {GROUP_SIZE}. Its row takes {REPORT_BYTES_OF_A_ROW:,} bytes of the group's report,
+  which is kept for {report_days()} days, and up to {ITEM_BYTES} bytes of an item in each of two tables.
+  Without groups, half of DynamoDB's writes and storage and the reports cost nothing.
 * A round takes {ROUND_SECONDS:g} s, {ENDING_SECONDS:g} s more if an export has ended, plus {1000 * POLL_SECONDS:g} ms
   for each poll and {1000 * END_SECONDS:g} ms for each end. These times were not measured in a deployed stack. Cold
   starts are not included.
 * The log line of a poll has {POLL_LINE_BYTES} bytes, an event {EVENT_BYTES:,}.
 * Not included: deliveries to subscribers (free to SQS and Lambda, 2 dollars for 100,000 e-mails), data sent to the API
-  over the internet, reads of the secret, log queries.
+  over the internet, reads of the secret and of DynamoDB, log queries.
 
 ## Time slots
 

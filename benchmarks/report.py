@@ -1,4 +1,4 @@
-"""Measures the page of a group's report next to a CSV of the same rows.
+"""Measures the report of a group, CSV and page, next to a plain CSV of the same rows.
 
     PYTHONPATH=functions python -m benchmarks.report [--rows 10000] [--repetitions 3]
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def section(number: int, repetitions: int) -> Section:
     """The whole report, CSV and page, compared with Python's csv module writing the same rows."""
-    rows = [_row(one) for one in range(number)]
+    rows = example_rows(number)
     progress = GroupProgress(Group("run-42", number), number, 0, 0)
     ways: tuple[Callable[[], bytes], ...] = (
         lambda: _csv(rows),
@@ -53,6 +53,11 @@ def section(number: int, repetitions: int) -> Section:
             Figure("size", "MB", sizes[0], sizes[1]),
         ),
     )
+
+
+def example_rows(number: int) -> list[ReportRow]:
+    """Rows of a group's exports."""
+    return [_row(one) for one in range(number)]
 
 
 def _row(number: int) -> ReportRow:

@@ -1,6 +1,7 @@
 """A stand-in for the AWS CLI: options and their values by botocore's description of each operation.
 
-So a misspelt option is rejected here too. Not modelled: paging, waiters, negated flags, configuration files.
+So a misspelt option is rejected here too. Of the CLI's own commands there is `aws s3 cp` from a bucket. Not modelled:
+paging, the pauses of waiters, negated flags, configuration files.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import boto3
 import jmespath
@@ -22,6 +24,7 @@ from local.loopback import Loopback, serving
 
 # `aws sns subscribe` has a name of its own for the parameter Endpoint.
 _RENAMED = {"Endpoint": "notification-endpoint"}
+_SERVICES = {"s3api": "s3"}
 _AWS = """\
 #!{python} -IS
 import http.client, json, sys
@@ -41,10 +44,14 @@ class _Parser(argparse.ArgumentParser):
 def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | None = None) -> str:
     """Run a command and return what the CLI would print; `arguments` follow the word `aws`.
 
-    Raises botocore's errors, KeyError for an unknown operation, and ValueError for an unknown option.
+    Raises botocore's errors, KeyError for an unknown operation, and ValueError for an unknown option or waiter.
     """
     service, operation, *options = arguments
-    client = session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+    client = session.client(_SERVICES.get(service, service), endpoint_url=endpoint_url)  # type: ignore[call-overload]
+    if (service, operation) == ("s3", "cp"):
+        return _copied(client, *options)
+    if operation == "wait":
+        return _waited(client, *options)
     names = {xform_name(name, "-"): name for name in client.meta.service_model.operation_names}
     given = vars(_parser(client.meta.service_model.operation_model(names[operation])).parse_args(options))
     query, output, outfile = given.pop("query"), given.pop("output"), given.pop("outfile", None)
@@ -55,6 +62,25 @@ def run(arguments: Sequence[str], session: boto3.Session, endpoint_url: str | No
         Path(outfile).write_bytes(answer.pop("Payload").read())
     found = jmespath.search(query, answer)
     return json.dumps(found, indent=4, default=str) if output == "json" else _text(found)
+
+
+def _copied(client: Any, source: str, target: str) -> str:
+    """Copy an object to a file, or into a folder."""
+    url = urlsplit(source)
+    path = Path(target)
+    path = path / Path(url.path).name if path.is_dir() else path
+    path.write_bytes(client.get_object(Bucket=url.netloc, Key=url.path[1:])["Body"].read())
+    return f"download: {source} to {path}"
+
+
+def _waited(client: Any, name: str, *options: str) -> str:
+    """Wait until what a waiter of this name asks for is true; ask twice at most, without a pause."""
+    waiter = client.get_waiter(name.replace("-", "_"))
+    waiter.config.delay, waiter.config.max_attempts = 0, 2
+    parser = _parser(client.meta.service_model.operation_model(waiter.config.operation))
+    given = vars(parser.parse_args(options))
+    waiter.wait(**{option: value for option, value in given.items() if option not in ("query", "output")})
+    return ""
 
 
 @contextmanager

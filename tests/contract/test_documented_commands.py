@@ -16,6 +16,7 @@ import sevenbridges
 from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
+from export_monitor.domain.group_reports import csv_key, html_key
 from export_monitor.domain.model import StartEvent
 from export_monitor.domain.start_events import parse_start_event
 from export_monitor.domain.status_requests import GroupStatusRequest, parse_status_request
@@ -51,6 +52,7 @@ OTHER = {
         "logs-insights",
     ): "tests/integration/test_content_operation.py::test_queries_name_what_the_worker_logs",
     ("docs/airflow.md", "python"): f"{THIS}::test_python_for_airflow_is_python",
+    ("docs/airflow.md", "nextflow"): f"{THIS}::test_process_of_nextflow_waits_for_the_report",
     ("docs/architecture.md", "mermaid"): "a picture, for people",
     ("docs/terraform-and-cdk.md", "hcl"): f"{THIS}::test_snippets_name_what_the_template_has",
     ("docs/terraform-and-cdk.md", "python"): f"{THIS}::test_snippets_name_what_the_template_has",
@@ -349,9 +351,50 @@ def test_rotating_puts_the_new_token_into_the_secret(world: World) -> None:
     assert secret["SecretString"] == "a-new-token"
 
 
-@pytest.mark.parametrize("text", [block.text for block in BLOCKS if block.page == "docs/airflow.md"])
+def of_airflow(language: str) -> list[str]:
+    return [block.text for block in BLOCKS if (block.page, block.language) == ("docs/airflow.md", language)]
+
+
+@pytest.mark.parametrize("text", of_airflow("python"))
 def test_python_for_airflow_is_python(text: str) -> None:
     compile(text, "docs/airflow.md", "exec")
+
+
+def put_report(world: World, key: str, content: bytes) -> None:
+    world.client("s3").put_object(Bucket=world.outputs["ReportBucketName"], Key=key, Body=content)
+
+
+def test_report_of_a_group_is_waited_for_and_fetched(world: World) -> None:
+    put_report(world, csv_key("run-42"), b"rows")
+    put_report(world, html_key("run-42"), b"a page")
+    world.run(READ_OUTPUTS, lines_with("until aws s3api wait object-exists"))
+    fetched = [(world.folder / name).read_bytes() for name in ("report.csv", "report.html")]
+    assert fetched == [b"rows", b"a page"]
+
+
+def test_waiting_for_a_report_that_is_not_there_yet_goes_on(world: World) -> None:
+    # In place of a pause, it arrives.
+    key = csv_key("run-43")
+    (world.folder / "sleep").write_text(
+        f'#!/bin/sh\necho "$1"; aws s3api put-object --bucket "$REPORT_BUCKET" --key {key} >put.json\n'
+    )
+    (world.folder / "sleep").chmod(0o755)
+    loop, *_ = lines_with("until aws s3api wait object-exists").replace(html_key("run-42"), key).splitlines()
+    shown = world.run(f"{loop.replace('; do', ' 2>>waiting.log; do')}", REPORT_BUCKET=world.outputs["ReportBucketName"])
+    assert shown.strip() == "60"
+    assert "ObjectExists" in (world.folder / "waiting.log").read_text()
+
+
+def test_process_of_nextflow_waits_for_the_report(world: World) -> None:
+    [process] = of_airflow("nextflow")
+    put_report(world, csv_key("run-44"), b"rows of it")
+    (world.folder / "report.csv").unlink(missing_ok=True)
+    script = process.split('"""')[1]
+    values = {"params.report_bucket": world.outputs["ReportBucketName"], "group_id": "run-44"}
+    for name, value in values.items():
+        script = script.replace(f"${{{name}}}", value)
+    world.run(script)
+    assert (world.folder / "report.csv").read_bytes() == b"rows of it"
 
 
 @pytest.mark.parametrize("name", EVERY_PART_WITHOUT_CODE)

@@ -28,6 +28,23 @@ def test_parameters_are_the_template_s() -> None:
     assert documented == declared
 
 
+def test_outputs_are_the_template_s_in_its_order() -> None:
+    documented = [row[0].strip("` ") for row in tables(PARAMETERS, "All outputs")[0]]
+    assert documented == list(template()["Outputs"])
+
+
+def test_every_task_is_described_for_make_help() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    # Those that `sam build` calls are no tasks.
+    [phony, _] = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert re.findall(r"^([a-z0-9-]+):.*## \S", makefile, re.MULTILINE) == phony.split()
+
+
+def test_every_example_is_linked_from_the_readme() -> None:
+    examples = {path.name for path in (ROOT / "examples").iterdir() if path.is_dir() and any(path.glob("*.*"))}
+    assert set(re.findall(r"\(examples/([a-z-]+)\)", README)) == examples
+
+
 def test_every_parameter_has_a_description() -> None:
     assert {name for name, parameter in template()["Parameters"].items() if not parameter["Description"]} == set()
 

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS
 from export_monitor.domain.events import compact_json
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
 from export_monitor.domain.report_rows import ReportRow
@@ -377,10 +378,93 @@ class TestReport:
         assert calm.event_ids() == ["a:completed"]
         assert calm.report.counts["PublishFailures"] == 1
         assert "NoSuchBucket" in calm.report.logged("group_update_failed")[0]["cause"]
+        # It is tried again each minute, or the alarm of failures in each of three periods would not fire.
+        queue = Hiding(calm.watch.queue)
+        watcher = with_parts(calm.watch, queue=queue)
+        for waiting in (message, *group_messages(calm)):
+            calm.pass_time(61)
+            old = replace(waiting, sent_at=calm.now - 96 * HOUR)
+            assert watcher.process_batch([old], calm.invocation()) == [old.message_id]
+        assert queue.seconds == [pytest.approx(61)] * 2
         s3.create_bucket(Bucket="reports")
         calm.pass_time(61)
         assert calm.look(message) == []
         assert calm.event_ids() == ["run:concluded"]
+
+    def test_report_waits_until_every_member_that_was_counted_can_be_read(self, calm: World) -> None:
+        jobs(calm, done="ab")
+        groups = calm.watch.groups
+        behind = Behind(groups.ledger, missing=1)
+        reports = replace(groups.reports, rows=behind)  # type: ignore[type-var]
+        watcher = with_parts(calm.watch, groups=replace(groups, reports=reports))
+        messages = [member(calm, "a", size=2), member(calm, "b", size=2)]
+        assert len(watcher.process_batch(messages, calm.invocation())) == 2
+        assert calm.event_ids() == ["a:completed", "b:completed"]
+        assert "Contents" not in calm.aws.client("s3").list_objects_v2(Bucket="reports")
+        assert calm.report.counts["PublishFailures"] == 1
+        behind.missing = 0
+        calm.pass_time(61)
+        assert watcher.process_batch(messages, calm.invocation()) == []
+        [event] = concluded(calm)
+        assert event["data"]["report"]["rows"] == event["data"]["completed"] == 2
+
+    def test_members_that_are_left_of_an_earlier_group_of_the_same_id_are_none_of_its_members(
+        self, calm: World
+    ) -> None:
+        jobs(calm, done="ab")
+        calm.look(member(calm, "a", size=2), member(calm, "b", size=2))
+        assert len(concluded(calm)) == 1
+        # DynamoDB has removed the group's own item, and its members' not yet.
+        own = {"part": {"S": "run"}, "member_id": {"S": "#"}}
+        calm.aws.client("dynamodb").delete_item(TableName="groups", Key=own)
+        calm.pass_time(TTL_SECONDS + HOUR)
+        calm.watch = calm.worker()
+        jobs(calm, failed="a")
+        message = member(calm, "a", size=1)
+        assert calm.look(message) == []
+        [event] = concluded(calm)
+        assert (event["data"]["completed"] + event["data"]["failed"], event["data"]["missing"]) == (1, 0)
+        assert [row["export_id"] for row in rows_of(calm.aws.report("run"))] == ["a"]
+
+    @pytest.mark.parametrize("steps_in_time", [3, 22], ids=["while rows are read", "while the page is written"])
+    def test_report_that_takes_all_the_time_is_given_up_before_the_invocation_ends(
+        self, calm: World, steps_in_time: int
+    ) -> None:
+        calm.watch.groups.ledger.register(Group("run", 20), calm.now, calm.now)
+        ends = [(Group("run", 20), a_row(f"e{number:02}")) for number in range(20)]
+        left = iter([60.0] * steps_in_time)
+        hurried = TimeBudget().start(calm.now, lambda: next(left, 5.0))
+        with pytest.raises(UnavailableError, match="time is up"):
+            calm.watch.groups.record_results(ends, hurried)
+        assert calm.report.counts["PublishFailures"] == 1
+        assert calm.events() == []
+        calm.pass_time(61)
+        calm.watch.groups.record_results(ends, calm.invocation())
+        assert [event["data"]["report"]["rows"] for event in concluded(calm)] == [20]
+
+
+@dataclass
+class Hiding:
+    """A queue that keeps for how long messages are hidden."""
+
+    queue: Any
+    seconds: list[float] = field(default_factory=list)
+
+    def change_visibility(self, delays: Any) -> list[QueueMessage]:
+        self.seconds += [seconds for _, seconds in delays]
+        return list(self.queue.change_visibility(delays))
+
+
+@dataclass
+class Behind:
+    """The rows of groups, of which the last ones cannot be read yet."""
+
+    rows_of: Any
+    missing: int
+
+    def rows(self, *of: Any) -> list[ReportRow]:
+        found = list(self.rows_of.rows(*of))
+        return found[: len(found) - self.missing]
 
 
 class TestCrashes:

@@ -29,8 +29,9 @@ COMMANDS = {"fields", "filter", "stats", "sort", "limit"}
 WORDS = COMMANDS | {"and", "or", "not", "in", "like", "by", "as", "asc", "desc"}
 FUNCTIONS = {"avg", "count", "count_distinct", "earliest", "latest", "max", "min"}
 DISCOVERED = {"@timestamp", "@message"}
-# Placeholders, and the reasons of denied access, which a contract test compares with the code.
+# Placeholders, and what contract tests compare with the code: reasons of denied access, and failures of groups.
 NOT_IN_THE_RUN = {"EXPORT_ID", "MESSAGE_ID", "EXPORT_FORBIDDEN", "VOLUME_UNAVAILABLE"}
+NOT_IN_THE_RUN |= {"group_update_failed", "group_conclusion_failed"}
 
 TEXT, PATTERN = r'"[^"]*"', r"/(?:\\.|[^/\\])+/"
 LITERAL = re.compile(f"{TEXT}|{PATTERN}")

@@ -3,11 +3,28 @@
 import pytest
 
 from benchmarks import rounds
-from benchmarks.cost import EVENT_BYTES, PRICES, SQS, Month, add_pauses, add_rounds, month, report
+from benchmarks.cost import (
+    EVENT_BYTES,
+    GROUP_SIZE,
+    ITEM_BYTES,
+    PRICES,
+    REPORT_BYTES_OF_A_ROW,
+    SQS,
+    Month,
+    add_pauses,
+    add_rounds,
+    month,
+    report,
+)
+from benchmarks.report import example_rows
 from benchmarks.rounds import EXPORTS_A_MONTH, Way
+from export_monitor.adapters.report_page import render
 from export_monitor.domain.assessment import Snapshot, assess
 from export_monitor.domain.events import build_message
-from export_monitor.domain.model import StartEvent, Watch
+from export_monitor.domain.groups import GroupProgress
+from export_monitor.domain.model import Group, StartEvent, Watch
+from export_monitor.domain.report_csv import csv_lines
+from export_monitor.domain.report_rows import row_to_json
 from local.artifact import ROOT
 from tests.unit.builders import HOUR, NOW, a_file, a_job, a_message, a_volume, an_object
 
@@ -21,16 +38,22 @@ def test_page_is_the_model_s_report() -> None:
 
 @pytest.mark.parametrize(
     ("kept", "ended", "api_requests", "sqs", "sns", "writes"),
-    [(1, 0, 1, 1, 0, 0), (100, 0, 1, 10, 0, 0), (0, 1, 2, 1, 1, 2), (0, 100, 2, 10, 10, 400), (98, 2, 2, 11, 1, 8)],
+    [
+        (1, 0, 1, 1, 0, 0),
+        (100, 0, 1, 10, 0, 0),
+        (0, 1, 2, 1, 1, 6.3),
+        (0, 100, 2, 10, 10, 642),
+        (98, 2, 2, 11, 1, 14.8),
+    ],
 )
 def test_exports_of_a_round_share_its_requests(
-    kept: int, ended: int, api_requests: int, sqs: int, sns: int, writes: int
+    kept: int, ended: int, api_requests: int, sqs: int, sns: int, writes: float
 ) -> None:
     one = Month(0)
     add_rounds(one, 1, kept, ended)
     assert one.api_requests == api_requests
     assert (one.used[SQS], one.used["SNS, events"]) == (sqs, sns)
-    assert (one.used["DynamoDB, writes"], one.used["Lambda, invocations"]) == (writes, 1)
+    assert (one.used["DynamoDB, writes"], one.used["Lambda, invocations"]) == (pytest.approx(writes), 1)
 
 
 @pytest.mark.parametrize("way", [rounds.BEFORE, rounds.NOW], ids=["before", "now"])
@@ -57,6 +80,15 @@ def test_the_more_exports_the_less_each_costs_and_asks() -> None:
     months = [month(exports, polls=POLLS) for exports in EXPORTS_A_MONTH]
     for each in ([one.dollars() / one.exports for one in months], [one.api_requests / one.exports for one in months]):
         assert each == sorted(each, reverse=True)
+
+
+def test_rows_of_reports_are_as_long_as_assumed() -> None:
+    rows = example_rows(GROUP_SIZE)
+    progress = GroupProgress(Group("run-42", GROUP_SIZE), GROUP_SIZE, 0, NOW)
+    written = b"".join(csv_lines(rows)) + "".join(render(progress, NOW, rows)).encode()
+    assert len(written) / GROUP_SIZE == pytest.approx(REPORT_BYTES_OF_A_ROW, rel=0.2)
+    # With its key, and what was published when.
+    assert len(row_to_json(rows[0])) + 300 == pytest.approx(ITEM_BYTES, rel=0.2)
 
 
 def test_every_amount_has_a_price_and_every_price_an_amount() -> None:

@@ -48,6 +48,7 @@ def test_settings_are_read_in_the_units_that_the_code_uses() -> None:
     assert schedule == PollSchedule(5, 900, 72.5 * 3600 + 120, schedule.phase_seconds)
     assert (settings.export_queue_url, settings.dead_letter_queue_url) == ("https://queue", "https://dead-letters")
     assert (settings.events_topic_arn, settings.ledger_table_name) == ("arn:topic", "ledger")
+    assert (settings.group_ledger_table_name, settings.report_bucket) == ("groups", "reports")
     assert settings.token_secret_arn == ENVIRONMENT["TOKEN_SECRET_ARN"]
     assert settings.token_secret_region == "eu-west-1"
     assert settings.start_event_source == "cgc.exports"

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from export_monitor.application.reporting import Reporter
-from export_monitor.domain.grace import GracePolicy, poll_delay
+from export_monitor.domain.grace import OLDEST_SECONDS, GracePolicy, poll_delay
 from export_monitor.domain.model import QueueMessage, UnavailableError
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected, attempt
 
 # When a message is tried again that the dead-letter queue did not take.
 _DEAD_LETTER_RETRY_SECONDS = 60.0
+_AFTER_CLAIMS_SECONDS = 1.0
 
 
 class Queue(Protocol):
@@ -48,6 +49,13 @@ class Batch:
     def retry_on_schedule(self, message: QueueMessage) -> None:
         """Let a message stay in the queue, hidden for its poll interval."""
         self.retry_after(message, self.poll_delay(message))
+
+    def retry_after_claims(self, message: QueueMessage) -> None:
+        """Let a message stay in the queue, hidden until claims that this invocation has made are over."""
+        seconds = self.budget.deadline_at - self.budget.current_time + _AFTER_CLAIMS_SECONDS
+        age = message.age(self.budget.now)
+        until = max(self.grace.schedule.horizon_seconds, OLDEST_SECONDS)
+        self.retry_after(message, self.grace.schedule.within_budget(seconds, age, message.receive_count, until))
 
     def complete(self, message: QueueMessage) -> None:
         """Let a message leave the queue."""

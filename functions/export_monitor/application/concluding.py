@@ -117,7 +117,7 @@ class Concluder:
             if cause is None:
                 batch.complete(message)
             else:
-                batch.retry_on_schedule(message)
+                batch.retry_after_claims(message)
 
 
 def _row(published: PublishResult) -> ReportRow:

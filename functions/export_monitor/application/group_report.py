@@ -6,12 +6,14 @@ context may have 8 KiB and a group 10,000 exports, so the CSV is written row by 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from export_monitor.domain.group_reports import WrittenReport, csv_key, html_key
 from export_monitor.domain.groups import FailedMember, GroupProgress, failed_member
+from export_monitor.domain.model import UnavailableError
 from export_monitor.domain.report_csv import csv_lines, json_cell
 from export_monitor.domain.report_rows import ReportRow
+from export_monitor.domain.time_budget import TimeBudget
 
 _CSV = "text/csv; charset=utf-8; header=present"
 _HTML = "text/html; charset=utf-8"
@@ -21,12 +23,15 @@ _LONG_CONTEXT = {"\u2026": "too long for this page; report.csv has all of it"}
 # The parts of the page of a group, which was concluded at a time (epoch seconds) with these rows.
 RenderPage: TypeAlias = Callable[[GroupProgress, float, Sequence[ReportRow]], Iterable[str]]
 
+_Part = TypeVar("_Part", ReportRow, bytes)
+
 
 class RowStore(Protocol):
     """The table of groups: see adapters.aws.dynamodb.group_ledger."""
 
-    # In the order of the exports' ids. Raises UnavailableError, also while it is read.
-    def rows(self, group_id: str) -> Iterator[ReportRow]: ...
+    # Of the members counted before that time (epoch seconds), in the order of the exports' ids; just after they were
+    # counted, some may not be seen yet. Raises UnavailableError, also while it is read.
+    def rows(self, group_id: str, closed_at: float) -> Iterator[ReportRow]: ...
 
 
 class ReportStore(Protocol):
@@ -47,18 +52,38 @@ class GroupReports:
     store: ReportStore
     render_page: RenderPage
 
-    def write(self, progress: GroupProgress, concluded_at: float) -> tuple[WrittenReport, list[FailedMember]]:
+    def write(
+        self, progress: GroupProgress, concluded_at: float, budget: TimeBudget
+    ) -> tuple[WrittenReport, list[FailedMember]]:
         """Write the report of a closed group; return where it is, and the failed members. Raises UnavailableError.
 
         `concluded_at` is in epoch seconds.
         """
         group_id = progress.group.id
         shown: list[ReportRow] = []
-        csv_sha256 = self.store.write(csv_key(group_id), csv_lines(_kept(self.rows.rows(group_id), shown)), _CSV)
+        rows = _in_time(_all(self.rows.rows(group_id, concluded_at), progress), budget)
+        csv_sha256 = self.store.write(csv_key(group_id), csv_lines(_kept(rows, shown)), _CSV)
         page = (part.encode(errors="replace") for part in self.render_page(progress, concluded_at, shown))
-        self.store.write(html_key(group_id), page, _HTML)
+        self.store.write(html_key(group_id), _in_time(page, budget), _HTML)
         report = WrittenReport(self.store.bucket, group_id, len(shown), csv_sha256)
         return report, [failed_member(row) for row in shown if row.reason]
+
+
+def _all(rows: Iterable[ReportRow], progress: GroupProgress) -> Iterator[ReportRow]:
+    """Pass rows on. Raises UnavailableError at their end if they are not those of all members that were counted."""
+    unseen = progress.completed + progress.failed
+    for row in rows:
+        unseen -= 1
+        yield row
+    if unseen:
+        raise UnavailableError(f"DynamoDB: {unseen} of the members that were counted cannot be read yet")
+
+
+def _in_time(parts: Iterable[_Part], budget: TimeBudget) -> Iterator[_Part]:
+    """Pass parts on as long as the report's event could still be published. Raises UnavailableError."""
+    for part in parts:
+        budget.require_time_to_publish()
+        yield part
 
 
 def _kept(rows: Iterable[ReportRow], shown: list[ReportRow]) -> Iterator[ReportRow]:

@@ -31,7 +31,9 @@ class Reports(Protocol):
     """Writes the report of a closed group: see application.group_report."""
 
     # Raises UnavailableError.
-    def write(self, progress: GroupProgress, concluded_at: float) -> tuple[WrittenReport, list[FailedMember]]: ...
+    def write(
+        self, progress: GroupProgress, concluded_at: float, budget: TimeBudget
+    ) -> tuple[WrittenReport, list[FailedMember]]: ...
 
 
 class GroupSender(Protocol):
@@ -125,22 +127,16 @@ class Groups:
 
     def _publish(self, progress: GroupProgress, concluded_at: float, budget: TimeBudget) -> WrittenReport:
         """Write the group's report, then publish its event. Raises UnavailableError."""
-        _require_time(budget)
+        budget.require_time_to_publish()
         try:
-            report, failures = self.reports.write(progress, concluded_at)
+            report, failures = self.reports.write(progress, concluded_at, budget)
+            message = concluded_message(progress, failures, report, concluded_at, self.api_base_url)
+            budget.require_time_to_publish()
         except UnavailableError:
             self.report.count("PublishFailures")
             raise
-        message = concluded_message(progress, failures, report, concluded_at, self.api_base_url)
-        _require_time(budget)
         unpublished = self.topic.publish([message]).get(message.event_id)
         if unpublished:
             self.report.count("PublishFailures")
             raise unpublished.error or UnavailableError(unpublished.cause)
         return report
-
-
-def _require_time(budget: TimeBudget) -> None:
-    if not budget.has_time_to_publish():
-        # What is published now could not be recorded before the claim ends.
-        raise UnavailableError("the invocation's time is up")

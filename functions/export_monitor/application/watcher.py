@@ -174,7 +174,9 @@ class ExportWatcher:
                 return
         except UnavailableError as error:
             self.report.warning("group_conclusion_failed", group_id=group_id, cause=str(error))
-        batch.retry_on_schedule(message)
+            batch.retry_after_claims(message)
+        else:
+            batch.retry_on_schedule(message)
 
     def _assess(
         self, watches: Sequence[Watch], snapshots: Mapping[str, Snapshot | Unexpected], now: float, batch: Batch

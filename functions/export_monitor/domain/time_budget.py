@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 
+from export_monitor.domain.model import UnavailableError
+
 # What requests leave for publishing and for the visibility changes of a hundred messages, on a slow day.
 _RESERVE_SECONDS = 15.0
 _RESERVE_SHARE = 1 / 4
@@ -40,6 +42,11 @@ class TimeBudget:
     def has_time_to_publish(self) -> bool:
         """Whether an event can still be published and recorded."""
         return self._seconds_left() > self._reserve / 2
+
+    def require_time_to_publish(self) -> None:
+        """Raise UnavailableError where an event could not be recorded any more before the claim on it ends."""
+        if not self.has_time_to_publish():
+            raise UnavailableError("the invocation's time is up")
 
     def for_work(self) -> float:
         """Seconds that any call of AWS may still take, except those that change the visibility of messages."""

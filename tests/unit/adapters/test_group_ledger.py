@@ -73,7 +73,7 @@ def test_rows_are_all_or_none() -> None:
             stub.add_response("query", {"Items": []})
         stub.add_client_error("query", "ProvisionedThroughputExceededException")
         with pytest.raises(UnavailableError, match="ProvisionedThroughput"):
-            list(ledger(client).rows("run"))
+            list(ledger(client).rows("run", NOW))
 
 
 def an_item(row: ReportRow) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def test_rows_of_all_pages_come_in_the_order_of_their_ids() -> None:
         for _ in range(SHARDS - 2):
             stub.add_response("query", {"Items": []})
         stub.add_response("query", {"Items": [an_item(a_row("d"))]})
-        assert [row.export_id for row in ledger(client).rows("run")] == ["_", "a", "b", "c", "d"]
+        assert [row.export_id for row in ledger(client).rows("run", NOW)] == ["_", "a", "b", "c", "d"]
 
 
 def test_row_of_an_earlier_version_has_what_its_item_has() -> None:
@@ -106,7 +106,7 @@ def test_row_of_an_earlier_version_has_what_its_item_has() -> None:
         for _ in range(SHARDS - 1):
             stub.add_response("query", {"Items": []})
         failed = a_row("b", reason="EXPORT_FAILED", message="m", code=9107, file_id="f", volume="o/v", location="a.bam")
-        assert list(ledger(client).rows("run")) == [a_row("a"), failed]
+        assert list(ledger(client).rows("run", NOW)) == [a_row("a"), failed]
 
 
 def test_members_with_long_rows_are_counted_in_several_transactions() -> None:

@@ -146,37 +146,41 @@ class GroupLedger:
         if self._table.write_all({group_id: self._table.update(_group_key(group_id), expression, values)}):
             raise UnavailableError("the group's conclusion could not be recorded")
 
-    def rows(self, group_id: str) -> Iterator[ReportRow]:
-        """The report's rows, in the order of the exports' ids, read as they are needed."""
-        parts = [f"{group_id}#{shard}" for shard in range(SHARDS)]
+    def rows(self, group_id: str, closed_at: float) -> Iterator[ReportRow]:
+        """The report's rows, in the order of the exports' ids, read as they are needed.
+
+        A query is not isolated from transactions: just after members were counted, it may not see all of them.
+        """
+        queries = [self._query(f"{group_id}#{shard}", closed_at) for shard in range(SHARDS)]
         with raise_unavailable():
-            first_pages = self._table.calls.call_all([self._page(part) for part in parts])
+            first_pages = self._table.calls.call_all(queries)
             # Items are sorted by their member_id within each part.
-            sorted_parts = [self._rows(part, page) for part, page in zip(parts, first_pages, strict=True)]
+            sorted_parts = [self._rows(query, page) for query, page in zip(queries, first_pages, strict=True)]
             yield from heapq.merge(*sorted_parts, key=lambda row: row.export_id)
 
     def _write(self, updates: Sequence[Update]) -> list[CancellationReason]:
         with raise_unavailable():
             return self._table.write(updates)
 
-    def _page(self, part: str, **start: Any) -> Callable[[], Any]:
+    def _query(self, part: str, closed_at: float) -> Callable[..., Any]:
         return partial(
             self._table.client().query,
             TableName=self._table.name,
             ConsistentRead=True,
             KeyConditionExpression="part = :part",
-            ExpressionAttributeValues={":part": {"S": part}},
-            **start,
+            # DynamoDB removes items some time after they expire, and members may be left of a group of the same id.
+            FilterExpression="expires_at > :closed",
+            ExpressionAttributeValues={":part": {"S": part}, ":closed": {"N": str(int(closed_at))}},
         )
 
-    def _rows(self, part: str, page: Any) -> Iterator[ReportRow]:
+    def _rows(self, query: Callable[..., Any], page: Any) -> Iterator[ReportRow]:
         while True:
             if isinstance(page, Exception):
                 raise page
             yield from map(_row, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
-            page = self._table.calls.call(self._page(part, ExclusiveStartKey=page["LastEvaluatedKey"]))
+            page = self._table.calls.call(partial(query, ExclusiveStartKey=page["LastEvaluatedKey"]))
 
     def _group_update(self, group_id: str, results: Sequence[_Member]) -> Update:
         number, failed = len(results), sum(row.outcome == FAILED for row, _ in results)
@@ -195,8 +199,9 @@ class GroupLedger:
         return self._table.update(
             {"part": {"S": f"{group_id}#{shard}"}, "member_id": {"S": row.export_id}},
             "SET expires_at = :expires, report_row = :row",
-            {":expires": expiry(now), ":row": {"S": text}},
-            "attribute_not_exists(member_id)",
+            {":expires": expiry(now), ":row": {"S": text}, ":now": {"N": str(int(now))}},
+            # Items may be left of a group of the same id, whose own item has been removed.
+            "attribute_not_exists(member_id) OR expires_at < :now",
         )
 
 
