@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS
+from export_monitor.application.batch import RETENTION_ERROR, RETENTION_SECONDS
 from export_monitor.application.reporting import ACCESS_DENIED_REASONS
 from export_monitor.domain.grace import OLDEST_SECONDS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
@@ -151,9 +152,10 @@ def test_log_lines_are_the_code_s_with_their_levels_and_fields() -> None:
 
 
 def test_error_of_a_dead_letter_that_kept_failing_starts_as_the_page_says() -> None:
-    [start] = re.findall(r"`error` that begins with `([^`]+)`", PAGE)
+    unexpected, retention = re.findall(r"`error` that begins with `([^`]+)`", PAGE)
     batch = (ROOT / "functions" / "export_monitor" / "application" / "batch.py").read_text("utf-8")
-    assert f'dead_letter(message, f"{start}: ' in batch
+    assert f'dead_letter(message, f"{unexpected}: ' in batch
+    assert RETENTION_ERROR.startswith(retention)
 
 
 def test_links_lead_to_headings() -> None:
@@ -228,6 +230,7 @@ def test_as_many_buckets_as_the_page_says_fit_into_lambda_s_variables_and_the_ro
         ("receives of a message", f"needs at most {PLANNED_RECEIVES}."),
         ("receives of a message", f"after {MAX_RECEIVES:,}, SQS moves"),
         ("retention of a message", f"{QUEUE['MessageRetentionPeriod'] // 86400} days in"),
+        ("retention of a message", f"an hour before {RETENTION_SECONDS // 86400} days"),
         ("retention of a message", f"given up after {OLDEST_SECONDS / 86400:.0f} days"),
         ("a start event", f"{QUEUE['MaximumMessageSize'] // 1024} KiB in the export"),
         ("an invocation", f"{FUNCTION['Timeout']} s | "),

@@ -7,8 +7,10 @@ import pytest
 from local.export_jobs import NEVER, documented_failed
 from local.faults import Fault, Hang, Match, Status, Truncated
 from tests.fakes import TOKEN
-from tests.integration.harness import FILE, FINAL_DEADLINE, JOBS, TIMEOUT, World, completed
+from tests.integration.harness import FILE, FINAL_DEADLINE, HOUR, JOBS, TIMEOUT, Refusing, World, completed, with_parts
 from tests.integration.steps import WRONG_ANSWERS, answer_id
+
+DAY = 24 * HOUR
 
 
 class TestApi:
@@ -96,3 +98,38 @@ class TestUnexpectedErrors:
         assert world.report.counts["PublishFailures"] == 1
         assert world.last_line["cause"].startswith("DynamoDB: ")
         assert world.aws.published() == []
+
+
+class TestRetention:
+    """SQS deletes a message silently after 14 days."""
+
+    def test_event_that_could_not_be_published_for_14_days_is_a_dead_letter_that_can_be_sent_again(
+        self, world: World
+    ) -> None:
+        for export_id in ("early", "late"):
+            world.platform.add_job(completed(export_id))
+        early, late = world.announced("early", age=13 * DAY), world.announced("late", age=14 * DAY - HOUR)
+        watcher = with_parts(world.watch, topic=Refusing())
+        assert watcher.process_batch([early, late], world.invocation()) == [early.message_id]
+        [dead] = world.aws.dead_letters()
+        assert (dead["Body"], dead["MessageAttributes"]["error"]["StringValue"]) == (
+            late.body,
+            "no event could be published in the 14 days for which SQS keeps a message",
+        )
+        world.pass_time(61)
+        assert world.look(world.sent(dead["Body"])) == []
+        assert world.event_ids() == ["late:completed"]
+
+    def test_group_without_a_report_for_14_days_is_a_dead_letter_that_can_be_sent_again(self, world: World) -> None:
+        world.platform.add_job(completed("a"))
+        world.aws.client("s3").delete_bucket(Bucket="reports")
+        member = world.announced({"export_id": "a", "group": {"id": "run", "size": 1}}, age=14 * DAY - HOUR)
+        assert world.look(member) == []
+        group = world.sent('{"watched_group": "run"}', age=14 * DAY - HOUR)
+        assert world.look(group) == []
+        dead = world.aws.dead_letters()
+        assert sorted(one["Body"] for one in dead) == sorted([member.body, group.body])
+        world.aws.client("s3").create_bucket(Bucket="reports")
+        world.pass_time(61)
+        assert world.look(*(world.sent(one["Body"]) for one in dead)) == []
+        assert world.event_ids() == ["a:completed", "run:concluded"]

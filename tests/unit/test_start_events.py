@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from export_monitor.domain.events import compact_json
 from export_monitor.domain.model import Group, StartEvent
 from export_monitor.domain.start_events import StartEventError, parse_event, parse_start_event, to_detail
 
@@ -78,6 +79,14 @@ def test_bad_start_event_is_refused_by_field_and_rule(body: str, error: str) -> 
 )
 def test_context_within_the_limits_is_taken_as_it_is(context: dict[str, Any]) -> None:
     assert parse_start_event(json.dumps({"export_id": "a", "context": context}), SOURCE).context == context
+
+
+def test_whole_number_that_fills_the_context_is_exact() -> None:
+    detail = f'{{"export_id":"a","context":{{"n":{"7" * 8186}}}}}'
+    parsed = parse_start_event(detail, SOURCE)
+    assert compact_json(to_detail(parsed)) == detail
+    with pytest.raises(StartEventError, match="context: must be at most 8192 bytes"):
+        parse_start_event(detail.replace("77}", "777}"), SOURCE)
 
 
 def test_size_of_a_group_may_be_written_with_a_fraction_of_nothing() -> None:

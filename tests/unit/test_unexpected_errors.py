@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from export_monitor.application.batch import RETENTION_SECONDS
 from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
@@ -165,6 +166,14 @@ def test_old_watch_whose_published_event_cannot_be_recorded_yet_is_no_dead_lette
     assert world.dead_lettered_with == {}
     assert world.report.counts["PublishFailures"] == 1
     assert world.report.logged("export_polled")[0]["cause"] == "the publication could not be recorded"
+
+
+def test_message_that_sqs_is_about_to_delete_is_kept_where_the_dead_letter_queue_does_not_take_it() -> None:
+    world = World("a", sent_at=NOW - RETENTION_SECONDS + HOUR)
+    world.unrecorded = {"a"}
+    world.fails["dead_letter"] = UnavailableError("SQS is away")
+    assert world.poll() == ["m-a"]
+    assert world.hidden == {"m-a": 60.0}
 
 
 def test_member_is_polled_though_its_group_cannot_be_recorded() -> None:

@@ -17,6 +17,11 @@ from export_monitor.domain.unexpected import Unexpected, attempt
 # When a message is tried again that the dead-letter queue did not take.
 _DEAD_LETTER_RETRY_SECONDS = 60.0
 _AFTER_CLAIMS_SECONDS = 1.0
+# SQS deletes messages silently after 14 days (MessageRetentionPeriod in template.yaml; a test compares the two). No
+# message is hidden until less than an hour before.
+RETENTION_SECONDS = 14 * 24 * 3600
+_LAST_SECONDS = RETENTION_SECONDS - 3600
+RETENTION_ERROR = "no event could be published in the 14 days for which SQS keeps a message"
 
 
 class Queue(Protocol):
@@ -42,7 +47,16 @@ class Batch:
         self.retry_at(message, self.budget.current_time + seconds)
 
     def retry_at(self, message: QueueMessage, due_at: float) -> None:
-        """Let a message stay in the queue, hidden until this time (epoch seconds)."""
+        """Let a message stay in the queue, hidden until this time (epoch seconds).
+
+        If SQS would delete it by then, move it to the dead-letter queue, from where it can be sent again.
+        """
+        if message.age(due_at) < _LAST_SECONDS:
+            self._hide(message, due_at)
+        else:
+            self.dead_letter(message, RETENTION_ERROR)
+
+    def _hide(self, message: QueueMessage, due_at: float) -> None:
         self._retried.append((message, due_at))
         self._handled.add(message.message_id)
 
@@ -67,7 +81,7 @@ class Batch:
             self.queue.dead_letter(message, error)
         except Exception as unexpected:  # noqa: BLE001 -- as in `retry_on_error`
             self.report_unexpected([message], unexpected)
-            self.retry_after(message, _DEAD_LETTER_RETRY_SECONDS)
+            self._hide(message, self.budget.current_time + _DEAD_LETTER_RETRY_SECONDS)
         else:
             self.report.warning("message_dead_lettered", message_id=message.message_id, error=error)
             self.complete(message)

@@ -3,12 +3,17 @@
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 # Far below the recursion limit of Python's JSON encoder, with room for the event around the value and for the calls
 # that lead to the encoder.
 MAX_DEPTH = 500
+
+# By default, Python reads and writes no whole number of more than 4,300 digits. A context of 8 KiB may hold a longer
+# one, which must come back exact.
+sys.set_int_max_str_digits(9000)
 
 # In a Python string, every surrogate is a lone one: not a character, and not encodable in UTF-8.
 _LONE_SURROGATE = re.compile("[\\ud800-\\udfff]")

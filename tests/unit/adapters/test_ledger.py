@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from export_monitor.adapters.aws.dynamodb.ledger import Ledger
+from export_monitor.adapters.aws.dynamodb.ledger import MAX_MESSAGE_IDS, Ledger
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS, Table
 from export_monitor.adapters.timeouts import CallTimeoutError
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
@@ -157,6 +157,40 @@ class TestPublishedBefore:
     def test_claim_keeps_the_item_for_as_long(self, ledger: Ledger, client: Any) -> None:
         ledger.claim([COMPLETED], NOW, DEADLINE)
         assert int(item(client)["expires_at"]["N"]) == int(NOW + TTL_SECONDS)
+
+
+class TestManyMessages:
+    """An item holds the ids of its concluded messages, and DynamoDB takes no item above 400 KB."""
+
+    def test_item_as_large_as_dynamodb_takes_is_claimed_and_recorded_again(self, ledger: Ledger, client: Any) -> None:
+        # What a version without a limit left.
+        ids = [f"{number:036}" for number in range(11_200)]
+        client.put_item(TableName=TABLE, Item={"export_id": {"S": "a"}, "concluded_message_ids": {"SS": ids}})
+        other = Claim("b", "b:completed", "m2")
+        assert ledger.claim([FAILED, other], NOW, DEADLINE) == {}
+        assert ledger.record([FAILED, other], [], NOW) == set()
+        assert item(client)["concluded_message_ids"] == {"SS": ["m1"]}
+
+    @pytest.mark.parametrize("republish", [True, False])
+    def test_item_stays_small_however_often_its_export_is_announced(
+        self, ledger: Ledger, client: Any, republish: bool
+    ) -> None:
+        known = [f"{number:036}" for number in range(MAX_MESSAGE_IDS - 1)]
+        ledger.record([FAILED], [], NOW)
+        client.update_item(
+            TableName=TABLE,
+            Key={"export_id": {"S": "a"}},
+            UpdateExpression="ADD concluded_message_ids :ids",
+            ExpressionAttributeValues={":ids": {"SS": known}},
+        )
+        watch = replace(again(FAILED, 2), republish=republish)
+        rejected = ledger.claim([watch], NOW, DEADLINE)
+        assert [one.status for one in rejected.values()] == [ClaimStatus.ALREADY_PUBLISHED] * (not republish)
+        granted = ([], [watch]) if rejected else ([watch], [])
+        assert ledger.record(*granted, NOW) == set()
+        assert item(client)["concluded_message_ids"] == {"SS": ["m2"]}
+        # It was forgotten that the earlier messages are over, but not what was published.
+        assert ledger.claim([FAILED], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -1,5 +1,6 @@
 """Publishing to SNS: by ten, by 256 KiB, and what was not published."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,12 +37,18 @@ def entries(*messages: SnsMessage) -> dict[str, Any]:
     }
 
 
+def answer(*ids: str, failed: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """What SNS answers if these entries are published and the others have failed."""
+    return {"Successful": [{"Id": one, "MessageId": "made-up"} for one in ids], "Failed": list(failed)}
+
+
 def published(*batches: list[SnsMessage], failed: dict[int, dict[str, Any]] | None = None) -> dict[str, Unpublished]:
     """What is said of these batches, each of which must be one request; `failed` are entries of the first."""
     with stubbed("sns") as (client, stub):
         for number, batch in enumerate(batches):
-            answer = {"Failed": list((failed or {}).values())} if number == 0 else {}
-            stub.add_response("publish_batch", answer, entries(*batch))
+            rejected = (failed or {}) if number == 0 else {}
+            ids = [str(one) for one in range(len(batch)) if one not in rejected]
+            stub.add_response("publish_batch", answer(*ids, failed=list(rejected.values())), entries(*batch))
         return EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish([one for batch in batches for one in batch])
 
 
@@ -65,7 +72,7 @@ def test_size_counts_bytes_of_attributes_and_subject_too() -> None:
     assert all(one.size_bytes == 2 + 99 + 6 + 6 + 120_000 for one in batch)
     with stubbed("sns") as (client, stub):
         for ids in (["0", "1"], ["0"]):
-            stub.add_response("publish_batch", {"Successful": [{"Id": one} for one in ids]})
+            stub.add_response("publish_batch", answer(*ids))
         assert EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish(batch) == {}
 
 
@@ -81,7 +88,7 @@ def test_number_attribute_is_a_number() -> None:
                 "error_code": {"DataType": "Number", "StringValue": "9107"},
             },
         }
-        stub.add_response("publish_batch", {}, expected)
+        stub.add_response("publish_batch", answer("0"), expected)
         assert EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish([failed]) == {}
 
 
@@ -92,12 +99,21 @@ def test_message_that_sns_refused_is_told_and_the_others_are_published() -> None
     }
 
 
+def test_message_that_sns_does_not_confirm_is_not_published() -> None:
+    with stubbed("sns") as (client, stub):
+        stub.add_response("publish_batch", answer("0", "2"))
+        stub.add_response("publish_batch", {})
+        failures = EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish([message(number) for number in range(3)])
+        failures |= EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish([message(3)])
+    assert failures == dict.fromkeys(("e1:completed", "e3:completed"), Unpublished("SNS: no answer about this message"))
+
+
 @pytest.mark.parametrize(("code", "status"), [("Throttling", 400), ("AuthorizationError", 403)])
 def test_batch_that_sns_refused_is_told_whole_and_the_next_is_published(code: str, status: int) -> None:
     first = [message(n) for n in range(10)]
     with stubbed("sns") as (client, stub):
         stub.add_client_error("publish_batch", code, http_status_code=status, expected_params=entries(*first))
-        stub.add_response("publish_batch", {}, entries(message(10)))
+        stub.add_response("publish_batch", answer("0"), entries(message(10)))
         failures = EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish([*first, message(10)])
     assert set(failures) == {one.event_id for one in first}
     assert all(code in failure.cause for failure in failures.values())
@@ -120,7 +136,7 @@ def test_message_for_which_sns_refuses_its_batch_is_refused_alone() -> None:
             if one is batch[1]:
                 stub.add_client_error("publish_batch", "InvalidParameter", expected_params=entries(one))
             else:
-                stub.add_response("publish_batch", {}, entries(one))
+                stub.add_response("publish_batch", answer("0"), entries(one))
         failures = EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish(batch)
     assert set(failures) == {"e1:completed"}
     assert failures["e1:completed"].error is None
@@ -134,7 +150,7 @@ def test_message_that_cannot_even_be_sent_is_unexpected_and_the_others_are_publi
         if "odd" in bodies:
             raise UnicodeError("odd")
         sent.extend(bodies)
-        return {}
+        return answer(*(entry["Id"] for entry in request["PublishBatchRequestEntries"]))
 
     odd = SnsMessage("odd:completed", "a subject", "odd", {})
     failures = EventsTopic(SYNCHRONOUS, lambda: SimpleNamespace(publish_batch=publish_batch), ARN).publish(  # type: ignore[arg-type,return-value]

@@ -37,10 +37,7 @@ class EventsTopic:
         answers = self._calls.call_all([self._call(batch) for batch in batches])
         for batch, answer in zip(batches, answers, strict=True):
             if not isinstance(answer, Exception):
-                failures |= {
-                    batch[int(failed["Id"])].event_id: Unpublished(f"SNS: {failed['Code']}")
-                    for failed in answer.get("Failed", ())
-                }
+                failures |= _unconfirmed(batch, answer)
             elif len(batch) > 1 and _is_content_rejected(answer):
                 to_retry += batch
             else:
@@ -51,6 +48,17 @@ class EventsTopic:
     def _call(self, batch: Sequence[SnsMessage]) -> "Callable[[], PublishBatchResponseTypeDef]":
         entries = [_entry(number, message) for number, message in enumerate(batch)]
         return lambda: self._client().publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+
+
+def _unconfirmed(batch: Sequence[SnsMessage], answer: "PublishBatchResponseTypeDef") -> dict[str, Unpublished]:
+    """The messages of a batch that SNS does not list as published, by event id."""
+    published = {entry["Id"] for entry in answer.get("Successful", ())}
+    codes = {entry["Id"]: entry["Code"] for entry in answer.get("Failed", ())}
+    return {
+        message.event_id: Unpublished(f"SNS: {codes.get(str(number), 'no answer about this message')}")
+        for number, message in enumerate(batch)
+        if str(number) not in published
+    }
 
 
 def _is_content_rejected(error: Exception) -> bool:

@@ -7,7 +7,7 @@ published_event_ids    the ids of the published events
 published_…_at         when an event was last published (epoch milliseconds); absent if that was before it was recorded
 report_row             what was found when the last event that concluded a watch was published: the export's row in the
                        reports of groups, as JSON, without the context
-concluded_message_ids  the ids of the messages whose watches are concluded
+concluded_message_ids  the ids of the messages whose watches are concluded; all are removed where there are too many
 fault_…_first_seen_at, fault_…_last_seen_at
                        when a fault was first and last seen (epoch seconds); removed when a watch concludes
 expires_at             when DynamoDB may remove the item (epoch seconds)

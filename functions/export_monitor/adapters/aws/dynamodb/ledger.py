@@ -1,6 +1,6 @@
 """Who may publish for an export, and what was published. The attributes are described in export_table_schema."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,9 @@ from export_monitor.domain.report_rows import row_from_json, row_to_json
 
 # botocore does not retry a transaction that conflicts with another one.
 _CLAIM_ATTEMPTS = 4
+# An export may be announced without end, and DynamoDB takes no item above 400 KB. Only messages that could not be
+# deleted come again, so of this number all are forgotten.
+MAX_MESSAGE_IDS = 250
 
 
 class Ledger:
@@ -62,16 +65,28 @@ class Ledger:
                 return []
             if is_written(reasons):
                 return []
-            lost = {
-                claim.export_id: _rejection(claim, reason.get("Item", {}), now)
+            lost = [
+                (claim, reason.get("Item", {}))
                 for claim, reason in zip(claims, reasons, strict=True)
                 if has_failed_condition(reason)
-            }
+            ]
             if not lost:
                 return claims
-            rejected |= lost
-            claims = [claim for claim in claims if claim.export_id not in lost]
+            forgotten = self._forget_messages([item for _, item in lost])
+            found = {claim.export_id: _rejection(claim, item, now) for claim, item in lost}
+            rejected |= {
+                export_id: one
+                for export_id, one in found.items()
+                if export_id not in forgotten or one.status is ClaimStatus.ALREADY_PUBLISHED
+            }
+            claims = [claim for claim in claims if claim.export_id not in rejected]
         return []
+
+    def _forget_messages(self, items: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Remove the ids of concluded messages where there are too many; return the exports that can be claimed now."""
+        full = {item["export_id"]["S"] for item in items if len(_message_ids(item)) >= MAX_MESSAGE_IDS}
+        updates = {one: self._table.update(export_key(one), "REMOVE concluded_message_ids", {}) for one in full}
+        return full - self._table.write_all(updates)
 
     def record(self, published: Sequence[Claim], already_published: Sequence[Claim], now: float) -> set[str]:
         """Record published events and concluded messages, and remove the claims and faults of the published ones.
@@ -101,6 +116,7 @@ class Ledger:
             ":until": milliseconds(until),
             ":expires": expiry(now),
             ":message": {"S": claim.message_id},
+            ":most": {"N": str(MAX_MESSAGE_IDS)},
         }
         barred_by = {f":event{number}": {"S": event} for number, event in enumerate(claim.barred_by)}
         # A delay waits for both kinds of claims, a conclusion only for its own.
@@ -108,6 +124,7 @@ class Ledger:
         conditions = (
             *(f"(attribute_not_exists({one}) OR {one} < :now)" for one in claimed),
             "NOT contains(concluded_message_ids, :message)",
+            "(attribute_not_exists(concluded_message_ids) OR size(concluded_message_ids) < :most)",
             *(f"NOT contains(published_event_ids, {name})" for name in barred_by),
         )
         return self._table.update(
@@ -151,9 +168,14 @@ class Ledger:
         )
 
 
+def _message_ids(item: Mapping[str, Any]) -> Sequence[str]:
+    found: Sequence[str] = item.get("concluded_message_ids", {}).get("SS", ())
+    return found
+
+
 def _rejection(claim: Claim, item: dict[str, Any], now: float) -> RejectedClaim:
     event_ids = item.get("published_event_ids", {}).get("SS", ())
-    message_ids = item.get("concluded_message_ids", {}).get("SS", ())
+    message_ids = _message_ids(item)
     if claim.message_id in message_ids or not set(event_ids).isdisjoint(claim.barred_by):
         return _already_published(claim, item, event_ids, is_concluded=claim.message_id in message_ids)
     if "claimed_until" not in item:
