@@ -80,24 +80,24 @@ def exports() -> list[Export]:
     as_asked = {"ServerSideEncryption": "AES256", "ACL": "public-read"}
     other_key = {"body": bytes(1234), "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": OTHER_KEY}
 
-    def member(job: Job, end: str) -> Export:
-        return Export(job, end, "a group of three", group=GROUP)
+    def member(job: Job, end: str, shows: str = "nothing special", **more: Any) -> Export:
+        return Export(job, end, shows, group=GROUP, **more)
 
     taken = {"steps": failed.steps, "error": failed.error}
     return [
         Export(completed, "completed", "the documented COMPLETED example"),
         Export(failed, "failed:EXPORT_FAILED", "the documented FAILED example"),
-        Export(slow, "completed", "PENDING, RUNNING, COMPLETED", arrives={"body": bam(), **as_asked}, size=len(bam())),
-        Export(job("no-object", "S2.bam", delivers=False), "failed:OBJECT_MISSING", "COMPLETED without its object"),
-        Export(job("cut-short", "S3.bam"), "failed:OBJECT_MISMATCH", "a truncated BAM",
+        member(slow, "completed", "PENDING, RUNNING, COMPLETED", arrives={"body": bam(), **as_asked}, size=len(bam())),
+        member(job("no-object", "S2.bam", delivers=False), "failed:OBJECT_MISSING", "COMPLETED without its object"),
+        member(job("cut-short", "S3.bam"), "failed:OBJECT_MISMATCH", "a truncated BAM",
                arrives={"body": bam()[:-10], **as_asked}, size=len(bam())),
-        Export(job(DAMAGED, "S7.bam"), "failed:OBJECT_MISMATCH", "one flipped bit in the middle of a BAM",
+        member(job(DAMAGED, "S7.bam"), "failed:OBJECT_MISMATCH", "one flipped bit in the middle of a BAM",
                arrives={"body": with_a_flipped_bit(bam(3)), **as_asked}, size=len(bam(3))),
         Export(kms, "failed:OBJECT_MISMATCH", "encrypted under another KMS key", arrives=other_key),
         Export(job("never-ends", "S5.bam", steps=((0, "RUNNING"),)), "failed:TIMED_OUT", "RUNNING for too long"),
         member(job("run-42-1", "R1.vcf"), "completed"),
         member(job("run-42-2", "R2.vcf"), "completed"),
-        member(job("run-42-3", "R3.vcf", **taken), "failed:EXPORT_FAILED"),
+        member(job("run-42-3", "R3.vcf", **taken), "failed:EXPORT_FAILED", "its destination is taken"),
         Export(job("not-announced", "S6.vcf"), "completed", "found by discovery", announced=False),
     ]  # fmt: skip
 
@@ -149,7 +149,14 @@ def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Resu
         _start(stack, all_exports)
         notifications = stack.receive(len(all_exports) + 1, timeout_seconds=RECEIVE_SECONDS)
         events = [one.event for one in notifications]
-        return files.Results(events, stack.mails(), stack.dead_letters(), stack.log_lines)
+        return files.Results(events, stack.mails(), stack.dead_letters(), stack.log_lines, _reports(stack))
+
+
+def _reports(stack: Stack) -> dict[str, bytes]:
+    """The files of the group's report, by name."""
+    s3, bucket = stack.client("s3"), stack.deployment.outputs["ReportBucketName"]
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {key.rpartition("/")[2]: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
 
 def _platform(all_exports: Iterable[Export]) -> Platform:

@@ -58,20 +58,20 @@ def check_output(output: str) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert "\x1b" not in output
     assert TABLE in re.sub(r"\d+ (?=passed|skipped)", "N ", output)
-    assert "2 completed, 1 failed, 0 missing" in output
+    assert "3 completed, 4 failed, 0 missing" in output
     assert "Dead-letter queue: the message with the invalid id. export_id: must be" in output
     damage = re.search(r"^Content of s3://bucket/S7\.bam: byte (\d+): ", output, re.MULTILINE)
     assert damage
     assert 0 < int(damage[1]) < len(bam(3)) / 2
     assert "  Subject: Export failed (EXPORT_FAILED): _4_s3_file.jpg\n" in output
-    for line in lines[-4:]:
+    for line in lines[-6:]:
         assert (ROOT / line.split()[0]).exists()
 
 
 def check_files() -> None:
     for folder, ending in (("events", "json"), ("emails", "txt")):
         assert {path.name for path in (FOLDER / folder).iterdir()} == {f"{name}.{ending}" for name in EVENT_FILES}
-    assert event_file("run-42.concluded")["data"]["group"] == {"id": "run-42", "size": 3}
+    assert event_file("run-42.concluded")["data"]["group"] == {"id": "run-42", "size": 7}
     [letter] = json.loads((FOLDER / "dead-letters.json").read_text("utf-8"))
     assert "../not-an-id" in letter["body"]
     check_documented(event_file("5AfGvYSsAgQ9BxbBWUb2vLGeLLB56wL2.completed"))

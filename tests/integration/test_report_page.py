@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from export_monitor.adapters.report_page import render
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import GroupProgress
 from export_monitor.domain.model import Group
 from export_monitor.domain.report_rows import ReportRow
@@ -93,7 +94,8 @@ def write_page(folder: Path, rows: list[ReportRow]) -> Path:
     failed = sum(row.outcome == "failed" for row in rows)
     progress = GroupProgress(Group("run-42", len(rows)), len(rows) - failed, failed, NOW - 3600)
     path = folder / "report.html"
-    path.write_text("".join(render(progress, NOW, rows)), "utf-8")
+    report = WrittenReport("reports", "run-42", len(rows), "")
+    path.write_text("".join(render(progress, NOW, rows, report)), "utf-8")
     return path
 
 

@@ -13,7 +13,7 @@ from local.stack import DeadLetter
 
 INVALID = DeadLetter(body=json.dumps({"export_id": INVALID_ID}), error="export_id: invalid", attributes={})
 IDS = [export.event_id for export in exports()] + [f"{GROUP}:concluded"]
-GOOD = Results([{"id": name} for name in IDS], [(name, "subject", "text") for name in IDS], [INVALID], [])
+GOOD = Results([{"id": name} for name in IDS], [(name, "subject", "text") for name in IDS], [INVALID], [], {})
 FIRST = IDS[0]
 
 
