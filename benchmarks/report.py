@@ -15,6 +15,7 @@ from dataclasses import fields
 
 from benchmarks.results import Figure, Section, table
 from export_monitor.adapters.report_page import render
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import GroupProgress
 from export_monitor.domain.model import Group
 from export_monitor.domain.report_csv import csv_lines
@@ -37,9 +38,10 @@ def section(number: int, repetitions: int) -> Section:
     """The whole report, CSV and page, compared with Python's csv module writing the same rows."""
     rows = example_rows(number)
     progress = GroupProgress(Group("run-42", number), number, 0, 0)
+    report = WrittenReport("reports", "run-42", number, "")
     ways: tuple[Callable[[], bytes], ...] = (
         lambda: _csv(rows),
-        lambda: b"".join(csv_lines(rows)) + "".join(render(progress, 3600, rows)).encode(),
+        lambda: b"".join(csv_lines(rows)) + "".join(render(progress, 3600, rows, report)).encode(),
     )
     sizes = [len(way()) / 1e6 for way in ways]
     seconds = [min(_cpu_seconds(way) for _ in range(repetitions)) for way in ways]

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from local import demo_files as files
@@ -82,7 +81,9 @@ def exports() -> list[Export]:
     as_asked = {"ServerSideEncryption": "AES256", "ACL": "public-read"}
     other_key = {"body": bytes(1234), "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": OTHER_KEY}
 
-    member = partial(Export, group=GROUP)
+    def member(job: Job, end: str, shows: str = "nothing special", **more: Any) -> Export:
+        return Export(job, end, shows, group=GROUP, **more)
+
     taken = {"steps": failed.steps, "error": failed.error}
     return [
         Export(completed, "completed", "the documented COMPLETED example"),
@@ -93,10 +94,11 @@ def exports() -> list[Export]:
                arrives={"body": bam()[:-10], **as_asked}, size=len(bam())),
         member(job(DAMAGED, "S7.bam"), "failed:OBJECT_MISMATCH", "one flipped bit in the middle of a BAM",
                arrives={"body": with_a_flipped_bit(bam(3)), **as_asked}, size=len(bam(3))),
-        member(kms, "failed:OBJECT_MISMATCH", "encrypted under another KMS key", arrives=other_key),
-        member(job("taken", "R3.vcf", **taken), "failed:EXPORT_FAILED", "a location that is taken"),
-        member(job("sound", "R1.vcf"), "completed", "COMPLETED, with its object"),
+        Export(kms, "failed:OBJECT_MISMATCH", "encrypted under another KMS key", arrives=other_key),
         Export(job("never-ends", "S5.bam", steps=((0, "RUNNING"),)), "failed:TIMED_OUT", "RUNNING for too long"),
+        member(job("run-42-1", "R1.vcf"), "completed"),
+        member(job("run-42-2", "R2.vcf"), "completed"),
+        member(job("run-42-3", "R3.vcf", **taken), "failed:EXPORT_FAILED", "its destination is taken"),
         Export(job("not-announced", "S6.vcf"), "completed", "found by discovery", announced=False),
     ]  # fmt: skip
 
@@ -131,7 +133,8 @@ def faults(all_exports: Iterable[Export], results: files.Results) -> list[str]:
         if counts[event_id] != (event_id in expected)
     ]
     members = sorted(export.job.id for export in all_exports if export.group)
-    if [row["export_id"] for row in csv.DictReader(results.report["report.csv"].decode().splitlines())] != members:
+    rows = csv.DictReader(results.reports.get("report.csv", b"").decode().splitlines())
+    if [row["export_id"] for row in rows] != members:
         found.append(f"the report does not have one row for each export of {GROUP}")
     if [INVALID_ID in letter.body for letter in results.dead_letters] != [True]:
         found.append("the dead-letter queue does not hold the message with the invalid id alone")
@@ -151,14 +154,14 @@ def _run(all_exports: Sequence[Export], progress: output.Progress) -> files.Resu
         _start(stack, all_exports)
         notifications = stack.receive(len(all_exports) + 1, timeout_seconds=RECEIVE_SECONDS)
         events = [one.event for one in notifications]
-        return files.Results(events, stack.mails(), stack.dead_letters(), stack.log_lines, _report(stack))
+        return files.Results(events, stack.mails(), stack.dead_letters(), stack.log_lines, _reports(stack))
 
 
-def _report(stack: Stack) -> dict[str, bytes]:
-    """The files of the group's report by their names."""
+def _reports(stack: Stack) -> dict[str, bytes]:
+    """The files of the group's report, by name."""
     s3, bucket = stack.client("s3"), stack.deployment.outputs["ReportBucketName"]
-    keys = {name: f"groups/{GROUP}/{name}" for name in files.REPORT}
-    return {name: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for name, key in keys.items()}
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {key.rpartition("/")[2]: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
 
 def _platform(all_exports: Iterable[Export]) -> Platform:

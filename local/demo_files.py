@@ -11,20 +11,19 @@ from local.artifact import ROOT
 from local.stack import DeadLetter
 
 FOLDER = ROOT / ".build" / "demo"
-REPORT = ("report.html", "report.csv")
 
 Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Results:
-    """The output of the stack; each of `mails` is an event id, a subject and a text, `report` has files by name."""
+    """The output of the stack; each of `mails` is an event id, a subject and a text, `reports` are files by name."""
 
     events: Sequence[Event]
     mails: Sequence[tuple[str, str, str]]
     dead_letters: Sequence[DeadLetter]
     log_lines: Sequence[str]
-    report: Mapping[str, bytes]
+    reports: Mapping[str, bytes]
 
 
 def empty_folder() -> None:
@@ -40,10 +39,10 @@ def write_files(results: Results) -> None:
         _file("events", event["id"], "json").write_text(json.dumps(event, indent=2) + "\n", "utf-8")
     for event_id, subject, text in results.mails:
         _file("emails", event_id, "txt").write_text(f"Subject: {subject}\n\n{text}\n", "utf-8")
-    for name, content in results.report.items():
-        (FOLDER / name).write_bytes(content)
     letters = [{"error": letter.error, "body": letter.body} for letter in results.dead_letters]
     (FOLDER / "dead-letters.json").write_text(json.dumps(letters, indent=2) + "\n", "utf-8")
+    for name, content in results.reports.items():
+        (FOLDER / name).write_bytes(content)
     (FOLDER / "log.jsonl").write_text("".join(f"{line}\n" for line in results.log_lines), "utf-8")
 
 

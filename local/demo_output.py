@@ -15,6 +15,7 @@ from local.demo_files import FOLDER, Results
 from local.export_jobs import Job
 
 WIDTH = 110
+_FOLDER_NAME = FOLDER.relative_to(ROOT)
 _LONGEST_NAME = 14
 _HEADINGS = ("export", "file", "outcome", "reason, code", "object", "checks")
 _MARGIN = "  "
@@ -90,6 +91,7 @@ def show_others(results: Results, group: str) -> None:
     for data in (event["data"] for event in results.events if event["id"] == f"{group}:concluded"):
         counts = ", ".join(f"{data[name]} {name}" for name in ("completed", "failed", "missing"))
         print(f"Group {group}: one event for its {data['group']['size']} exports: {counts}.")
+        print(f"Its report, for your browser: {_FOLDER_NAME}/report.html")
     for letter in results.dead_letters:
         print(f"Dead-letter queue: the message with the invalid id. {letter.error}")
 
@@ -119,17 +121,16 @@ def show_mail(event_id: str, results: Results) -> None:
 
 def show_files(seconds: float) -> None:
     """Print where the files are."""
-    folder = FOLDER.relative_to(ROOT)
-    print(f"\nDone in {seconds:.0f} s. Everything is in {folder}:")
+    print(f"\nDone in {seconds:.0f} s. Everything is in {_FOLDER_NAME}:")
     for path, what in (
+        ("report.html", "the group's report, for people"),
+        ("report.csv", "the same, for programs and spreadsheets"),
         ("events/", "every event, the group's too"),
         ("emails/", "the e-mail for each"),
-        ("report.html", "the group's report: open it in a browser"),
-        ("report.csv", "the same for programs"),
         ("dead-letters.json", "the dead-letter queue"),
         ("log.jsonl", "what the functions logged"),
     ):
-        print(f"  {f'{folder}/{path}':32}  {what}")
+        print(f"  {f'{_FOLDER_NAME}/{path}':32}  {what}")
 
 
 def packed(value: Any, indent: int = 0, name: str = "", end: str = "") -> list[str]:

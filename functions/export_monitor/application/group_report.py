@@ -20,8 +20,8 @@ _HTML = "text/html; charset=utf-8"
 _PAGE_CONTEXT_CHARACTERS = 300
 _LONG_CONTEXT = {"\u2026": "too long for this page; report.csv has all of it"}
 
-# The parts of the page of a group, which was concluded at a time (epoch seconds) with these rows.
-RenderPage: TypeAlias = Callable[[GroupProgress, float, Sequence[ReportRow]], Iterable[str]]
+# The parts of the page of a group, which was concluded at a time (epoch seconds) with these rows and this CSV.
+RenderPage: TypeAlias = Callable[[GroupProgress, float, Sequence[ReportRow], WrittenReport], Iterable[str]]
 
 _Part = TypeVar("_Part", ReportRow, bytes)
 
@@ -63,9 +63,9 @@ class GroupReports:
         shown: list[ReportRow] = []
         rows = _in_time(_all(self.rows.rows(group_id, concluded_at), progress), budget)
         csv_sha256 = self.store.write(csv_key(group_id), csv_lines(_kept(rows, shown)), _CSV)
-        page = (part.encode(errors="replace") for part in self.render_page(progress, concluded_at, shown))
-        self.store.write(html_key(group_id), _in_time(page, budget), _HTML)
         report = WrittenReport(self.store.bucket, group_id, len(shown), csv_sha256)
+        page = (part.encode(errors="replace") for part in self.render_page(progress, concluded_at, shown, report))
+        self.store.write(html_key(group_id), _in_time(page, budget), _HTML)
         return report, [failed_member(row) for row in shown if row.reason]
 
 

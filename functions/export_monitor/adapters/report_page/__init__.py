@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from export_monitor.adapters.report_page.picture import picture
 from export_monitor.adapters.report_page.visible import visible
 from export_monitor.domain import report_summary
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import GroupProgress
 from export_monitor.domain.model import JsonObject
 from export_monitor.domain.report_rows import ReportRow
@@ -27,15 +28,21 @@ if TYPE_CHECKING:
 
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
 _CONTEXT_CHARACTERS = 300
-# A cause's failures above the table, which has them all.
-_FAILURES_OF_A_CAUSE = 100
+# A cause's failures above the table, which has them all: few, so that the advice on every cause is seen at once.
+_FAILURES_OF_A_CAUSE = 5
 _PIECES_OF_A_CHUNK = 1000
 
 
-def render(progress: GroupProgress, concluded_at: float, rows: Sequence[ReportRow]) -> Iterator[str]:
-    """The page, in chunks that can be encoded as UTF-8. Loads Jinja2 when the first one is asked for."""
+def render(
+    progress: GroupProgress, concluded_at: float, rows: Sequence[ReportRow], report: WrittenReport
+) -> Iterator[str]:
+    """The page, in chunks that can be encoded as UTF-8. Loads Jinja2 when the first one is asked for.
+
+    `concluded_at` is in epoch seconds, and `report` says where the CSV of the same rows is.
+    """
     values = {
         "progress": progress,
+        "report": report,
         "concluded_at": concluded_at,
         "summary": summary(progress, concluded_at, rows),
         "picture": picture(timeline(rows)),
