@@ -83,7 +83,7 @@ def test_demo_ends_by_itself_with_an_event_for_each_export() -> None:
     left_behind.parent.mkdir(parents=True, exist_ok=True)
     left_behind.touch()
     command = [sys.executable, "-m", "local.demo"]
-    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=True).stdout  # noqa: S603 -- the project's own demo
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True).stdout  # noqa: S603 -- the project's own demo
     check_output(output)
     check_documented(shown_event(output))
     check_files()
