@@ -27,7 +27,7 @@ export SAM_CLI_TELEMETRY := 0
 export CKV_SKIP_PACKAGE_UPDATE_CHECK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local chaos test check format lint types import-contracts validate scan build audit docs schema-compat release-check release demo-svg e2e cost bench bench-publish clean
+.PHONY: help demo local chaos test check format lint types import-contracts validate scan build audit docs schema-compat release-check release demo-svg report-picture e2e cost bench bench-publish clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -100,6 +100,9 @@ release: build $(VENV)/dev.installed ## pack the built functions and their templ
 
 demo-svg: $(VENV)/local.installed ## draw docs/demo.svg from the demo's output
 	@$(BIN)/python -m tools.demo_picture
+
+report-picture: $(VENV)/dev.installed ## photograph the report of the last demo as docs/report.png (needs Chromium or Chrome)
+	@$(BIN)/python -m tools.report_picture
 
 e2e: $(VENV)/dev.installed ## check a deployed stack: STACK=its-name, EXPORT_ID=… of a completed export
 	@test -n "$(STACK)" || { echo "Which one? make e2e STACK=cgc-export-monitor"; exit 2; }

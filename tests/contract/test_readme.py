@@ -12,6 +12,7 @@ from export_monitor.domain.verdicts import Reason
 from local.template import template
 from tests.contract.pages import tables
 from tools.build_function import FUNCTIONS, Function, modules_of
+from tools.report_picture import PICTURE, WIDTH
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -129,3 +130,11 @@ def test_functions_have_the_modules_that_they_import_and_no_others() -> None:
     package = Path("functions/export_monitor")
     assert package / "adapters/sevenbridges/client.py" not in of["ContentCheckFunction"]
     assert package / "domain/content/verifier.py" not in of["ExportMonitorFunction"]
+
+
+def test_picture_of_a_report_is_as_wide_as_it_is_made_and_small() -> None:
+    [path] = re.findall(r"\]\((docs/\S+\.png)\)", README)
+    picture = (ROOT / path).read_bytes()
+    assert (ROOT / path, picture[:8]) == (PICTURE, b"\x89PNG\r\n\x1a\n")
+    assert int.from_bytes(picture[16:20]) == WIDTH
+    assert len(picture) < 150_000

@@ -156,7 +156,7 @@ def test_timeline_counts_each_export_in_its_step():
 def test_timeline_has_a_readable_number_of_steps(span):
     found = timeline([a_row(), a_row(finished_on=format_rfc3339(NOW - span))])
     assert found is not None
-    assert 20 <= len(found.steps) <= 60
+    assert 12 <= len(found.steps) <= 60
     assert found.steps[0].start <= NOW - span
     assert found.end > NOW
 

@@ -10,7 +10,7 @@ from export_monitor.domain.timestamps import parse_rfc3339
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _STEPS = (1, 5, 15, 30, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY)
 _MOST_STEPS = 60
-_FEWEST_STEPS = 20
+_FEWEST_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
