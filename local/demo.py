@@ -81,7 +81,7 @@ def exports() -> list[Export]:
     as_asked = {"ServerSideEncryption": "AES256", "ACL": "public-read"}
     other_key = {"body": bytes(1234), "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": OTHER_KEY}
 
-    def member(job: Job, end: str, shows: str = "nothing special", **more: Any) -> Export:
+    def member(job: Job, end: str, shows: str = "an export as it should be", **more: Any) -> Export:
         return Export(job, end, shows, group=GROUP, **more)
 
     taken = {"steps": failed.steps, "error": failed.error}

@@ -187,6 +187,8 @@ def test_print_shows_everything_and_no_controls(opened):
     opened.page.emulate_media(media="print")
     assert len(opened.names()) == len(ROWS)
     assert not opened.page.is_visible("#search")
+    assert not opened.page.is_visible("th button")
+    assert opened.page.evaluate("getComputedStyle(document.querySelector('th'), '::before').content") == '"File"'
 
 
 def test_row_takes_one_line_on_paper(opened, tmp_path):
