@@ -46,7 +46,7 @@ _OTHERS = {
 
 @dataclass(frozen=True)
 class Call:
-    """Somebody's action on a resource, which is a logical id or an ARN.
+    """Somebody's action on a resource, which is a logical id, that of a bucket with a key, or an ARN.
 
     `who` is a role's logical id, one of `_OTHERS`, or a service that acts for the resource `source`. `context` holds
     further condition keys.
@@ -138,4 +138,7 @@ class Policies:
         }
 
     def _arn(self, resource: str) -> str:
-        return resource if resource.startswith("arn:") else self.arns[resource]
+        if resource.startswith("arn:"):
+            return resource
+        bucket, slash, key = resource.partition("/")
+        return self.arns[bucket] + slash + key

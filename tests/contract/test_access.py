@@ -17,6 +17,7 @@ EVENTS, SNS, CLOUDWATCH = "events.amazonaws.com", "sns.amazonaws.com", "cloudwat
 SECRET, KEY = EVERY_PART["TokenSecretArn"], EVERY_PART["KmsKeyArns"]
 OTHER_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:another-AbCdEf"
 OBJECT, BUCKET = "arn:aws:s3:::first-bucket/S1/output.bam", "arn:aws:s3:::first-bucket"
+REPORTS = [f"ReportBucket/groups/run-42/report.{name}" for name in ("csv", "html")]
 START_TOPIC = EVERY_PART["StartEventTopicArns"].split(",")[1]
 ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:any"
 ANOTHER_RULE = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/another"
@@ -59,6 +60,7 @@ ALLOWED = [
     Call(ROLE, "s3:GetObject", OBJECT),
     Call(ROLE, "s3:ListBucket", BUCKET),
     Call(ROLE, "sns:Publish", "ExportEventsTopic"),
+    *(Call(ROLE, "s3:PutObject", report) for report in REPORTS),
     decrypting(ROLE, "s3"),
     decrypting(ROLE, "secretsmanager"),
     # The worker reads content.
@@ -134,6 +136,16 @@ DENIED = [
     *(Call(ROLE, action, queue) for action in READ for queue in QUEUES[1:]),
     *(subscribing(role, "sqs") for role in (ROLE, WORKER)),
     *(decrypting(ROLE, via) for via in ("", "dynamodb")),
+    # Reports are written by the function, which may do nothing else there, and nobody's without a policy of their own.
+    *(Call(ROLE, "s3:PutObject", key) for key in ("ReportBucket/report.csv", "ReportBucket/groups")),
+    *(Call(ROLE, action, report) for action in ("s3:GetObject", *CHANGES_OF_OBJECTS[1:]) for report in REPORTS),
+    *(Call(ROLE, action, "ReportBucket") for action in ("s3:ListBucket", *CHANGES_OF_BUCKETS)),
+    *(
+        Call(who, action, report)
+        for who in (WORKER, "colleague", "subscriber", "stranger", "anonymous")
+        for action in ("s3:GetObject", *CHANGES_OF_OBJECTS)
+        for report in REPORTS
+    ),
     # The worker has no access to the token, to watched exports, or to what was published.
     *(Call(WORKER, action, "ExportQueue") for action in (*READ, SEND)),
     Call(WORKER, "secretsmanager:GetSecretValue", SECRET),
