@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -11,11 +11,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from export_monitor.adapters.aws.calls import AwsCalls
+from export_monitor.adapters.aws.calls import CALL_LIMIT_SECONDS, AwsCalls
 from export_monitor.adapters.aws.clients import real_clients
 from export_monitor.adapters.aws.reports import ReportBucket
 from export_monitor.domain.model import UnavailableError
-from tests.fakes import REGION, SYNCHRONOUS
+from tests.fakes import REGION, SYNCHRONOUS, SynchronousCalls
 
 KEY, CSV = "groups/run/report.csv", "text/csv; charset=utf-8; header=present"
 CONTENT = [b"export_id\r\n", b"a\r\n"]
@@ -90,6 +90,19 @@ def test_bucket_that_does_not_take_an_object_is_unavailable(s3: Any, answer: int
     Wire(s3, answer, answer)
     with pytest.raises(UnavailableError, match=r"^S3: "):
         bucket(s3).write(KEY, CONTENT, CSV)
+
+
+def test_large_report_has_more_time_than_another_call_of_aws(s3: Any) -> None:
+    class Measuring(SynchronousCalls):
+        limits: ClassVar[list[float]] = []
+
+        def call_all(self, calls: Sequence[Callable[[], Any]], within_seconds: float = CALL_LIMIT_SECONDS) -> list[Any]:
+            self.limits.append(within_seconds)
+            return super().call_all(calls)
+
+    bucket(s3, Measuring()).write(KEY, CONTENT, CSV)
+    # At 5 MB/s, 130 MB take half a minute.
+    assert Measuring.limits[0] > 130 / 5
 
 
 def test_write_for_which_no_time_is_left_is_not_attempted(s3: Any) -> None:

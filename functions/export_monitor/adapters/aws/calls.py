@@ -29,9 +29,9 @@ class AwsCalls:
             raise CallTimeoutError(started=False)
         self._sleep(seconds)
 
-    def call(self, call: Callable[[], Result]) -> Result:
+    def call(self, call: Callable[[], Result], within_seconds: float = CALL_LIMIT_SECONDS) -> Result:
         """What the call returns. Raises what it raises, usually one of AWS_ERRORS."""
-        [outcome] = self.call_all([call])
+        [outcome] = self.call_all([call], within_seconds)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

@@ -13,6 +13,9 @@ from export_monitor.domain.model import UnavailableError
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+# The CSV of 10,000 exports with the longest texts and contexts has 130 MB.
+_WRITE_LIMIT_SECONDS = 40.0
+
 
 class ReportBucket:
     """Writes objects to one bucket."""
@@ -42,7 +45,7 @@ class ReportBucket:
                 ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
             )
             try:
-                self._calls.call(put)
+                self._calls.call(put, _WRITE_LIMIT_SECONDS)
             except AWS_ERRORS as error:
                 raise UnavailableError(f"S3: {error}") from None
         return digest.hexdigest()
