@@ -102,7 +102,7 @@ class Batch:
     def retry_on_error(self, messages: Sequence[QueueMessage], *, published: bool = False) -> Iterator[None]:
         """Retry those of these messages that an unexpected error leaves undecided.
 
-        After their final deadline they go to the dead-letter queue, unless their events are `published`.
+        After their final deadline they go to the dead-letter queue, unless their exports' events are `published`.
         """
         try:
             yield
