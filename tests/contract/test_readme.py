@@ -6,9 +6,8 @@ from pathlib import Path
 from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
-from export_monitor.application.batch import RETENTION_SECONDS
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.poll_schedule import MAX_RECEIVES
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, RETENTION_SECONDS
 from export_monitor.domain.verdicts import Reason
 from local.template import template
 from tests.contract.pages import tables
