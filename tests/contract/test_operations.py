@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS
-from export_monitor.application.batch import RETENTION_ERROR, RETENTION_SECONDS
+from export_monitor.application.batch import RETENTION_ERROR
 from export_monitor.application.reporting import ACCESS_DENIED_REASONS
 from export_monitor.domain.grace import OLDEST_SECONDS
-from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, PollSchedule
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, RETENTION_SECONDS, PollSchedule
 from local.template import template
 from local.translation import translate
 from tests.cloudwatch import shown_on

@@ -7,7 +7,7 @@ from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
 from export_monitor.domain.checks import CHECKS
-from export_monitor.domain.poll_schedule import MAX_RECEIVES
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, RETENTION_SECONDS
 from export_monitor.domain.verdicts import Reason
 from local.template import template
 from tests.contract.pages import tables
@@ -82,8 +82,10 @@ def test_idle_cost_is_the_cost_page_s() -> None:
     assert (ROOT / "docs" / "cost.md").read_text().count(f"**{dollars} dollars a month**") == 1
 
 
-def test_receives_that_the_schedule_counts_on_are_the_queue_s() -> None:
-    assert template()["Resources"]["ExportQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+def test_receives_and_days_that_the_function_counts_on_are_the_queue_s() -> None:
+    queue = template()["Resources"]["ExportQueue"]["Properties"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
+    assert queue["MessageRetentionPeriod"] == RETENTION_SECONDS
 
 
 def test_what_holds_data_goes_with_the_stack_and_stays_where_an_update_replaces_it() -> None:

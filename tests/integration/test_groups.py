@@ -14,6 +14,8 @@ import pytest
 
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS
 from export_monitor.domain.events import compact_json
+from export_monitor.domain.group_reports import WrittenReport
+from export_monitor.domain.groups import FailedMember, GroupProgress
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
 from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
@@ -224,6 +226,19 @@ class TestIncomplete:
         assert event["data"]["outcome"] == "incomplete"
         assert [event["data"][name] for name in ("completed", "failed", "missing")] == [1, 1, 1]
 
+    def test_unexpected_error_at_the_final_deadline_does_not_end_the_watch_of_the_group(self, world: World) -> None:
+        jobs(world, done="a")
+        world.look(member(world, "a", size=2))
+        [message] = group_messages(world)
+        world.pass_time(FINAL_DEADLINE + 1)
+        groups = replace(world.watch.groups, reports=FullDisk())
+        watcher = with_parts(world.watch, groups=groups)
+        assert watcher.process_batch([message], world.invocation()) == [message.message_id]
+        assert world.aws.dead_letters() == []
+        world.pass_time(61)
+        assert world.look(message) == []
+        assert len(concluded(world)) == 1
+
     def test_member_that_comes_too_late_stays_missing(self, calm: World) -> None:
         jobs(calm, done="ab")
         calm.look(member(calm, "a", size=2))
@@ -241,6 +256,13 @@ class TestIncomplete:
         calm.pass_time(FINAL_DEADLINE + 1)
         assert calm.look(message) == []
         assert calm.events() == []
+
+
+class FullDisk:
+    """Reports that cannot be written for a reason that is none of a service's."""
+
+    def write(self, progress: GroupProgress, concluded_at: float) -> tuple[WrittenReport, list[FailedMember]]:
+        raise OSError("No space left on device")
 
 
 STEPS = ["progress", "register", "record_results", "claim"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from export_monitor.domain.grace import Conclude, GracePolicy, decide
 from export_monitor.domain.model import StartEvent, Unavailable, Watch
-from export_monitor.domain.poll_schedule import MAX_RECEIVES, PollSchedule, add_jitter
+from export_monitor.domain.poll_schedule import MAX_RECEIVES, RETENTION_SECONDS, PollSchedule, add_jitter
 from export_monitor.domain.verdicts import Failing, Reason, Undetermined, Unfinished, Verdict
 from tests.unit.builders import DAY, HOUR, a_failure, a_grace_policy, a_message
 
@@ -183,6 +183,17 @@ def test_receives_that_are_left_last_to_the_end_whatever_used_up_the_others(
     begun_at = share * grace.final_deadline
     age, receive_count, _ = live_through(grace, answer, seed, age=begun_at, receive_count=spent)
     assert age >= grace.final_deadline
+    assert receive_count <= MAX_RECEIVES
+
+
+@pytest.mark.parametrize("horizon_hours", [0.001, 1, 96, 240])
+def test_receives_last_until_sqs_deletes_the_message_of_an_event_that_cannot_be_published(horizon_hours: float) -> None:
+    schedule = replace(SCHEDULE, horizon_seconds=horizon_hours * HOUR)
+    age, receive_count = 0.0, 0
+    while age < RETENTION_SECONDS:
+        receive_count += 1
+        # The claim of an invocation that could not publish ends after a minute.
+        age += schedule.within_budget(61, age, receive_count)
     assert receive_count <= MAX_RECEIVES
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from export_monitor.application.batch import RETENTION_SECONDS
 from export_monitor.application.concluding import Concluder
 from export_monitor.application.watcher import ExportWatcher
 from export_monitor.domain.claims import Claim, ClaimStatus, RejectedClaim
@@ -24,6 +23,7 @@ from export_monitor.domain.model import (
     Unavailable,
     UnavailableError,
 )
+from export_monitor.domain.poll_schedule import RETENTION_SECONDS
 from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected

@@ -11,15 +11,14 @@ from typing import Protocol
 from export_monitor.application.reporting import Reporter
 from export_monitor.domain.grace import OLDEST_SECONDS, GracePolicy, poll_delay
 from export_monitor.domain.model import QueueMessage, UnavailableError
+from export_monitor.domain.poll_schedule import RETENTION_SECONDS
 from export_monitor.domain.time_budget import TimeBudget
 from export_monitor.domain.unexpected import Unexpected, attempt
 
 # When a message is tried again that the dead-letter queue did not take.
 _DEAD_LETTER_RETRY_SECONDS = 60.0
 _AFTER_CLAIMS_SECONDS = 1.0
-# SQS deletes messages silently after 14 days (MessageRetentionPeriod in template.yaml; a test compares the two). No
-# message is hidden until less than an hour before.
-RETENTION_SECONDS = 14 * 24 * 3600
+# No message is hidden until less than an hour before SQS deletes it.
 _LAST_SECONDS = RETENTION_SECONDS - 3600
 RETENTION_ERROR = "no event could be published in the 14 days for which SQS keeps a message"
 
@@ -110,7 +109,7 @@ class Batch:
     def retry_on_error(self, messages: Sequence[QueueMessage], *, published: bool = False) -> Iterator[None]:
         """Retry those of these messages that an unexpected error leaves undecided.
 
-        After their final deadline they go to the dead-letter queue, unless their events are `published`.
+        After their final deadline they go to the dead-letter queue, unless their exports' events are `published`.
         """
         try:
             yield

@@ -106,7 +106,8 @@ class ExportWatcher:
         for message, error in parsed.failed:
             batch.retry_after_unexpected([message], error)
         for message, group_id in parsed.groups:
-            with batch.retry_on_error([message]):
+            # An incomplete group is due at its final deadline, so that the first error must not end its watch.
+            with batch.retry_on_error([message], published=True):
                 self._poll_group(message, group_id, batch)
         # Last, so that a dead-letter queue that does not answer holds up nothing else.
         for message, rule in parsed.rejected:
