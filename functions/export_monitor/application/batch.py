@@ -66,9 +66,9 @@ class Batch:
     def retry_after_claims(self, message: QueueMessage) -> None:
         """Let a message stay in the queue, hidden until claims that this invocation has made are over."""
         seconds = self.budget.deadline_at - self.budget.current_time + _AFTER_CLAIMS_SECONDS
+        within_budget = self.grace.schedule.within_budget
         age = message.age(self.budget.now)
-        until = max(self.grace.schedule.horizon_seconds, OLDEST_SECONDS)
-        self.retry_after(message, self.grace.schedule.within_budget(seconds, age, message.receive_count, until))
+        self.retry_after(message, within_budget(seconds, age, message.receive_count, until=OLDEST_SECONDS))
 
     def complete(self, message: QueueMessage) -> None:
         """Let a message leave the queue."""
