@@ -21,6 +21,7 @@ from benchmarks.rounds import EXPORTS_A_MONTH, Way
 from export_monitor.adapters.report_page import render
 from export_monitor.domain.assessment import Snapshot, assess
 from export_monitor.domain.events import build_message
+from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import GroupProgress
 from export_monitor.domain.model import Group, StartEvent, Watch
 from export_monitor.domain.report_csv import csv_lines
@@ -85,7 +86,8 @@ def test_the_more_exports_the_less_each_costs_and_asks() -> None:
 def test_rows_of_reports_are_as_long_as_assumed() -> None:
     rows = example_rows(GROUP_SIZE)
     progress = GroupProgress(Group("run-42", GROUP_SIZE), GROUP_SIZE, 0, NOW)
-    written = b"".join(csv_lines(rows)) + "".join(render(progress, NOW, rows)).encode()
+    report = WrittenReport("reports", "run-42", GROUP_SIZE, "")
+    written = b"".join(csv_lines(rows)) + "".join(render(progress, NOW, rows, report)).encode()
     assert len(written) / GROUP_SIZE == pytest.approx(REPORT_BYTES_OF_A_ROW, rel=0.2)
     # With its key, and what was published when.
     assert len(row_to_json(rows[0])) + 300 == pytest.approx(ITEM_BYTES, rel=0.2)
