@@ -30,6 +30,8 @@ class World:
     base_url: str
     share: int = 100
     delayed_after_hours: float = 0
+    # Of the function, in place of the parameters' defaults.
+    variables: dict[str, str] = field(default_factory=dict)
     report: RecordingReporter = field(default_factory=RecordingReporter)
     monotonic: Clock = field(default_factory=Clock)
     now: float = field(default_factory=time.time)
@@ -46,7 +48,7 @@ class World:
     def app(self) -> App:
         """The app of another execution environment."""
         environment = self.aws.environment(self.base_url, requests_per_minute=2 * self.share)
-        environment["DELAYED_AFTER_HOURS"] = str(self.delayed_after_hours)
+        environment |= {"DELAYED_AFTER_HOURS": str(self.delayed_after_hours)} | self.variables
         overrides = Overrides(
             client=lambda service, _: self.aws.client(service),
             calls=SYNCHRONOUS,

@@ -87,11 +87,10 @@ def with_content(
     snapshots: Mapping[str, Snapshot | Unexpected], contents: Contents, policy: ContentPolicy, now: float
 ) -> dict[str, Snapshot | Unexpected]:
     """The answers, with what is known of the contents of the objects that have passed all other checks."""
+    known = {export_id: one for export_id, one in snapshots.items() if not isinstance(one, Unexpected)}
     asked: dict[str, ContentAnswer | Unexpected] = {}
     targets: dict[str, ContentTarget] = {}
-    for export_id, snapshot in snapshots.items():
-        if isinstance(snapshot, Unexpected):
-            continue
+    for export_id, snapshot in known.items():
         target = attempt(partial(content_to_verify, snapshot, now, policy))
         if isinstance(target, ContentTarget):
             targets[export_id] = target
@@ -100,13 +99,11 @@ def with_content(
     found = _by_id(
         list(targets), lambda: dict(zip(targets, contents.answers(list(targets.values()), now), strict=True))
     )
-    return {**snapshots, **{i: _with_content(snapshots[i], one) for i, one in (asked | dict(found)).items()}}
-
-
-def _with_content(snapshot: Snapshot | Unexpected, answer: ContentAnswer | Unexpected) -> Snapshot | Unexpected:
-    if isinstance(snapshot, Unexpected):
-        return snapshot
-    return answer if isinstance(answer, Unexpected) else replace(snapshot, content=answer)
+    answers = (asked | dict(found)).items()
+    return {**snapshots} | {
+        export_id: one if isinstance(one, Unexpected) else replace(known[export_id], content=one)
+        for export_id, one in answers
+    }
 
 
 def _together(
