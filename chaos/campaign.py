@@ -133,7 +133,8 @@ class Campaign:
     def _plan(self, driver: Driver, workers: Sequence[Worker]) -> None:
         times, random = self._times, self._random
         for export in self._exports.values():
-            at = random.uniform(0, times.announcing)
+            is_read = export.end.checks.get("content") in ("passed", "failed")
+            at = random.uniform(times.content_from if is_read else 0, times.announcing)
             self._todo.append((at, partial(driver.begin, export)))
             if random.random() < 0.2 and export.kind not in LONG_GRACE_KINDS:
                 for _ in range(random.randint(1, 2)):

@@ -13,7 +13,9 @@ class Times:
     * faults end before the final deadline of the first watch (`timeout` + `refusal`), so an outage never ends a watch;
     * faults that look permanent (S3's 403, an unknown volume) happen only until `refusals_until`, which is less than
       their grace period;
-    * late jobs and objects arrive within `late`, less than their grace period.
+    * late jobs and objects arrive within `late`, less than their grace period;
+    * an export whose content is checked is announced late enough that, after the last fault, a failed check is retried
+      twice before its final deadline.
     """
 
     announcing: float
@@ -30,6 +32,11 @@ class Times:
     @property
     def refusals_until(self) -> float:
         return self.refusal - 2
+
+    @property
+    def content_from(self) -> float:
+        """From when exports whose content is checked are announced; a failed check is retried after `function`."""
+        return min(self.announcing, max(0.0, self.faults + 2.5 * self.function - self.timeout - self.refusal))
 
     @property
     def forgetting(self) -> float:
