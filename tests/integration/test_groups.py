@@ -381,6 +381,17 @@ class TestReport:
         assert (calm.aws.report("run"), calm.watch.groups.ledger.progress("run")) == before
         assert len(concluded(calm)) == 1
 
+    def test_context_that_is_too_long_for_the_page_is_in_the_csv_alone(self, calm: World) -> None:
+        jobs(calm, done="ab")
+        contexts = {"a": {"of": "x" * 291}, "b": {"of": "y" * 292}}
+        for one, context in contexts.items():
+            calm.look(calm.announced({"export_id": one, "group": {"id": "run", "size": 2}, "context": context}))
+        assert [json.loads(row["context"]) for row in rows_of(calm.aws.report("run"))] == list(contexts.values())
+        [page] = versions(calm, "report.html")
+        assert b"x" * 291 in page
+        assert b"y" * 292 not in page
+        assert b"report.csv has all of it" in page
+
     def test_empty_group_has_a_report_without_rows(self, calm: World) -> None:
         jobs(calm, running="a")
         calm.look(member(calm, "a", size=2))
