@@ -118,7 +118,7 @@ DENIED = [
     *(Call(SNS, SEND, queue, ANOTHER_TOPIC) for queue in QUEUES),
     *(Call(SNS, SEND, queue, START_TOPIC) for queue in QUEUES[1:]),
     *(Call(SNS, SEND, queue, topic) for queue in QUEUES[:3] for topic in TOPICS),
-    # Without TLS nothing passes, whoever asks.
+    # Without TLS, everyone is denied.
     *(without_tls("administrator", action, queue) for action in (*READ, SEND) for queue in QUEUES),
     *(without_tls(ROLE, action, "ExportQueue") for action in (*READ, SEND)),
     without_tls(ROLE, "sns:Publish", "ExportEventsTopic"),

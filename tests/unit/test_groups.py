@@ -38,7 +38,7 @@ def a_tally(failed: int = 0, missing: int = 0, size: int = 1000) -> GroupProgres
 
 
 def failures(number: int) -> list[FailedMember]:
-    """So many, every third of them for another reason, and in no order."""
+    """This many failures, every third of them for another reason, and in no order."""
     some = [
         FailedMember(
             f"export-{n:04}", "EXPORT_FAILED", "Destination already contains an object.", 9107, "f", "o/v", "a.bam"

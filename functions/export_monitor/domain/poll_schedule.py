@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 # `maxReceiveCount` of the queue's redrive policy in template.yaml; a test compares the two.
 MAX_RECEIVES = 1000
-# `MessageRetentionPeriod` of the queue, likewise: after 14 days, SQS deletes a message silently.
+# `MessageRetentionPeriod` of the queue: after 14 days, SQS deletes a message silently. The same test compares it.
 RETENTION_SECONDS = 14 * 24 * 3600
 # What the longest watch uses by the schedule alone: 70 polls while the floor below is under a second, then
 # ln(864,000 s / 70 s) / ln(71/70) = 664 more until its final deadline after ten days.
