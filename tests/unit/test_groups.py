@@ -106,6 +106,11 @@ def test_mail_of_a_group_with_one_failure() -> None:
     ]
 
 
+def test_mail_of_a_group_of_which_nothing_completed_says_so() -> None:
+    assert mail(3, size=3)[1].startswith("All 3 exports of group run-42 failed.\n")
+    assert mail(1, size=1)[1].startswith("The export of group run-42 failed.\n")
+
+
 def test_mail_of_three_failures_names_each_and_each_cause_once() -> None:
     _, text = mail(3)
     assert [line.split()[0] for line in text.splitlines() if line.startswith("export-")] == [
