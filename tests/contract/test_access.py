@@ -100,7 +100,7 @@ DENIED = [
         Call("subscriber", action, "ExportEventsTopic")
         for action in ("sns:SetTopicAttributes", "sns:AddPermission", "sns:DeleteTopic", "sns:ListSubscriptionsByTopic")
     ),
-    # Queues are for principals of the account alone, and for services that speak for the sources that are named.
+    # Only principals of the account may use queues, and services only for the sources that the policies name.
     *(
         Call(who, action, queue)
         for who in ("colleague", "subscriber", "stranger", "anonymous")

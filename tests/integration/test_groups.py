@@ -15,7 +15,7 @@ import pytest
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS
 from export_monitor.domain.events import compact_json
 from export_monitor.domain.group_reports import WrittenReport
-from export_monitor.domain.groups import FailedMember, GroupProgress
+from export_monitor.domain.groups import FailedMember
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
 from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
@@ -234,6 +234,7 @@ class TestIncomplete:
         groups = replace(world.watch.groups, reports=FullDisk())
         watcher = with_parts(world.watch, groups=groups)
         assert watcher.process_batch([message], world.invocation()) == [message.message_id]
+        assert isinstance(world.report.logged("unexpected_error")[0]["error"], OSError)
         assert world.aws.dead_letters() == []
         world.pass_time(61)
         assert world.look(message) == []
@@ -259,9 +260,9 @@ class TestIncomplete:
 
 
 class FullDisk:
-    """Reports that cannot be written for a reason that is none of a service's."""
+    """Reports that cannot be written, through no fault of a service."""
 
-    def write(self, progress: GroupProgress, concluded_at: float) -> tuple[WrittenReport, list[FailedMember]]:
+    def write(self, *of: Any) -> tuple[WrittenReport, list[FailedMember]]:
         raise OSError("No space left on device")
 
 
@@ -478,7 +479,7 @@ class TestReport:
 
 @dataclass
 class Hiding:
-    """A queue that keeps for how long messages are hidden."""
+    """A queue that records for how long messages are hidden."""
 
     queue: Any
     seconds: list[float] = field(default_factory=list)
