@@ -30,6 +30,14 @@ def test_parameters_are_the_template_s() -> None:
     assert documented == declared
 
 
+def test_parameters_have_the_template_s_largest_values() -> None:
+    documented = {row[0].strip("` "): row[2] for row in tables(PARAMETERS, "All parameters")[0]}
+    limits = {name: one["MaxValue"] for name, one in template()["Parameters"].items() if "MaxValue" in one}
+    assert len(limits) > 5
+    for name, most in limits.items():
+        assert re.search(rf"\((`\w+`|[\d.]+) to {most:,}\)", documented[name]), name
+
+
 def test_outputs_are_the_template_s_in_its_order() -> None:
     documented = [row[0].strip("` ") for row in tables(PARAMETERS, "All outputs")[0]]
     assert documented == list(template()["Outputs"])

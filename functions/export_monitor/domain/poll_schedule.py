@@ -79,8 +79,8 @@ class PollSchedule:
     def within_budget(self, delay: float, age: float, receive_count: int, until: float = 0.0) -> float:
         """Lengthen a delay if more receives than planned are used, so that the rest lasts until the horizon.
 
-        `until` is the age at which this watch ends, if that is known to be after the horizon. A watch that is older, as
-        its event cannot be published, goes on until SQS deletes its message.
+        `until` is the age at which this watch ends, if that is known to be after the horizon. A watch that is older,
+        because its event cannot be published, goes on until SQS deletes its message.
         """
         if receive_count > PLANNED_RECEIVES:
             left = max(1, MAX_RECEIVES - SPARE_RECEIVES - receive_count)
