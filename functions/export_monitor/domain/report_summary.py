@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from export_monitor.domain.groups import GroupProgress
-from export_monitor.domain.report_rows import ReportRow
+from export_monitor.domain.report_rows import FAILED, ReportRow
 
 # No object is as large; the API's numbers have no limit.
 _NO_OBJECT_BYTES = 2**63
@@ -56,8 +56,8 @@ class Summary:
 
 def summary(progress: GroupProgress, concluded_at: float, rows: Sequence[ReportRow]) -> Summary:
     """Summarize a group, with a row for each export that ended."""
-    failed = [row for row in rows if row.outcome == "failed"]
-    completed = [row for row in rows if row.outcome != "failed"]
+    failed = [row for row in rows if row.outcome == FAILED]
+    completed = [row for row in rows if row.outcome != FAILED]
     verified = sum(map(is_verified, completed))
     sizes = [row.size_bytes for row in completed if row.size_bytes is not None and row.size_bytes < _NO_OBJECT_BYTES]
     unverified = len(completed) - verified
