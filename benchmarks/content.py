@@ -76,10 +76,6 @@ def _htslib_bgzf(path: Path) -> None:
             pass
 
 
-def _htslib_count(path: Path) -> None:
-    pysam.view("-c", str(path))
-
-
 def _samtools_count(path: Path) -> None:
     pysam.view("-c", str(path))
 

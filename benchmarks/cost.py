@@ -244,7 +244,8 @@ def report(polls: int = 40_000) -> str:
 # What it costs
 
 **{month(0).dollars():.2f} dollars a month** without exports, for the dashboard, the alarms, the secret and
-Lambda's polls of the idle queue. AWS's free tier covers everything but the secret, unless you use it up elsewhere.
+Lambda's polls of the idle queue. AWS's free tier covers everything but the secret and the alarms beyond ten, unless you
+use it up elsewhere.
 With exports that take from a minute to a day, evenly spread on a logarithmic scale:
 
 {_table(rows([now for _, now in pairs]))}

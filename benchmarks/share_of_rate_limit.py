@@ -212,7 +212,7 @@ class Simulation:
         def process_batch(batch: list[QueueMessage]) -> list[str]:
             self.time.sleep(self.random.uniform(*_AROUND_SECONDS))
             deadline_at = self.time() + FUNCTION_TIMEOUT_SECONDS
-            # Lambda tells whole milliseconds.
+            # Lambda gives whole milliseconds.
             budget = TimeBudget().start(self.time(), lambda: int((deadline_at - self.time()) * 1000) / 1000)
             return batches.process_batch(batch, budget)
 

@@ -80,5 +80,5 @@ def _keep_messages(backend: Any) -> None:
 
 
 def _have_no_message_groups(queue: Any) -> None:
-    """Tell no groups of a FIFO queue, which nothing here has: moto reads them from a set that other threads change."""
+    """Have no message groups: no queue here is FIFO, and moto reads them from a set that other threads change."""
     queue.pending_message_groups = frozenset()

@@ -40,7 +40,7 @@ class Clock:
 
 @dataclass
 class RecordingReporter:
-    """Remembers what an operator would have been told: counts by metric, measures, and log lines."""
+    """Records what an operator would see: counts by metric, measures, and log lines."""
 
     counts: Counter[str] = field(default_factory=Counter)
     measures: list[tuple[str, float]] = field(default_factory=list)

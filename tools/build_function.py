@@ -186,7 +186,7 @@ def modules_of(handler: str) -> set[Path]:
 
 
 def files_of(handler: str) -> set[Path]:
-    """The handler's modules, and the files beside the code of their packages, such as a page's template."""
+    """The handler's modules, and the other files of their packages, such as a page's template."""
     modules = modules_of(handler)
     folders = {module.parent for module in modules if module.name == "__init__.py"}
     data = {path for folder in folders for path in folder.iterdir() if path.is_file() and path.suffix != ".py"}

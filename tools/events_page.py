@@ -45,7 +45,7 @@ def _message(name: str, message: Mapping[str, Any], schema: Schema, parts: Mappi
     yield f"## `{name}`"
     yield _text(f"**{message['title']}.** {message['summary']} {message.get('description', '')}")
     if "headers" in message:
-        yield "Message attributes, for filter policies; an attribute without a value is omitted:"
+        yield "Message attributes, for filter policies; one without a value, or with control characters, is omitted:"
         headers = message["headers"]["properties"].items()
         yield _table(
             ("Attribute", "Type", "Meaning"),

@@ -9,8 +9,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-# The report puts a ' before a cell that a spreadsheet would take for a formula (the last four are full-width signs).
-_ESCAPED = re.compile("\\A'(?=[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])")
+# The report puts a ' before a cell that a spreadsheet would take for a formula, also if it has a ' there already. The
+# last four are full-width signs.
+_ESCAPED = re.compile("\\A'(?='*[-=+@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 
 _COLUMNS = {"export_id", "outcome", "reason", "code", "context"}
 

@@ -22,7 +22,7 @@ DISCOVER = {"discover": "exports"}
 # Powertools flushes a metric at a hundred values, and then warns of an empty set at the end.
 warnings.filterwarnings("ignore", "No application metrics to publish")
 
-# The message of a log line tells where it was written.
+# The message of a log line identifies where it was written.
 logger = Logger(location=None)
 metrics = Metrics()
 

@@ -100,7 +100,7 @@ DENIED = [
         Call("subscriber", action, "ExportEventsTopic")
         for action in ("sns:SetTopicAttributes", "sns:AddPermission", "sns:DeleteTopic", "sns:ListSubscriptionsByTopic")
     ),
-    # Queues are for principals of the account alone, and for services that speak for the sources that are named.
+    # Only principals of the account may use queues, and services only for the sources that the policies name.
     *(
         Call(who, action, queue)
         for who in ("colleague", "subscriber", "stranger", "anonymous")
@@ -118,7 +118,7 @@ DENIED = [
     *(Call(SNS, SEND, queue, ANOTHER_TOPIC) for queue in QUEUES),
     *(Call(SNS, SEND, queue, START_TOPIC) for queue in QUEUES[1:]),
     *(Call(SNS, SEND, queue, topic) for queue in QUEUES[:3] for topic in TOPICS),
-    # Without TLS nothing passes, whoever asks.
+    # Without TLS, everyone is denied.
     *(without_tls("administrator", action, queue) for action in (*READ, SEND) for queue in QUEUES),
     *(without_tls(ROLE, action, "ExportQueue") for action in (*READ, SEND)),
     without_tls(ROLE, "sns:Publish", "ExportEventsTopic"),

@@ -14,6 +14,7 @@ from export_monitor.application.batch import RETENTION_ERROR
 from export_monitor.application.reporting import ACCESS_DENIED_REASONS
 from export_monitor.domain.grace import OLDEST_SECONDS
 from export_monitor.domain.poll_schedule import MAX_RECEIVES, PLANNED_RECEIVES, RETENTION_SECONDS, PollSchedule
+from export_monitor.domain.report_csv import COLUMNS
 from local.template import template
 from local.translation import translate
 from tests.cloudwatch import shown_on
@@ -164,6 +165,12 @@ def test_links_lead_to_headings() -> None:
     links = set(re.findall(r"\]\(#([^)]+)\)", PAGE))
     assert links
     assert links <= anchors
+
+
+def test_columns_of_a_report_are_the_code_s() -> None:
+    section = PAGE.partition("\n## Reports of groups\n")[2].partition("\n## ")[0]
+    [columns] = [part for part in section.split("\n\n") if part.startswith("`export_id`")]
+    assert tuple(quoted(columns)) == COLUMNS
 
 
 def test_subscriptions_that_need_a_confirmation_are_the_template_s() -> None:

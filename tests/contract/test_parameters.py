@@ -1,4 +1,4 @@
-"""The template takes a parameter's value only where the function takes the variable that is made of it."""
+"""The template accepts a parameter's value only if the function accepts the variable that is set from it."""
 
 from collections.abc import Mapping
 from typing import Any

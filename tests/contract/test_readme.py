@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()
 PARAMETERS = (ROOT / "docs" / "parameters.md").read_text()
 BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text()
+WORDS = {10: "Ten", 11: "Eleven", 12: "Twelve", 13: "Thirteen"}
 
 
 def test_parameters_are_the_template_s() -> None:
@@ -27,6 +28,14 @@ def test_parameters_are_the_template_s() -> None:
         for name, parameter in template()["Parameters"].items()
     }
     assert documented == declared
+
+
+def test_parameters_have_the_template_s_largest_values() -> None:
+    documented = {row[0].strip("` "): row[2] for row in tables(PARAMETERS, "All parameters")[0]}
+    limits = {name: one["MaxValue"] for name, one in template()["Parameters"].items() if "MaxValue" in one}
+    assert len(limits) > 5
+    for name, most in limits.items():
+        assert re.search(rf"\((`\w+`|[\d.]+) to {most:,}\)", documented[name]), name
 
 
 def test_outputs_are_the_template_s_in_its_order() -> None:
@@ -44,6 +53,17 @@ def test_every_task_is_described_for_make_help() -> None:
 def test_every_example_is_linked_from_the_readme() -> None:
     examples = {path.name for path in (ROOT / "examples").iterdir() if path.is_dir() and any(path.glob("*.*"))}
     assert set(re.findall(r"\(examples/([a-z-]+)\)", README)) == examples
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    pages = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").iterdir() if path.is_file()}
+    assert pages - set(re.findall(r"\]\(([\w./-]+)", README)) == set()
+
+
+def test_alarms_are_as_many_as_the_readme_says() -> None:
+    alarms = [one for one in template()["Resources"].values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    always = [one for one in alarms if "Condition" not in one]
+    assert f"{WORDS[len(always)]} alarms ({WORDS[len(alarms)].lower()} with content checks)" in README
 
 
 def test_every_parameter_has_a_description() -> None:

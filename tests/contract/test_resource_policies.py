@@ -79,7 +79,7 @@ def every_policy(resources: Mapping[str, Any]) -> Iterator[Statement]:
             yield from statements
 
 
-def test_without_the_optional_parts_the_policies_let_in_the_rule_and_the_stack_s_own_publishers() -> None:
+def test_without_the_optional_parts_the_policies_admit_the_rule_and_the_stack_s_own_publishers() -> None:
     on = policies_on("AWS::SQS::QueuePolicy", BARE) | policies_on("AWS::SNS::TopicPolicy", BARE)
     assert {name: list(allowed(statements)) for name, statements in on.items()} == {
         "ExportQueue": ["StartEventRule"],
@@ -92,7 +92,7 @@ def test_without_the_optional_parts_the_policies_let_in_the_rule_and_the_stack_s
 
 
 @STACKS
-def test_every_service_that_is_let_in_speaks_for_a_source_that_is_named(resources: Mapping[str, Any]) -> None:
+def test_every_service_with_access_must_name_its_source(resources: Mapping[str, Any]) -> None:
     services = [
         one
         for resource_type in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")

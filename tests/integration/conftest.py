@@ -88,8 +88,8 @@ def world() -> Iterator[World]:
             world = World(aws, platform, base_url)
             yield world
             # Whatever a test did: the token is nowhere, and every unexpected error is logged.
-            told = [world.report.lines, aws.published(), aws.dead_letters(), world.report.counts]
-            assert fakes.TOKEN not in repr(told)
+            reported = [world.report.lines, aws.published(), aws.dead_letters(), world.report.counts]
+            assert fakes.TOKEN not in repr(reported)
             assert world.report.counts["UnexpectedErrors"] == len(world.report.logged("unexpected_error"))
 
 

@@ -111,7 +111,7 @@ def test_role_of_the_worker_allows_what_it_does_and_nothing_else(stack: Stack, l
     assert verdicts(lines)
     assert rights_exceeded(stack) == set()
     given, used = rights_given(stack, "ContentCheckRole"), rights_used(stack.content_aws.calls)
-    # Its messages are received and deleted by the mapping alone, and it does not tell a missing key from a denied one.
+    # Its messages are received and deleted by the mapping alone, and it treats a missing key like a denied one.
     of_the_mapping = {"sqs:ReceiveMessage", "sqs:DeleteMessage"}
     assert rights_unused(given, used) == EXCEPTIONS.keys() - {"s3:ListBucket"} | of_the_mapping
 

@@ -15,7 +15,7 @@ import pytest
 from export_monitor.adapters.aws.dynamodb.table import TTL_SECONDS
 from export_monitor.domain.events import compact_json
 from export_monitor.domain.group_reports import WrittenReport
-from export_monitor.domain.groups import FailedMember, GroupProgress
+from export_monitor.domain.groups import FailedMember
 from export_monitor.domain.model import Group, QueueMessage, UnavailableError
 from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.time_budget import TimeBudget
@@ -234,6 +234,7 @@ class TestIncomplete:
         groups = replace(world.watch.groups, reports=FullDisk())
         watcher = with_parts(world.watch, groups=groups)
         assert watcher.process_batch([message], world.invocation()) == [message.message_id]
+        assert isinstance(world.report.logged("unexpected_error")[0]["error"], OSError)
         assert world.aws.dead_letters() == []
         world.pass_time(61)
         assert world.look(message) == []
@@ -259,9 +260,9 @@ class TestIncomplete:
 
 
 class FullDisk:
-    """Reports that cannot be written for a reason that is none of a service's."""
+    """Reports that cannot be written, through no fault of a service."""
 
-    def write(self, progress: GroupProgress, concluded_at: float) -> tuple[WrittenReport, list[FailedMember]]:
+    def write(self, *of: Any) -> tuple[WrittenReport, list[FailedMember]]:
         raise OSError("No space left on device")
 
 
@@ -381,6 +382,17 @@ class TestReport:
         assert (calm.aws.report("run"), calm.watch.groups.ledger.progress("run")) == before
         assert len(concluded(calm)) == 1
 
+    def test_context_that_is_too_long_for_the_page_is_in_the_csv_alone(self, calm: World) -> None:
+        jobs(calm, done="ab")
+        contexts = {"a": {"of": "x" * 291}, "b": {"of": "y" * 292}}
+        for one, context in contexts.items():
+            calm.look(calm.announced({"export_id": one, "group": {"id": "run", "size": 2}, "context": context}))
+        assert [json.loads(row["context"]) for row in rows_of(calm.aws.report("run"))] == list(contexts.values())
+        [page] = versions(calm, "report.html")
+        assert b"x" * 291 in page
+        assert b"y" * 292 not in page
+        assert b"report.csv has all of it" in page
+
     def test_empty_group_has_a_report_without_rows(self, calm: World) -> None:
         jobs(calm, running="a")
         calm.look(member(calm, "a", size=2))
@@ -467,7 +479,7 @@ class TestReport:
 
 @dataclass
 class Hiding:
-    """A queue that keeps for how long messages are hidden."""
+    """A queue that records for how long messages are hidden."""
 
     queue: Any
     seconds: list[float] = field(default_factory=list)

@@ -76,7 +76,7 @@ def test_secret_without_a_token_pauses_its_exports_until_it_is_fixed_without_a_r
     assert HIDDEN not in "\n".join(stack.log_lines)
 
 
-def test_secret_that_was_spoilt_when_the_token_was_rotated_splits_no_header(stack: Stack, platform: Platform) -> None:
+def test_secret_that_was_damaged_when_the_token_was_rotated_splits_no_header(stack: Stack, platform: Platform) -> None:
     before = announce(stack, platform)
     run_until_drained(stack, stack.mapping)
     assert [one.event["id"] for one in stack.receive()] == [f"{before}:completed"]

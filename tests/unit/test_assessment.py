@@ -166,7 +166,7 @@ def test_completed_job_waits_for_what_could_not_be_asked(answers: Snapshot) -> N
     assert verdict(answers) == Undetermined(OUTAGE)
 
 
-def test_completed_job_whose_object_was_not_looked_at_waits() -> None:
+def test_completed_job_whose_object_was_not_inspected_waits() -> None:
     assert isinstance(verdict(Snapshot(JOB, VOLUME, FILE)), Undetermined)
 
 
@@ -196,7 +196,7 @@ def test_file_is_read_when_the_watch_ends_and_the_job_does_not_carry_it() -> Non
     assert file_to_read(replace(JOB, file_id=None), is_overdue=False) is None
 
 
-def test_object_is_looked_at_once_the_job_is_completed() -> None:
+def test_object_is_inspected_once_the_job_is_completed() -> None:
     assert needs_object(JOB)
     assert not needs_object(replace(JOB, state="FAILED"))
 

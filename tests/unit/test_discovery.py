@@ -26,7 +26,7 @@ Item = dict[str, Any]
 
 
 def item(number: int, age: float = 3600.0, volume: str = "rfranklin/output") -> Item:
-    """An item of the list, of a job that was started so many seconds ago."""
+    """An item of the list, of a job that was started this many seconds ago."""
     return {
         "id": f"e{number}",
         "state": "RUNNING",
@@ -36,7 +36,7 @@ def item(number: int, age: float = 3600.0, volume: str = "rfranklin/output") -> 
 
 
 def newest_first(count: int, spacing: float = 1200.0) -> list[Item]:
-    """So many items, the newest first; with the usual spacing the first 72 of them are recent."""
+    """This many items, the newest first; with the usual spacing the first 72 of them are recent."""
     return [item(number, age=150 + number * spacing) for number in range(count)]
 
 
@@ -148,13 +148,13 @@ class Searching:
     @property
     def warnings(self) -> list[list[str]]:
         """Why runs stopped early; each is a warning and counted."""
-        told = [
+        reported = [
             fields["cause"]
             for level, name, fields in self.report.lines
             if name == "discovery_truncated" == name and level == "warn"
         ]
-        assert len(told) == self.report.counts["DiscoveryTruncated"]
-        return told
+        assert len(reported) == self.report.counts["DiscoveryTruncated"]
+        return reported
 
 
 def recent(items: Sequence[Item]) -> Counter[str]:

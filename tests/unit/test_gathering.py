@@ -118,7 +118,7 @@ def test_volume_that_may_not_enter_a_path_is_not_asked_for() -> None:
     assert ("volume", "../x") not in platform.asked
 
 
-def test_volume_elsewhere_is_not_looked_into() -> None:
+def test_volume_outside_s3_is_not_inspected() -> None:
     platform = Platform(job("a"), volume=replace(VOLUME, type="gcs"))
     assert platform.gather()["a"].object is None
 
@@ -156,7 +156,7 @@ def test_no_object_is_called_missing_or_forbidden_by_a_remembered_volume(
     assert len(set(map(repr, platform.asked))) == len(platform.asked)
 
 
-def test_objects_are_looked_at_within_the_time_that_is_left() -> None:
+def test_objects_are_inspected_within_the_time_that_is_left() -> None:
     platform = Platform(job("a"))
     platform.time_left = 4.0
     platform.gather()

@@ -56,7 +56,7 @@ def test_unfinished_has_timed_out_from_the_time_out_on() -> None:
     assert "RUNNING" in ended.failure.message
 
 
-def test_hindered_waits_until_the_last_moment_and_names_the_obstacle() -> None:
+def test_blocked_watch_waits_until_the_final_deadline_and_names_the_cause() -> None:
     assert outcome(OUTAGE, 1000) == Wait(SCHEDULE.aligned(NOW, 100), "the API rejects the token")
     assert isinstance(outcome(OUTAGE, TIMEOUT), Wait)
     assert isinstance(outcome(OUTAGE, FINAL_DEADLINE - 1), Wait)
@@ -73,7 +73,7 @@ def test_poll_that_the_rate_limit_left_out_is_spread_over_the_shortest_slots() -
     assert {(NOW + seconds) % 5 for seconds in waits} == {0}
 
 
-def test_known_wait_of_an_obstacle_is_kept_and_only_lengthened() -> None:
+def test_known_wait_of_a_blocked_watch_is_kept_and_only_lengthened() -> None:
     assert outcome(Undetermined(Unavailable("o", retry_after_seconds=200)), 10, dice=0).seconds == 200
     assert outcome(Undetermined(Unavailable("o", retry_after_seconds=200)), 10, dice=1).seconds == pytest.approx(220)
 
@@ -126,7 +126,7 @@ def test_young_watch_never_times_out_for_having_been_received_often() -> None:
         (Reason.OBJECT_MISMATCH, 200 * HOUR, 120),
     ],
 )
-def test_fault_is_waited_for_as_long_as_its_patience(reason: Reason, first_seen: float, grace: float) -> None:
+def test_fault_is_retried_for_its_grace_period(reason: Reason, first_seen: float, grace: float) -> None:
     if grace:
         assert isinstance(outcome(faulty(reason), first_seen, first_seen), Wait)
         assert isinstance(outcome(faulty(reason), first_seen + grace - 1, first_seen), Wait)
@@ -152,18 +152,18 @@ def test_job_that_was_unknown_before_the_watch_began_was_not_known_before() -> N
 
 
 @pytest.mark.parametrize("reason", [Reason.OBJECT_MISSING, Reason.OBJECT_MISMATCH])
-def test_object_is_looked_at_every_thirty_seconds_or_sooner(reason: Reason) -> None:
+def test_object_is_polled_every_thirty_seconds_or_sooner(reason: Reason) -> None:
     assert outcome(faulty(reason), 50 * HOUR, 50 * HOUR).seconds == 30
     assert outcome(faulty(reason), 20, 20).seconds == SCHEDULE.aligned(NOW, 5)
 
 
 @pytest.mark.parametrize("reason", [Reason.OBJECT_MISSING, Reason.EXPORT_NOT_FOUND, Reason.EXPORT_FORBIDDEN])
-def test_last_look_at_a_fault_is_made_when_its_patience_ends(reason: Reason) -> None:
+def test_last_poll_of_a_fault_is_at_the_end_of_its_grace_period(reason: Reason) -> None:
     grace = a_grace_policy(object_grace=300, refusal_grace=300)
     assert outcome(faulty(reason), 1290, 1000, grace=grace).seconds == pytest.approx(10)
 
 
-def test_other_faults_are_looked_at_by_the_schedule() -> None:
+def test_other_faults_are_polled_by_the_schedule() -> None:
     assert outcome(faulty(Reason.EXPORT_FORBIDDEN), 5000, 10).seconds == SCHEDULE.aligned(NOW, 500)
 
 
@@ -180,7 +180,7 @@ def test_fault_heals_in_two_poll_delays_and_no_less_than_a_quarter_of_an_hour() 
     assert resets_after(9000, SCHEDULE) == 1800
 
 
-def test_fault_that_is_looked_at_by_the_schedule_does_not_heal_between_two_looks() -> None:
+def test_fault_that_is_polled_by_the_schedule_does_not_count_anew_between_two_polls() -> None:
     for age in (60.0, HOUR, 9000.0, 50 * HOUR, 95 * HOUR):
         latest = max(poll_delay(a_message(NOW - age), NOW + second, GRACE) for second in range(200))
         assert latest < resets_after(age + latest, SCHEDULE)
@@ -200,7 +200,7 @@ verdicts = st.one_of(
 
 
 @given(verdicts, st.floats(-HOUR, 14 * DAY), st.none() | st.floats(0, 14 * DAY), st.integers(1, 1000), st.floats(0, 1))
-def test_every_look_waits_for_a_time_that_sqs_can_hide_or_ends(
+def test_every_poll_ends_the_watch_or_waits_for_a_time_that_sqs_can_hide(
     verdict: Verdict, age: float, first_seen: float | None, receive_count: int, dice: float
 ) -> None:
     decision = outcome(verdict, age, first_seen, receive_count, dice)
@@ -212,5 +212,5 @@ def test_every_look_waits_for_a_time_that_sqs_can_hide_or_ends(
         assert (decision.failure is None) == isinstance(verdict, Completed)
 
 
-def test_fault_whose_patience_ends_soon_is_not_put_off_for_want_of_receives() -> None:
+def test_fault_whose_grace_period_ends_soon_is_polled_then_though_receives_run_short() -> None:
     assert outcome(faulty(Reason.OBJECT_MISSING), HOUR + 20, HOUR, receive_count=900).seconds == pytest.approx(100)

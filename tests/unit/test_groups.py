@@ -38,7 +38,7 @@ def a_tally(failed: int = 0, missing: int = 0, size: int = 1000) -> GroupProgres
 
 
 def failures(number: int) -> list[FailedMember]:
-    """So many, every third of them for another reason, and in no order."""
+    """This many failures, every third of them for another reason, and in no order."""
     some = [
         FailedMember(
             f"export-{n:04}", "EXPORT_FAILED", "Destination already contains an object.", 9107, "f", "o/v", "a.bam"
@@ -104,6 +104,11 @@ def test_mail_of_a_group_with_one_failure() -> None:
         "First announced: 2023-11-14T21:13:20Z",
         "Concluded:       2023-11-14T22:13:20Z",
     ]
+
+
+def test_mail_of_a_group_of_which_nothing_completed_says_so() -> None:
+    assert mail(3, size=3)[1].startswith("All 3 exports of group run-42 failed.\n")
+    assert mail(1, size=1)[1].startswith("The export of group run-42 failed.\n")
 
 
 def test_mail_of_three_failures_names_each_and_each_cause_once() -> None:

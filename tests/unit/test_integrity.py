@@ -97,7 +97,7 @@ def quickcheck(path: Path) -> bool:
     return True
 
 
-def spoilt(content: bytes) -> dict[str, bytes]:
+def damaged(content: bytes) -> dict[str, bytes]:
     cuts = {f"cut by {n}": content[:-n] for n in (1, 2, 10, 27, 28, 29, 37, 38, 39, len(content) // 2)}
     return cuts | {
         "cut to its first bytes": content[:40],
@@ -114,7 +114,7 @@ def test_whole_file_passes(files: dict[str, bytes], name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(("bam", "cram"))])
 def test_verdicts_are_those_of_quickcheck(files: dict[str, bytes], name: str, tmp_path: Path) -> None:
-    for what, content in {"whole": files[name], **spoilt(files[name])}.items():
+    for what, content in {"whole": files[name], **damaged(files[name])}.items():
         path = tmp_path / name
         path.write_bytes(content)
         assert verdict(name, content) is quickcheck(path), what
@@ -125,7 +125,7 @@ def test_verdicts_are_those_of_quickcheck(files: dict[str, bytes], name: str, tm
 def test_variants_that_were_cut_or_lengthened_fail_whatever_their_name(
     files: dict[str, bytes], name: str, key: str
 ) -> None:
-    for what, content in spoilt(files[name]).items():
+    for what, content in damaged(files[name]).items():
         if what == "cut to its first bytes" and key:
             # Too little is left to see what they were.
             continue
@@ -182,7 +182,7 @@ def test_empty_blocks_before_the_first_with_data_are_passed_over_as_quickcheck_d
     assert verdict("calls.bcf", EMPTY + files["calls.bcf"].removesuffix(EMPTY)) is False
 
 
-def test_beginning_that_empty_blocks_push_out_of_sight_is_not_judged(files: dict[str, bytes]) -> None:
+def test_beginning_behind_too_many_empty_blocks_is_not_judged(files: dict[str, bytes]) -> None:
     bam = files["reads.bam"]
     far = EMPTY * (integrity.FIRST_BYTES // len(EMPTY) + 1)
     result = outcome("reads.bam", far + bam)

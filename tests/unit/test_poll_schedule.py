@@ -92,7 +92,7 @@ def test_delay_is_not_stretched_while_the_receives_are_within_the_plan() -> None
     assert SCHEDULE.within_budget(10, HOUR, 751) == pytest.approx((SCHEDULE.horizon_seconds - HOUR) / 229)
 
 
-def test_last_receives_are_spent_on_one_look_at_the_end() -> None:
+def test_last_receives_are_spent_on_one_poll_at_the_end() -> None:
     for receive_count in (979, 980, 999):
         assert SCHEDULE.within_budget(10, 90 * HOUR, receive_count) == SCHEDULE.horizon_seconds - 90 * HOUR
     assert SCHEDULE.within_budget(10, SCHEDULE.horizon_seconds, 999, until=SCHEDULE.horizon_seconds + 60) == 60

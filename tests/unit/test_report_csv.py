@@ -47,7 +47,7 @@ def test_row_as_bytes() -> None:
 
 
 @pytest.mark.parametrize("sign", SIGNS)
-def test_cell_that_begins_like_a_formula_is_text_and_can_be_told_from_what_was_there(sign: str) -> None:
+def test_cell_that_begins_like_a_formula_is_text_and_comes_back_whole(sign: str) -> None:
     texts = [f"{sign}cmd|'/c calc'!A1", f"'{sign}x", f"''{sign}", f"x{sign}", "'x"]
     for text in texts:
         [row] = read(a_row(file_name=text))

@@ -16,10 +16,10 @@ def a_row(export_id="an-export", outcome="completed", **more):
     return ReportRow(export_id, outcome, **values)
 
 
-def summarized(rows, missing=0, unlisted=0):
+def summarized(rows, missing=0):
     failed = sum(row.outcome == "failed" for row in rows)
-    group = Group("run-42", len(rows) + missing + unlisted)
-    return summary(GroupProgress(group, len(rows) - failed + unlisted, failed, NOW), NOW + 90, rows)
+    group = Group("run-42", len(rows) + missing)
+    return summary(GroupProgress(group, len(rows) - failed, failed, NOW), NOW + 90, rows)
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,6 @@ def test_headline_says_whether_everything_is_there(verified, unverified, failed,
 )
 def test_details_say_what_to_do_and_what_is_there(rows, missing, part):
     assert part in summarized(rows, missing).details
-
-
-def test_export_without_a_row_counts_as_not_verified():
-    found = summarized([a_row()], unlisted=2)
-    assert (found.unlisted, found.unverified) == (2, 2)
 
 
 def test_bytes_are_those_of_completed_exports_with_a_known_size():

@@ -126,18 +126,18 @@ def test_bad_setting_is_named_with_its_rule(name: str, value: str, rule: str) ->
     assert str(refused.value).startswith(f"{name}: {rule}")
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings({})
-    told = [line.partition(":")[0] for line in str(refused.value).splitlines()]
-    assert sorted(told) == sorted(ENVIRONMENT)
+    reported = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert sorted(reported) == sorted(ENVIRONMENT)
 
 
-def test_longest_wait_below_the_shortest_is_told_beside_other_faults() -> None:
+def test_longest_interval_below_the_shortest_is_reported_with_the_other_faults() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings(ENVIRONMENT | {"MAX_POLL_SECONDS": "4", "LEDGER_TABLE_NAME": ""})
-    told = [line.partition(":")[0] for line in str(refused.value).splitlines()]
-    assert sorted(told) == ["LEDGER_TABLE_NAME", "MAX_POLL_SECONDS"]
+    reported = [line.partition(":")[0] for line in str(refused.value).splitlines()]
+    assert sorted(reported) == ["LEDGER_TABLE_NAME", "MAX_POLL_SECONDS"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_number_may_have_every_form_that_cloudformation_takes(written: str, hour
 
 
 @pytest.mark.parametrize("grace_seconds", ["0", "10"])
-def test_horizon_has_room_for_a_look_at_an_object_that_was_missed_at_the_last_moment(grace_seconds: str) -> None:
+def test_horizon_has_room_for_an_object_that_was_missed_at_the_final_deadline(grace_seconds: str) -> None:
     grace = read_settings(ENVIRONMENT | {"OBJECT_GRACE_SECONDS": grace_seconds}).grace
     assert grace.schedule.horizon_seconds == grace.final_deadline + 30
 

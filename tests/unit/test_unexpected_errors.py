@@ -334,14 +334,14 @@ def test_surprise_at_the_last_moment_goes_to_the_dead_letter_queue_with_why() ->
     assert world.dead_lettered_with == {"m-a": "unexpected error: RuntimeError: odd"}
 
 
-def test_message_that_cannot_even_be_set_aside_is_kept() -> None:
+def test_message_that_the_dead_letter_queue_does_not_take_is_kept() -> None:
     world = World("a", sent_at=NOW - 96 * HOUR)
     world.fails |= {"claim": RuntimeError("odd"), "dead_letter": RuntimeError("odd too")}
     assert world.poll() == ["m-a"]
     assert world.hidden == {"m-a": 60.0}
 
 
-def test_message_that_could_not_be_hidden_is_told() -> None:
+def test_message_that_could_not_be_hidden_is_logged() -> None:
     world = World("a")
     world.fails |= {"read_jobs": RuntimeError("odd"), "hide": RuntimeError()}
     assert world.poll() == ["m-a"]

@@ -56,7 +56,7 @@ class Groups:
     _registered: dict[str, float] = field(default_factory=dict)
 
     def register(self, group: Group, first_requested_at: float, now: float) -> None:
-        """See to it that a group is watched and recorded, and that its earliest announcement is known.
+        """Make sure that a group is watched and recorded, with its earliest announcement.
 
         Raises UnavailableError.
         """
@@ -96,7 +96,7 @@ class Groups:
         """
         progress = self.ledger.progress(group_id)
         if progress is None:
-            # Its first member's watch died before it was recorded, and sends another message when it comes again.
+            # The worker died before it recorded the group; the first member sends another message at its next poll.
             return budget.now - watched_since >= final_deadline
         if progress.is_concluded:
             return True
@@ -104,7 +104,7 @@ class Groups:
         return is_due and self._conclude(progress, budget)
 
     def _conclude(self, due: GroupProgress, budget: TimeBudget) -> bool:
-        """Publish the group's event once; false where another worker is about to."""
+        """Publish the group's event once; False if another worker has claimed it."""
         group_id = due.group.id
         if not self.ledger.claim(group_id, budget.now, budget.deadline_at):
             return False

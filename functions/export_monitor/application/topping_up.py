@@ -1,7 +1,7 @@
 """Processes the mapping's batch together with more messages that the function receives from the queue itself.
 
 The mapping gives at most 10 messages without a batching window, and one API request reads 100 exports. More may be
-waiting if the batch is full, or if so many exports are watched that several usually fall due together. The mapping
+waiting if the batch is full, or if enough exports are watched that several usually fall due together. The mapping
 deletes its own messages by the function's response; the function deletes those that it received. After a crash, both
 become visible again after the queue's visibility timeout.
 """

@@ -77,8 +77,8 @@ class ExportWatcher:
     """Polls the exports and groups of a batch.
 
     `registry` is None where discovery is off. `random` returns numbers from 0 to 1 that spread waits for a rate limit.
-    `pause` sleeps for a number of seconds. `content` is None where contents are not checked, and
-    `delays` where delays are not published.
+    `pause` sleeps for a number of seconds. `content` is None where contents are not checked, and `delays` where delays
+    are not published.
     """
 
     api: Api

@@ -1,4 +1,4 @@
-"""Whether so many exports are watched that it pays to let their messages become visible together."""
+"""Whether enough exports are watched that it pays to let their messages become visible together."""
 
 from collections import deque
 
@@ -18,7 +18,7 @@ class Crowding:
         self._kept.append((now, kept))
 
     def is_crowded(self, now: float) -> bool:
-        """Whether so many messages were kept that several usually fall due together."""
+        """Whether enough messages were kept that several usually fall due together."""
         while self._kept and self._kept[0][0] <= now - 60:
             self._kept.popleft()
         return sum(number for _, number in self._kept) >= CROWDED_POLLS_PER_MINUTE

@@ -48,8 +48,9 @@ class FailedMember:
 class GroupProgress:
     """How far a group has come. Its size is the first one that was registered; times are in epoch seconds.
 
-    Once it is closed, its members and the time of its conclusion are fixed; `concluded_at` is that time, once its event
-    was published, and `report_sha256` that of its report's CSV. It is None for a group from before there were reports.
+    Once it is closed, its members and the time of its conclusion are fixed; `concluded_at` is that time once its event
+    is published. `report_sha256` is the SHA-256 of its report's CSV; None until then, and for a group from before there
+    were reports.
     """
 
     group: Group

@@ -145,7 +145,7 @@ def group_email_text(event: JsonObject, steps: JsonObject) -> str:
         [f"Completed: {data['completed']}", f"Failed:    {data['failed']}", f"Missing:   {data['missing']}"],
         [f"What to do about {cause}: {step}" for cause, step in steps.items()],
         [line for one in shown for line in _failed_member(one)],
-        [f"… and {more} more. The event's JSON lists as many as fit."] if more > 0 else [],
+        [f"… and {more} more. The report lists all of them."] if more > 0 else [],
         [
             f"Report of all {data['report']['rows']:,} exports that ended: {data['report']['html']}",
             f"Get it:  aws s3 cp {data['report']['html']} .",
@@ -164,8 +164,10 @@ def _group_headline(data: JsonObject) -> str:
             if size == 1
             else f"All {size} exports of group {group} have completed."
         )
-    if data["outcome"] == "failed":
+    if data["outcome"] == "failed" and data["completed"]:
         return f"{data['failed']} of the {size} exports of group {group} failed; the others completed."
+    if data["outcome"] == "failed":
+        return f"The export of group {group} failed." if size == 1 else f"All {size} exports of group {group} failed."
     return (
         f"Group {group} is incomplete: of its {size} exports, {data['missing']} were not announced in time or have not "
         "ended. Check that they were started, and announce each of them without a group."

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 # `maxReceiveCount` of the queue's redrive policy in template.yaml; a test compares the two.
 MAX_RECEIVES = 1000
-# `MessageRetentionPeriod` of the queue, likewise: after 14 days, SQS deletes a message silently.
+# `MessageRetentionPeriod` of the queue: after 14 days, SQS deletes a message silently. The same test compares it.
 RETENTION_SECONDS = 14 * 24 * 3600
 # What the longest watch uses by the schedule alone: 70 polls while the floor below is under a second, then
 # ln(864,000 s / 70 s) / ln(71/70) = 664 more until its final deadline after ten days.
@@ -79,8 +79,8 @@ class PollSchedule:
     def within_budget(self, delay: float, age: float, receive_count: int, until: float = 0.0) -> float:
         """Lengthen a delay if more receives than planned are used, so that the rest lasts until the horizon.
 
-        `until` is the age at which this watch ends, if that is known to be after the horizon. A watch that is older, as
-        its event cannot be published, goes on until SQS deletes its message.
+        `until` is the age at which this watch ends, if that is known to be after the horizon. A watch that is older,
+        because its event cannot be published, goes on until SQS deletes its message.
         """
         if receive_count > PLANNED_RECEIVES:
             left = max(1, MAX_RECEIVES - SPARE_RECEIVES - receive_count)

@@ -1,4 +1,4 @@
-"""What the page of a group's report says above its rows: is everything there, how much is it, what failed and why.
+"""What the page of a group's report says above its rows: whether all is there, how much it is, what failed and why.
 
 Times are seconds since the epoch in UTC, sizes are in bytes.
 """
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from export_monitor.domain.groups import GroupProgress
-from export_monitor.domain.report_rows import ReportRow
+from export_monitor.domain.report_rows import FAILED, ReportRow
 
-# No object has as many bytes; the API's numbers have no limit.
+# No object is as large; the API's numbers have no limit.
 _NO_OBJECT_BYTES = 2**63
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 _NO_ADVICE = "Read the message and the platform's page about this export."
@@ -39,7 +39,7 @@ class Summary:
     """The top of the page. `size_bytes` is the sum over the completed exports whose size is known.
 
     The most frequent cause comes first. `others` are the rows of exports that did not fail: first those that were not
-    verified, then by name. `unlisted` is the number of exports that ended and have no row.
+    verified, then by name.
     """
 
     tone: Tone
@@ -50,18 +50,17 @@ class Summary:
     unverified: int
     size_bytes: int
     unknown_sizes: int
-    unlisted: int
     causes: tuple[Cause, ...]
     others: tuple[ReportRow, ...]
 
 
 def summary(progress: GroupProgress, concluded_at: float, rows: Sequence[ReportRow]) -> Summary:
-    """Summarize a group. Its progress says how many exports ended, and the rows say what they were."""
-    failed = [row for row in rows if row.outcome == "failed"]
-    completed = [row for row in rows if row.outcome != "failed"]
+    """Summarize a group, with a row for each export that ended."""
+    failed = [row for row in rows if row.outcome == FAILED]
+    completed = [row for row in rows if row.outcome != FAILED]
     verified = sum(map(is_verified, completed))
     sizes = [row.size_bytes for row in completed if row.size_bytes is not None and row.size_bytes < _NO_OBJECT_BYTES]
-    unverified = max(progress.completed - verified, 0)
+    unverified = len(completed) - verified
     tone = _tone(progress, unverified)
     return Summary(
         tone=tone,
@@ -72,7 +71,6 @@ def summary(progress: GroupProgress, concluded_at: float, rows: Sequence[ReportR
         unverified=unverified,
         size_bytes=sum(sizes),
         unknown_sizes=len(completed) - len(sizes),
-        unlisted=max(progress.completed + progress.failed - len(rows), 0),
         causes=tuple(_causes(failed)),
         others=tuple(sorted(completed, key=lambda row: (is_verified(row), *_by_name(row)))),
     )

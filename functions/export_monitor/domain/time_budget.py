@@ -23,7 +23,7 @@ class TimeBudget:
         self._total = 0.0
 
     def start(self, now: float, seconds_left: Callable[[], float]) -> "TimeBudget":
-        """Start an invocation at this time; `seconds_left` tells at any moment what is left of it."""
+        """Start an invocation at this time; `seconds_left` returns what is left of it."""
         self._seconds_left = seconds_left
         self._total = seconds_left()
         self.now = now

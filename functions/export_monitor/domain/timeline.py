@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from export_monitor.domain.report_rows import ReportRow
+from export_monitor.domain.report_rows import FAILED, ReportRow
 from export_monitor.domain.timestamps import parse_rfc3339
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -48,7 +48,7 @@ def ended_at(row: ReportRow) -> float | None:
 
 def timeline(rows: Iterable[ReportRow]) -> Timeline | None:
     """The timeline of these exports; None if none of them says when it ended."""
-    ends = Counter((int(at), row.outcome == "failed") for row in rows if (at := ended_at(row)) is not None)
+    ends = Counter((int(at), row.outcome == FAILED) for row in rows if (at := ended_at(row)) is not None)
     if not ends:
         return None
     first, last = min(ends)[0], max(ends)[0]

@@ -1,4 +1,4 @@
-"""Calls of AWS: side by side, cut off at the end of the invocation, and what is made of those that are late."""
+"""Calls of AWS: in parallel, cut off at the end of the invocation, and what late ones return."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ def test_call_that_hangs_is_late_and_disturbs_neither_its_neighbours_nor_later_o
     assert some.call(lambda: "later") == "later"
 
 
-def test_call_that_had_to_wait_for_a_thread_was_not_begun(hanging: Callable[[], str]) -> None:
+def test_call_that_had_to_wait_for_a_thread_did_not_start(hanging: Callable[[], str]) -> None:
     made: list[str] = []
     outcomes = calls().call_all(
         [hanging] * MAX_CONCURRENCY + [lambda: made.append("late")],  # type: ignore[list-item, func-returns-value]

@@ -181,7 +181,7 @@ class TestSingleRead:
         assert str(status) in unavailable.message
         assert talk.report.counts == {"ApiErrors": 1}
 
-    def test_error_of_the_api_s_own_is_told_with_its_code_and_words(self) -> None:
+    def test_error_of_the_api_s_own_has_its_code_and_words(self) -> None:
         talk = Talk(always(400, {"status": 400, "code": 90000, "message": "Bad request."}))
         assert "90000" in talk.jobs("a")["a"].message
         assert "Bad request." in talk.jobs("a")["a"].message
@@ -434,7 +434,7 @@ class TestRateLimit:
 
 
 class TestToken:
-    def test_refused_token_is_read_afresh_once_and_the_request_repeated(self) -> None:
+    def test_rejected_token_is_read_again_once_and_the_request_repeated(self) -> None:
         talk = Talk(in_turn(response_of(401, {"code": 90001}), response_of(200, job("a"))))
         talk.token.tokens = ["old", "new"]
         assert isinstance(talk.jobs("a")["a"], ExportJob)
@@ -457,7 +457,7 @@ class TestToken:
         assert all("AccessDeniedException" in one.message and not one.not_attempted for one in answers.values())
         assert talk.report.counts == {"TokenRejected": 1}
 
-    def test_secret_that_cannot_be_read_afresh_is_a_refused_token(self) -> None:
+    def test_secret_that_cannot_be_read_again_is_a_rejected_token(self) -> None:
         class Emptied(FakeToken):
             def refresh(self) -> str:
                 raise TokenUnavailableError("the secret contains no token")

@@ -36,16 +36,16 @@ def seen(observations: FaultLog, export_id: str, fault: str, now: float) -> floa
 class TestFaults:
     FAULT = "VOLUME_UNAVAILABLE"
 
-    def test_patience_counts_from_the_first_sight(self, observations: FaultLog) -> None:
+    def test_grace_period_counts_from_the_first_time_a_fault_was_seen(self, observations: FaultLog) -> None:
         times = [seen(observations, "a", self.FAULT, NOW + after) for after in (0, 30, 900, 1800)]
         assert times == [pytest.approx(NOW, abs=0.001)] * 4
 
-    def test_sight_costs_one_write(self) -> None:
+    def test_seeing_a_fault_costs_one_write(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             stub.add_response("update_item", {})
             assert seen(FaultLog(exports(client)), "a", self.FAULT, NOW) == NOW
 
-    def test_fault_that_went_unseen_for_too_long_had_healed_and_counts_anew(self, observations: FaultLog) -> None:
+    def test_fault_that_was_not_seen_for_too_long_is_over_and_counts_anew(self, observations: FaultLog) -> None:
         seen(observations, "a", self.FAULT, NOW)
         assert seen(observations, "a", self.FAULT, NOW + 900) == pytest.approx(NOW, abs=0.001)
         anew = NOW + 900 + 901
@@ -66,7 +66,7 @@ class TestFaults:
         for fault in (self.FAULT, "OBJECT"):
             assert seen(observations, "a", fault, NOW + 61) == pytest.approx(NOW + 61, abs=0.001)
 
-    def test_sight_of_a_fault_leaves_what_was_published_alone(self, observations: FaultLog, ledger: Ledger) -> None:
+    def test_recording_a_fault_leaves_what_was_published_alone(self, observations: FaultLog, ledger: Ledger) -> None:
         completed = Claim("a", "a:completed", "m1")
         ledger.claim([completed], NOW, DEADLINE)
         ledger.record([completed], [], NOW)
@@ -75,7 +75,7 @@ class TestFaults:
             ledger.claim([Claim("a", "a:completed", "m2")], NOW, DEADLINE)["a"].status is ClaimStatus.ALREADY_PUBLISHED
         )
 
-    def test_sight_that_cannot_be_noted_says_nothing_of_its_age(self) -> None:
+    def test_fault_that_cannot_be_recorded_has_no_known_age(self) -> None:
         with stubbed("dynamodb") as (client, stub):
             stub.add_client_error("update_item", "ThrottlingException")
             answer = seen(FaultLog(exports(client)), "a", self.FAULT, NOW)

@@ -185,12 +185,6 @@ def test_finish_that_is_no_time_is_shown_as_the_api_says_it():
     assert "yesterday" in text_of(replace(COMPLETED, finished_on="yesterday"))
 
 
-def test_long_context_is_cut_off():
-    found = text_of(replace(COMPLETED, context={"a": "x" * 400}))
-    assert '{"a":"' + "x" * 294 + "…" in found
-    assert "x" * 295 not in found
-
-
 def test_cause_lists_five_failures_and_the_table_all():
     found = page_of(*(replace(FAILED, export_id=f"export-{number}") for number in range(8)))
     assert "… and 3 more, in the table below" in found
@@ -199,11 +193,6 @@ def test_cause_lists_five_failures_and_the_table_all():
 
 def test_command_to_fetch_the_csv_can_be_copied():
     assert "aws s3 cp s3://the-report-bucket/groups/run-42/report.csv ." in text_of(COMPLETED)
-
-
-def test_exports_without_a_row_are_mentioned():
-    progress = GroupProgress(Group("run-42", 3), 3, 0, NOW)
-    assert "2 more ended, but nothing about them was kept." in "".join(render(progress, NOW, [COMPLETED], REPORT))
 
 
 def test_picture_tells_completed_from_failed_by_place_and_in_words():

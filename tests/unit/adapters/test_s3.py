@@ -1,4 +1,4 @@
-"""What is asked of S3 for an object, to the letter, and what is made of its answers."""
+"""The exact requests to S3 for an object, and how its responses are read."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -143,7 +143,7 @@ def test_refused_key_is_not_called_missing(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 409, 503])
-def test_any_other_answer_is_an_obstacle_that_counts(bucket: Bucket, status: int) -> None:
+def test_any_other_answer_is_unavailable_and_counted(bucket: Bucket, status: int) -> None:
     bucket.fails("head_object", status, "SlowDown", Key=KEY, ChecksumMode="ENABLED")
     if status == 400:
         # It is bad without checksums too.
@@ -152,7 +152,7 @@ def test_any_other_answer_is_an_obstacle_that_counts(bucket: Bucket, status: int
     assert bucket.counted == ["S3Errors"]
 
 
-def test_s3_that_cannot_be_reached_is_an_obstacle() -> None:
+def test_s3_that_cannot_be_reached_is_unavailable() -> None:
     class Unreachable:
         def head_object(self, **request: Any) -> None:
             raise EndpointConnectionError(endpoint_url="https://s3")
@@ -163,7 +163,7 @@ def test_s3_that_cannot_be_reached_is_an_obstacle() -> None:
     assert counted == ["S3Errors"]
 
 
-def test_look_that_is_late_is_an_obstacle_and_one_that_was_not_begun_was_not_asked() -> None:
+def test_inspection_that_is_late_is_unavailable_and_one_that_did_not_start_sends_nothing() -> None:
     class Late(SynchronousCalls):
         def call_all(self, calls: Sequence[Any], within_seconds: float = 0) -> list[Any]:
             assert (len(calls), within_seconds) == (2, 7.0)
@@ -282,7 +282,7 @@ def test_head_that_lacks_what_every_object_has_is_unexpected_for_this_object_alo
     assert isinstance(second, StoredObject)
 
 
-def test_object_that_changes_while_it_is_looked_at_is_looked_at_later(bucket: Bucket) -> None:
+def test_object_that_changes_while_it_is_inspected_is_inspected_later(bucket: Bucket) -> None:
     bucket.heads(KEY)
     bucket.fails("get_object", 412, "PreconditionFailed", Key=KEY, Range="bytes=0-99", IfMatch='"tag"')
     assert bucket.inspect() == Unavailable(f"S3 answers PreconditionFailed for s3://bucket/{KEY}")
@@ -347,7 +347,7 @@ def test_bucket_s_owner_is_asked_for_where_the_acl_speaks_of_it_and_remembered(b
 
 @pytest.mark.parametrize("operation", ["get_bucket_ownership_controls", "get_object_acl"])
 @pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (503, "SlowDown")])
-def test_denied_acl_skips_what_needs_it_and_one_that_cannot_be_read_now_is_an_obstacle(
+def test_denied_acl_skips_what_needs_it_and_one_that_cannot_be_read_now_is_unavailable(
     bucket: Bucket, operation: str, status: int, code: str
 ) -> None:
     bucket.heads("runs/calls.vcf")

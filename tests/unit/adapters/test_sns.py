@@ -92,7 +92,7 @@ def test_number_attribute_is_a_number() -> None:
         assert EventsTopic(SYNCHRONOUS, lambda: client, ARN).publish([failed]) == {}
 
 
-def test_message_that_sns_refused_is_told_and_the_others_are_published() -> None:
+def test_message_that_sns_refused_is_returned_and_the_others_are_published() -> None:
     rejected = {1: {"Id": "1", "Code": "InternalError", "SenderFault": False, "Message": "…"}}
     assert published([message(0), message(1), message(2)], failed=rejected) == {
         "e1:completed": Unpublished("SNS: InternalError")
@@ -109,7 +109,7 @@ def test_message_that_sns_does_not_confirm_is_not_published() -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [("Throttling", 400), ("AuthorizationError", 403)])
-def test_batch_that_sns_refused_is_told_whole_and_the_next_is_published(code: str, status: int) -> None:
+def test_batch_that_sns_refused_is_returned_whole_and_the_next_is_published(code: str, status: int) -> None:
     first = [message(n) for n in range(10)]
     with stubbed("sns") as (client, stub):
         stub.add_client_error("publish_batch", code, http_status_code=status, expected_params=entries(*first))

@@ -79,7 +79,7 @@ class TestHide:
         answers = (hidden((0, 0, 5), (1, 1, 7), (2, 2, 9)), [1]), (hidden((1, 1, 7)), [])
         assert change([(0, 5.0), (1, 7.0), (2, 9.0)], *answers) == []
 
-    def test_message_that_cannot_be_hidden_is_told(self) -> None:
+    def test_message_that_cannot_be_hidden_is_returned(self) -> None:
         answers = (hidden((0, 0, 5), (1, 1, 5)), [1]), (hidden((1, 1, 5)), [1])
         assert change([(0, 5.0), (1, 5.0)], *answers) == [message(1)]
 
@@ -215,7 +215,7 @@ class TestSetAside:
         assert set(sent) == {*attributes, "error"}
         assert sent["error"]["StringValue"] == "a reason"
 
-    def test_characters_that_sqs_refuses_do_not_keep_the_error_from_being_told(self) -> None:
+    def test_characters_that_sqs_refuses_are_replaced_in_the_error(self) -> None:
         error = "export_id: must be \x00 \ud800 \ufffe \r\n é"
         with stubbed("sqs") as (client, stub):
             stub.add_response("send_message", {"MessageId": "m"}, {
@@ -256,7 +256,7 @@ def test_start_event_is_sent_as_its_detail() -> None:
     assert json.loads(sent["Body"]) == detail
 
 
-def test_group_whose_message_sqs_does_not_take_is_not_begun() -> None:
+def test_group_whose_message_sqs_does_not_take_is_not_registered() -> None:
     with stubbed("sqs") as (client, stub):
         stub.add_client_error("send_message", "ServiceUnavailable")
         with pytest.raises(UnavailableError, match=r"SQS: .*ServiceUnavailable"):

@@ -59,7 +59,7 @@ def test_traceback_is_in_the_line_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tell", "unit", "value"),
+    ("emit", "unit", "value"),
     [
         (lambda report: report.count("Metric"), "Count", 1),
         (lambda report: report.measure_count("Metric", 70_000), "Count", 70_000),
@@ -67,9 +67,9 @@ def test_traceback_is_in_the_line_itself() -> None:
         (lambda report: report.measure_bytes("Metric", 5 * 1024**4), "Bytes", 5 * 1024**4),
     ],
 )
-def test_metric_carries_its_unit(tell: Any, unit: str, value: float) -> None:
+def test_metric_carries_its_unit(emit: Any, unit: str, value: float) -> None:
     with telemetry() as (report, metrics, _):
-        tell(report)
+        emit(report)
         emitted = metrics.serialize_metric_set()
     [declared] = emitted["_aws"]["CloudWatchMetrics"]
     assert declared["Metrics"] == [{"Name": "Metric", "Unit": unit}]

@@ -55,7 +55,7 @@ def test_server_is_sound_to_who_trusts_it(server: Server, certificate: Path) -> 
     assert server.requests[0].startswith(b"GET /v2/storage/exports/a ")
 
 
-def test_server_that_no_authority_vouches_for_gets_no_request(server: Server) -> None:
+def test_server_without_a_certificate_of_a_known_authority_gets_no_request(server: Server) -> None:
     with pytest.raises(TransportError, match="SSLError"):
         send(server.url)
     assert server.ended.wait(5)
@@ -63,7 +63,7 @@ def test_server_that_no_authority_vouches_for_gets_no_request(server: Server) ->
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_variable_of_the_environment_vouches_for_nobody(
+def test_variables_of_the_environment_add_no_authority(
     server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)

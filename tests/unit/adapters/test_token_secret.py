@@ -52,7 +52,7 @@ def test_token_is_the_string_or_the_auth_token_of_a_json_object(secret: str) -> 
         '{"Auth_Token": "s3cret"}',
     ],
 )
-def test_secret_without_a_token_is_told_without_what_it_holds(secret: str) -> None:
+def test_error_about_a_secret_without_a_token_does_not_show_what_it_holds(secret: str) -> None:
     with pytest.raises(TokenUnavailableError) as caught:
         token_in({"SecretString": secret})
     assert "s3cr" not in "".join(map(repr, (caught.value, caught.value.__cause__)))
@@ -65,7 +65,7 @@ def test_binary_secret_holds_no_token() -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "DecryptionFailure"])
-def test_secret_that_cannot_be_read_is_told_with_the_reason(code: str) -> None:
+def test_error_about_a_secret_that_cannot_be_read_has_the_reason(code: str) -> None:
     with stubbed("secretsmanager") as (client, stub):
         stub.add_client_error("get_secret_value", code, expected_params=ASKED)
         with pytest.raises(TokenUnavailableError, match=code):
@@ -80,7 +80,7 @@ def test_secrets_manager_that_cannot_be_reached_is_a_secret_that_cannot_be_read(
         ApiToken(SYNCHRONOUS, unreachable, ARN).get()
 
 
-def test_token_is_read_once_and_afresh_when_asked() -> None:
+def test_token_is_read_once_and_again_when_asked() -> None:
     with stubbed("secretsmanager") as (client, stub):
         stub.add_response("get_secret_value", ANSWER | {"SecretString": "old"}, ASKED)
         stub.add_response("get_secret_value", ANSWER | {"SecretString": "new"}, ASKED)
@@ -89,7 +89,7 @@ def test_token_is_read_once_and_afresh_when_asked() -> None:
         assert [token.refresh(), token.get()] == ["new", "new"]
 
 
-def test_token_that_could_not_be_read_afresh_is_not_used_any_more() -> None:
+def test_token_that_could_not_be_read_again_is_not_used_any_more() -> None:
     with stubbed("secretsmanager") as (client, stub):
         stub.add_response("get_secret_value", ANSWER | {"SecretString": "old"}, ASKED)
         stub.add_client_error("get_secret_value", "AccessDeniedException", expected_params=ASKED)

@@ -317,7 +317,7 @@ def test_token_is_in_no_error(behaviour: Behaviour | bytes) -> None:
         assert caught.value.__suppress_context__
 
 
-def test_header_that_cannot_be_sent_is_no_answer_and_not_told() -> None:
+def test_header_that_cannot_be_sent_is_no_answer_and_not_shown() -> None:
     with serving(b"") as server:
         with pytest.raises(TransportError) as caught:
             HttpTransport().send(HttpRequest("GET", server.url, {"X-SBG-Auth-Token": f"{TOKEN}\nX: 1"}), 5.0)

@@ -44,7 +44,7 @@ def test_dynamodb_that_never_gives_every_item_is_unavailable() -> None:
             WatchedExports(exports(client)).watched({"a"})
 
 
-def test_marks_that_are_never_written_are_told() -> None:
+def test_marks_that_are_never_written_raise() -> None:
     with stubbed("dynamodb") as (client, stub):
         for _ in range(30):
             stub.add_client_error("update_item", "ThrottlingException")

@@ -1,4 +1,4 @@
-"""What tells a version from others, and the messages of the content queue."""
+"""What identifies a version of an object, and the messages of the content queue."""
 
 import json
 from dataclasses import replace

@@ -13,7 +13,7 @@ from export_monitor.domain.model import UnavailableError
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# The CSV of 10,000 exports with the longest texts and contexts has 130 MB.
+# For the CSV of 10,000 exports with the longest texts and contexts, which has 130 MB.
 _WRITE_LIMIT_SECONDS = 40.0
 
 

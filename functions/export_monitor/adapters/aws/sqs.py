@@ -44,7 +44,7 @@ _ERROR_CHARACTERS = 1000
 _ATTEMPTS = 2
 # Receiving more messages is worth less than the time of those at hand.
 _RECEIVE_LIMIT_SECONDS = 2.0
-# Lambda tells the time left in whole milliseconds: without this, a wait until a common instant would often be rounded
+# Lambda gives the time left in whole milliseconds: without this, a wait until a common instant would often be rounded
 # up by a second.
 _CLOCK_SECONDS = 0.005
 _DISCOVERED: "dict[str, MessageAttributeValueTypeDef]" = {

@@ -4,7 +4,6 @@ Jinja2 escapes each value; the page's Content-Security-Policy allows its own sty
 nothing else. The same input gives the same page, byte for byte.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from export_monitor.domain import report_summary
 from export_monitor.domain.group_reports import WrittenReport
 from export_monitor.domain.groups import GroupProgress
 from export_monitor.domain.model import JsonObject
+from export_monitor.domain.report_csv import json_cell
 from export_monitor.domain.report_rows import ReportRow
 from export_monitor.domain.report_summary import summary
 from export_monitor.domain.timeline import ended_at, timeline
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
-_CONTEXT_CHARACTERS = 300
-# A cause's failures above the table, which has them all: few, so that the advice on every cause is seen at once.
+# The table has all failures. Above it are few of each cause, so that the advice on every cause is seen at once.
 _FAILURES_OF_A_CAUSE = 5
 _PIECES_OF_A_CHUNK = 1000
 
@@ -78,7 +77,7 @@ def _template() -> "Template":
 def _finished(row: ReportRow) -> str:
     """When the job finished; as the API says it if that is no time."""
     finished_at = parse_rfc3339(row.finished_on)
-    return row.finished_on or "" if finished_at is None else _moment(finished_at)
+    return (row.finished_on or "") if finished_at is None else _moment(finished_at)
 
 
 def _moment(at: float) -> str:
@@ -87,11 +86,8 @@ def _moment(at: float) -> str:
 
 
 def _context(context: JsonObject) -> str:
-    """The context as compact JSON, cut off where it gets long; nothing if it is empty."""
-    if not context:
-        return ""
-    text = json.dumps(context, ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= _CONTEXT_CHARACTERS else f"{text[:_CONTEXT_CHARACTERS]}…"
+    """The context as the CSV has it; nothing if it is empty."""
+    return json_cell(context) if context else ""
 
 
 def _csp_hash(text: str) -> str:

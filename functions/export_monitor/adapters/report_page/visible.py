@@ -1,4 +1,4 @@
-"""Shows what a browser would hide, reorder or reject: control characters, text direction marks and half characters."""
+"""Shows what a browser would hide, reorder or reject: control characters, text direction marks and lone surrogates."""
 
 from functools import cache
 

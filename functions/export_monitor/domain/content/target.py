@@ -14,7 +14,7 @@ class InvalidContentMessageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ContentTarget:
-    """One version of an object. Without a `version_id`, its `etag` (without quotes) tells it from others."""
+    """One version of an object. Without a `version_id`, its `etag` (without quotes) identifies it."""
 
     bucket: str
     key: str
@@ -29,7 +29,7 @@ class ContentTarget:
 
     @property
     def id(self) -> str:
-        """The key of this version's item: the SHA-256 of what tells it from all others, in hexadecimal digits."""
+        """The key of this version's item: the SHA-256 of what identifies it, in hexadecimal digits."""
         version = ["version", self.version_id] if self.version_id else ["etag", self.etag]
         return hashlib.sha256(json.dumps([self.bucket, self.key, self.size, *version]).encode()).hexdigest()
 

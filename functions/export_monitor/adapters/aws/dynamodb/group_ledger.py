@@ -6,8 +6,8 @@ member_count, completed_count, failed_count, remaining_count
                   of the group: how many members it has, have completed, have failed, have not concluded yet
 first_requested_at   when the first member was announced (epoch milliseconds)
 claimed_until     until when (epoch milliseconds) one invocation has the sole right to conclude the group
-closed_at         when the group was first claimed (epoch milliseconds): from then on nothing above changes any more
-concluded_at      the same, once the group's event is published
+closed_at         when the group was first claimed (epoch milliseconds): from then on the counts and the start are fixed
+concluded_at      the same time as closed_at, written once the group's event is published
 report_sha256     of the group: the SHA-256 of its report's CSV, in hexadecimal digits
 report_row        of a member: its row in the report, as JSON. Earlier versions wrote its entry in the group's event
                   instead (`failure`), and nothing if it completed
