@@ -167,7 +167,7 @@ def alarms(deployed: Deployed) -> list[Any]:
 
 def test_alarms_exist_and_none_has_fired(deployed: Deployed) -> None:
     found = alarms(deployed)
-    assert len(found) == (12 if deployed.variables["CONTENT_QUEUE_URL"] else 11)
+    assert len(found) == (13 if deployed.variables["CONTENT_QUEUE_URL"] else 11)
     assert not [(one["AlarmName"], one["StateReason"]) for one in found if one["StateValue"] == "ALARM"]
 
 

@@ -16,7 +16,7 @@ from local.export_jobs import Job
 from local.simulated_platform import Platform
 from local.stack import TOKEN, Stack
 from local.template import template
-from tests.cloudwatch import Alarm, again, dimensions, emitted, shown_on
+from tests.cloudwatch import Alarm, Datapoint, Metric, again, dimensions, emitted, shown_on
 from tests.integration.role import rights_exceeded, rights_given, rights_unused, rights_used
 from tests.integration.steps import drained, failing
 from tests.integration.test_log_queries import COMPARISON, LITERAL, names
@@ -145,18 +145,23 @@ def test_metrics_of_the_worker_are_those_of_the_dashboard(stack: Stack, lines: l
     assert worker in {one.dimensions for one in shown_on(body)}
 
 
-def alarm_of(stack: Stack) -> Alarm:
+def alarm_of(stack: Stack, name: str) -> Alarm:
     [described] = [
         one
         for one in stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
-        if one["AlarmName"].endswith("ContentErrorsAlarm")
+        if one["AlarmName"].endswith(f"-{name}")
     ]
     return Alarm.of(described)
 
 
-def test_alarm_fires_where_a_check_keeps_failing_and_not_after_one_failure(stack: Stack, lines: list[str]) -> None:
-    alarm = alarm_of(stack)
-    once = emitted(lines)[alarm.metric][:1]
+@pytest.mark.parametrize("name", ["ContentErrorsAlarm", "ContentFunctionErrorsAlarm"])
+def test_alarm_fires_where_a_check_keeps_failing_and_not_after_one_failure(
+    stack: Stack, lines: list[str], name: str
+) -> None:
+    alarm = alarm_of(stack, name)
+    worker = stack.deployment.functions["ContentCheckFunction"].function.name
+    died = Metric("AWS/Lambda", "Errors", dimensions({"FunctionName": worker}))
+    once = (emitted(lines) | {died: [Datapoint(time.time(), 1)]})[alarm.metric][:1]
     often = again(once, RETRY_SECONDS, times=4)
     assert alarm.state(once, once[-1].at) == "OK"
     assert alarm.state(often, often[-1].at) == "ALARM"
