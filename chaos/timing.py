@@ -15,7 +15,7 @@ class Times:
       their grace period;
     * late jobs and objects arrive within `late`, less than their grace period;
     * an export whose content is checked is announced late enough that, after the last fault, a failed check is retried
-      twice before its final deadline.
+      twice, and verified, before its final deadline.
     """
 
     announcing: float
@@ -36,7 +36,7 @@ class Times:
     @property
     def content_from(self) -> float:
         """From when exports whose content is checked are announced; a failed check is retried after `function`."""
-        return min(self.announcing, max(0.0, self.faults + 2.5 * self.function - self.timeout - self.refusal))
+        return min(self.announcing, max(0.0, self.faults + 3 * self.function - self.timeout - self.refusal))
 
     @property
     def forgetting(self) -> float:
@@ -53,7 +53,7 @@ LONG = Times(
     announcing=60,
     faults=80,
     timeout=45,
-    refusal=45,
+    refusal=50,
     object_grace=12,
     unknown_grace=12,
     longest_job=18,
