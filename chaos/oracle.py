@@ -109,7 +109,7 @@ def _about_the_checks(export: Export, data: Mapping[str, Any]) -> Iterator[str]:
         return
     statuses = {check["name"]: check["status"] for check in shown["checks"]}
     if statuses != export.end.checks:
-        reasons = {check["name"]: check["reason"] for check in shown["checks"] if check["status"] == "skipped"}
+        reasons = {check["name"]: check.get("reason") for check in shown["checks"] if check["status"] == "skipped"}
         yield f"the checks are {statuses}, not {export.end.checks}; skipped: {reasons}"
     if shown["status"] != _verification(export):
         yield f"data.verification.status is {shown['status']}"

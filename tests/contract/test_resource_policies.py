@@ -166,7 +166,7 @@ def test_content_check_has_its_own_queue_and_table_and_no_access_to_the_token() 
 
 def test_without_content_checks_nothing_of_them_is_there() -> None:
     of_content = {name for name in WHOLE if name.startswith("Content")}
-    assert len(of_content) == 8
+    assert len(of_content) == 9
     assert not [name for name in BARE if name.startswith("Content")]
     assert {"RequestContentChecks", "FollowContentChecks"}.isdisjoint(one["Sid"] for one in role_statements(BARE))
 
