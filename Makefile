@@ -44,7 +44,7 @@ chaos: $(VENV)/local.installed ## run a fault campaign on this machine, or one f
 
 # Where Python 3.13 is found, it runs every test, and the other Python those that it may run differently. For coverage,
 # that one runs all but those marked `once`.
-ON_THE_OTHER_PYTHON = -m "not once" $(if $(COVERAGE),,tests/unit tests/contract)
+ON_THE_OTHER_PYTHON = -m "not once" $(if $(COVERAGE),,tests/unit)
 
 test: ## run every test, also on Python 3.13 if found
 	@$(SIDE_BY_SIDE) $(FOR_TESTS)
